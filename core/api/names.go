@@ -1,0 +1,37 @@
+// Package api names the labels and annotations that Velero and Lifeboat put on
+// objects (Velero v1.18.1, pkg/apis/velero/v1/labels_annotations.go).
+package api
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+)
+
+// Labels.
+const (
+	LabelBackupName        = "velero.io/backup-name"
+	LabelBackupUID         = "velero.io/backup-uid"
+	LabelRestoreName       = "velero.io/restore-name"
+	LabelScheduleName      = "velero.io/schedule-name"
+	LabelStorageLocation   = "velero.io/storage-location"
+	LabelExcludeFromBackup = "velero.io/exclude-from-backup"
+)
+
+// Annotations.
+const (
+	AnnotationSourceGitVersion = "velero.io/source-cluster-k8s-gitversion"
+	AnnotationSourceMajor      = "velero.io/source-cluster-k8s-major-version"
+	AnnotationSourceMinor      = "velero.io/source-cluster-k8s-minor-version"
+	AnnotationResourceTimeout  = "velero.io/resource-timeout"
+)
+
+// LabelValue makes a label value of a name the way Velero does: a name of more
+// than 63 characters becomes its first 57 and 6 hex digits of its SHA-256.
+func LabelValue(name string) string {
+	const limit, digits = 63, 6
+	if len(name) <= limit {
+		return name
+	}
+	sum := sha256.Sum256([]byte(name))
+	return name[:limit-digits] + hex.EncodeToString(sum[:])[:digits]
+}

@@ -1,0 +1,101 @@
+// Package manifest is Lifeboat's own file in a backup: a SHA-256 of every file
+// of the backup and of every item in the archive, so that anyone can verify a
+// backup with the bucket alone.
+package manifest
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+
+	"github.com/lifeboat-backup/lifeboat/core/item"
+)
+
+// Schema names the form of Manifest.
+const Schema = "lifeboat.dev/manifest/v1alpha1"
+
+// MaxSize bounds the decompressed manifest a reader accepts, in bytes. An item
+// takes about 200 bytes, so this is room for five million items.
+const MaxSize = 1 << 30
+
+// Manifest is written before velero-backup.json, which it covers too.
+type Manifest struct {
+	Schema  string    `json:"schema"`
+	Backup  string    `json:"backup"`
+	Created time.Time `json:"created"`
+	// Files are the files of the backup by name below its folder, this one
+	// excepted.
+	Files map[string]Digest `json:"files"`
+	// Resources say what each listable resource held and what was taken.
+	Resources []Resource `json:"resources"`
+	// Items are in the order of the archive.
+	Items []Item `json:"items"`
+}
+
+// Digest is the size in bytes and the SHA-256, hex, of some bytes.
+type Digest struct {
+	Size   int64  `json:"size"`
+	SHA256 string `json:"sha256"`
+}
+
+// Item is the digest of one item's JSON as it stands in the archive.
+type Item struct {
+	item.Key
+	Version string `json:"version"`
+	Kind    string `json:"kind"`
+	Digest
+}
+
+// Resource counts what became of one resource of the cluster.
+type Resource struct {
+	Name            string `json:"name"`    // group-resource
+	Version         string `json:"version"` // API version listed
+	Listed          int    `json:"listed"`
+	Written         int    `json:"written"`
+	ResourceVersion string `json:"resourceVersion,omitempty"` // of the list
+	// LeftOut counts listed items that were not written, by reason. For a
+	// resource that was not listed at all, Excluded says why.
+	LeftOut  map[string]int `json:"leftOut,omitempty"`
+	Excluded string         `json:"excluded,omitempty"`
+	Error    string         `json:"error,omitempty"`
+}
+
+// Encode writes the manifest as gzipped JSON.
+func (m Manifest) Encode(w io.Writer) error {
+	z := gzip.NewWriter(w)
+	if err := json.NewEncoder(z).Encode(m); err != nil {
+		return fmt.Errorf("encode manifest: %w", err)
+	}
+	return z.Close()
+}
+
+// ErrSchema says that a manifest is of a form this version does not know.
+var ErrSchema = errors.New("unknown manifest schema")
+
+// Decode reads a gzipped manifest.
+func Decode(r io.Reader) (Manifest, error) {
+	z, err := gzip.NewReader(r)
+	if err != nil {
+		return Manifest{}, fmt.Errorf("decode manifest: %w", err)
+	}
+	limited := &io.LimitedReader{R: z, N: MaxSize}
+	var m Manifest
+	if err := json.NewDecoder(limited).Decode(&m); err != nil {
+		if limited.N == 0 {
+			return Manifest{}, fmt.Errorf("manifest is larger than %d bytes", MaxSize)
+		}
+		return Manifest{}, fmt.Errorf("decode manifest: %w", err)
+	}
+	// Reading to the end checks gzip's own sum.
+	if _, err := io.Copy(io.Discard, limited); err != nil {
+		return Manifest{}, fmt.Errorf("decode manifest: %w", err)
+	}
+	if m.Schema != Schema {
+		return Manifest{}, fmt.Errorf("%w %q, want %q", ErrSchema, m.Schema, Schema)
+	}
+	return m, nil
+}

@@ -1,0 +1,91 @@
+package store
+
+import (
+	"fmt"
+	"path"
+	"regexp"
+	"strings"
+)
+
+// The layout of a location is Velero's (output file format 1.1.0, Velero
+// v1.18). Below a location's prefix Velero accepts only the folders backups,
+// restores, restic, metadata, plugins and kopia; any other makes it mark the
+// location Unavailable, so everything of our own lies in these.
+const (
+	BackupsPrefix  = "backups/"
+	RestoresPrefix = "restores/"
+	// DrillsPrefix holds the evidence of drills, DrillsPrefix/<backup>/<drill>.json.
+	DrillsPrefix = "metadata/lifeboat/drills/"
+)
+
+// The files of a backup, as names below BackupPrefix(name). MetadataFile is
+// the commit marker: a backup exists when it does, and it is written last.
+const MetadataFile = "velero-backup.json"
+
+// BackupPrefix is the folder of one backup, with a "/" at its end.
+func BackupPrefix(name string) string { return BackupsPrefix + name + "/" }
+
+// Metadata is the key of the Backup object, plain JSON.
+func Metadata(backup string) string { return BackupPrefix(backup) + MetadataFile }
+
+// Contents is the key of the gzipped tar with the objects.
+func Contents(backup string) string { return file(backup, ".tar.gz") }
+
+// Log is the key of the backup's log, gzipped text.
+func Log(backup string) string { return file(backup, "-logs.gz") }
+
+// Results is the key of the errors and warnings, gzipped JSON.
+func Results(backup string) string { return file(backup, "-results.gz") }
+
+// ResourceList is the key of the list of items per kind, gzipped JSON.
+func ResourceList(backup string) string { return file(backup, "-resource-list.json.gz") }
+
+// VolumeInfo is the key of the records of volumes, gzipped JSON.
+func VolumeInfo(backup string) string { return file(backup, "-volumeinfo.json.gz") }
+
+// VolumeSnapshots is the key of the native snapshots, gzipped JSON.
+func VolumeSnapshots(backup string) string { return file(backup, "-volumesnapshots.json.gz") }
+
+// PodVolumeBackups is the key of the file-system backups, gzipped JSON.
+func PodVolumeBackups(backup string) string { return file(backup, "-podvolumebackups.json.gz") }
+
+// ItemOperations is the key of the asynchronous operations, gzipped JSON.
+func ItemOperations(backup string) string { return file(backup, "-itemoperations.json.gz") }
+
+// Manifest is the key of Lifeboat's own file of digests, gzipped JSON.
+func Manifest(backup string) string { return file(backup, "-lifeboat-manifest.json.gz") }
+
+// Evidence is the key of one drill's report.
+func Evidence(backup, drill string) string {
+	return DrillsPrefix + backup + "/" + drill + ".json"
+}
+
+func file(backup, suffix string) string { return BackupPrefix(backup) + backup + suffix }
+
+// nameRE is the form of a Kubernetes object name (RFC 1123 subdomain): a
+// backup is named by the object of kind Backup that stands for it.
+var nameRE = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)
+
+// maxNameLength leaves room for the suffixes of the files within the 255 bytes
+// a file name may have.
+const maxNameLength = 220
+
+// CheckName says why a name cannot be a backup's, or nil.
+func CheckName(name string) error {
+	switch {
+	case len(name) > maxNameLength:
+		return fmt.Errorf("name %.40q… is %d characters long; at most %d are allowed", name, len(name), maxNameLength)
+	case !nameRE.MatchString(name):
+		return fmt.Errorf("name %q is not valid: lower case letters, digits, '-' and '.', starting and ending with a letter or digit", name)
+	}
+	return nil
+}
+
+// CheckKey returns an error that wraps ErrInvalidKey for a key that could
+// leave its location or that not every store can hold.
+func CheckKey(key string) error {
+	if key == "" || strings.ContainsAny(key, "\\\x00") || path.Clean("/"+key) != "/"+key {
+		return fmt.Errorf("%w: %q", ErrInvalidKey, key)
+	}
+	return nil
+}

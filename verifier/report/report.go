@@ -1,0 +1,149 @@
+// Package report is what a drill leaves behind: its evidence. It is a leaf
+// (standard library only) so that the exporter can read evidence without
+// carrying anything that can restore.
+package report
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// Schema names the form of Report. It changes when a reader would have to.
+const Schema = "lifeboat.dev/drill/v1alpha1"
+
+// MaxSize bounds the evidence a reader accepts, in bytes: a location is not
+// trusted to be small.
+const MaxSize = 32 << 20
+
+// Level says how much a drill can prove.
+type Level string
+
+// The levels, from cheap to thorough. Each proves what the one before proves.
+const (
+	LevelIntegrity    Level = "integrity"
+	LevelControlPlane Level = "controlplane"
+)
+
+// Verdict is a drill's answer.
+type Verdict string
+
+// Failed says that the backup is bad; Error says that the drill could not
+// find out. They are never mixed.
+const (
+	Passed Verdict = "passed"
+	Failed Verdict = "failed"
+	Error  Verdict = "error"
+)
+
+// Report is the evidence of one drill. Times are UTC.
+type Report struct {
+	Schema  string  `json:"schema"`
+	ID      string  `json:"id"`
+	Level   Level   `json:"level"`
+	Verdict Verdict `json:"verdict"`
+	// Summary is one sentence for people: what was proven or refuted.
+	Summary  string    `json:"summary"`
+	Backup   Backup    `json:"backup"`
+	Started  time.Time `json:"started"`
+	Finished time.Time `json:"finished"`
+	Stages   []Stage   `json:"stages"`
+	Items    Items     `json:"items"`
+	Checks   []Check   `json:"checks"`
+	Findings []Finding `json:"findings,omitempty"`
+	// NotProven lists in plain words what this level did not look at.
+	NotProven []string `json:"notProven,omitempty"`
+	Versions  Versions `json:"versions"`
+}
+
+// Backup identifies what was drilled.
+type Backup struct {
+	Name     string `json:"name"`
+	Location string `json:"location"`
+	Schedule string `json:"schedule,omitempty"` // label velero.io/schedule-name; "" for a backup made by hand
+	UID      string `json:"uid,omitempty"`
+	Phase    string `json:"phase,omitempty"`
+	// Started is when the backup began: the recovery point it stands for.
+	Started           time.Time `json:"started"`
+	Completed         time.Time `json:"completed"`
+	KubernetesVersion string    `json:"kubernetesVersion,omitempty"` // of the source cluster
+	MetadataSHA256    string    `json:"metadataSha256,omitempty"`    // of velero-backup.json, hex
+	ContentsSHA256    string    `json:"contentsSha256,omitempty"`    // of the tarball, hex
+	Manifest          bool      `json:"manifest"`                    // whether Lifeboat's digests were there
+}
+
+// Stage is one step of the drill and how long it took.
+type Stage struct {
+	Name    string  `json:"name"`
+	Seconds float64 `json:"seconds"`
+	Error   string  `json:"error,omitempty"`
+}
+
+// Items counts the objects of the backup by what became of them.
+type Items struct {
+	InBackup int `json:"inBackup"`
+	// Expected are those the level can hold and restore should create.
+	Expected int `json:"expected"`
+	Restored int `json:"restored"`
+	// Equal are restored and the same as in the backup after normalisation.
+	Equal     int `json:"equal"`
+	Different int `json:"different"`
+	Missing   int `json:"missing"`
+	// Skipped are left out by rule; the reasons are counted in SkippedBy.
+	Skipped   int            `json:"skipped"`
+	SkippedBy map[string]int `json:"skippedBy,omitempty"`
+}
+
+// Check is one question the drill asked.
+type Check struct {
+	Name    string  `json:"name"` // stable identifier, snake_case
+	Verdict Verdict `json:"verdict"`
+	Message string  `json:"message,omitempty"`
+}
+
+// Finding is one thing that is wrong, with the object it is about.
+type Finding struct {
+	Check   string `json:"check"`
+	Object  string `json:"object,omitempty"` // item.Key.String(), or the key of a file in the location
+	Message string `json:"message"`
+}
+
+// Versions says what took part.
+type Versions struct {
+	Lifeboat   string `json:"lifeboat"`
+	Kubernetes string `json:"kubernetes,omitempty"` // of the sandbox
+}
+
+// Encode writes the report as indented JSON.
+func (r Report) Encode() ([]byte, error) {
+	b, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("encode report %s: %w", r.ID, err)
+	}
+	return append(b, '\n'), nil
+}
+
+// ErrSchema says that evidence is of a form this version does not know.
+var ErrSchema = errors.New("unknown evidence schema")
+
+// Decode reads a report, at most MaxSize bytes. Unknown fields are ignored, an
+// unknown schema is not.
+func Decode(r io.Reader) (Report, error) {
+	b, err := io.ReadAll(io.LimitReader(r, MaxSize+1))
+	if err != nil {
+		return Report{}, err
+	}
+	if len(b) > MaxSize {
+		return Report{}, fmt.Errorf("evidence is larger than %d bytes", MaxSize)
+	}
+	var rep Report
+	if err := json.Unmarshal(b, &rep); err != nil {
+		return Report{}, fmt.Errorf("decode evidence: %w", err)
+	}
+	if rep.Schema != Schema {
+		return Report{}, fmt.Errorf("%w %q, want %q", ErrSchema, rep.Schema, Schema)
+	}
+	return rep, nil
+}
