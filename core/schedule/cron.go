@@ -1,0 +1,105 @@
+// Package schedule answers when backups are due: the next run of a cron
+// expression, the moment by which a run must have succeeded, the interval
+// between runs.
+//
+// It is pure: the time of day is an argument, nothing is read and nothing is
+// remembered. Expressions are those Velero accepts in spec.schedule, parsed by
+// the same parser (github.com/robfig/cron/v3, ParseStandard): five fields,
+// descriptors such as @daily, "@every 90m", and a zone given by a CRON_TZ= or
+// TZ= prefix. An expression without a zone is read in UTC, the zone of
+// Velero's container image.
+package schedule
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/robfig/cron/v3"
+)
+
+// ErrNeverDue says that an expression is well-formed and matches no date, such
+// as the 30th of February. Velero takes a schedule of that kind for due at
+// every reconcile.
+var ErrNeverDue = errors.New("the expression matches no date")
+
+// Cron is a parsed expression. The zero value is never due.
+type Cron struct {
+	expr   string
+	parsed cron.Schedule
+}
+
+// Parse reads an expression. A malformed one gives the parser's reason, one
+// that matches no date ErrNeverDue.
+func Parse(expr string) (Cron, error) {
+	if zone, fields, ok := strings.Cut(strings.TrimSpace(expr), " "); hasZone(expr) && (!ok || strings.TrimSpace(fields) == "") {
+		// The parser slices out of range here.
+		return Cron{}, fmt.Errorf("cron expression %q: nothing follows the time zone %s", expr, zone)
+	}
+	parsed, err := cron.ParseStandard(strings.TrimSpace(expr))
+	if err != nil {
+		return Cron{}, fmt.Errorf("cron expression %q: %w", expr, err)
+	}
+	c := Cron{expr: strings.TrimSpace(expr), parsed: parsed}
+	if c.Next(reference).IsZero() {
+		return Cron{}, fmt.Errorf("cron expression %q: %w", expr, ErrNeverDue)
+	}
+	return c, nil
+}
+
+// reference makes Parse the same on every day. The parser looks five years
+// ahead, which from here holds a 29th of February.
+var reference = time.Date(2024, time.January, 1, 0, 0, 0, 0, time.UTC)
+
+func hasZone(expr string) bool {
+	expr = strings.TrimSpace(expr)
+	return strings.HasPrefix(expr, "CRON_TZ=") || strings.HasPrefix(expr, "TZ=")
+}
+
+// String is the expression as it was given.
+func (c Cron) String() string { return c.expr }
+
+// IsZero reports whether c is the zero value: no expression is known.
+func (c Cron) IsZero() bool { return c.parsed == nil }
+
+// Next is the first time after t at which a run is due, in UTC, to the second.
+// It is the zero time when there is none within five years.
+func (c Cron) Next(t time.Time) time.Time {
+	if c.parsed == nil {
+		return time.Time{}
+	}
+	next := c.parsed.Next(t.UTC())
+	if next.IsZero() {
+		return time.Time{}
+	}
+	return next.UTC()
+}
+
+// The horizon of Interval.
+const (
+	intervalRuns = 400
+	intervalSpan = 366 * 24 * time.Hour
+)
+
+// Interval is the longest gap between two runs that follow each other, over
+// the next 400 runs or 366 days after from, whichever ends first, and over at
+// least one gap. For "0 9 * * 1-5" it is the 72 hours of a weekend. Zero when
+// nothing is due.
+func (c Cron) Interval(from time.Time) time.Duration {
+	prev := c.Next(from)
+	if prev.IsZero() {
+		return 0
+	}
+	end := prev.Add(intervalSpan)
+	var longest time.Duration
+	for range intervalRuns {
+		next := c.Next(prev)
+		if next.IsZero() || (longest > 0 && next.After(end)) {
+			break
+		}
+		longest = max(longest, next.Sub(prev))
+		prev = next
+	}
+	return longest
+}
