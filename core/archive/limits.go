@@ -1,0 +1,39 @@
+package archive
+
+import "cmp"
+
+// Limits bound what a Reader takes from an archive it does not trust. A zero
+// field means the default. Sizes are in bytes.
+type Limits struct {
+	// MaxSize is of the whole archive, decompressed. Default 16 GiB: five
+	// million objects with their copies.
+	MaxSize int64
+	// MaxEntries counts files and directories. Default 5 million.
+	MaxEntries int64
+	// MaxEntrySize is of one file. Default 16 MiB; etcd refuses objects over
+	// 1.5 MiB unless told otherwise, aggregated APIs have rules of their own.
+	MaxEntrySize int64
+	// MaxRatio is of decompressed to compressed size, looked at after the first
+	// 64 MiB of decompressed data. Default 400: Velero's archives of real
+	// clusters have 10 to 20, 100,000 objects that differ in name and UID
+	// alone come to about 70 (see BenchmarkRatio), deflate cannot exceed 1032.
+	MaxRatio int64
+	// MaxPath is of an entry's path. Default 4096.
+	MaxPath int
+	// MaxDepth is how deep a JSON document may nest. Default 1000; the API
+	// server gives up at 10,000, real objects stay below 50.
+	MaxDepth int
+}
+
+const ratioFloor = 64 << 20
+
+func (l Limits) withDefaults() Limits {
+	return Limits{
+		MaxSize:      cmp.Or(l.MaxSize, 16<<30),
+		MaxEntries:   cmp.Or(l.MaxEntries, 5_000_000),
+		MaxEntrySize: cmp.Or(l.MaxEntrySize, 16<<20),
+		MaxRatio:     cmp.Or(l.MaxRatio, 400),
+		MaxPath:      cmp.Or(l.MaxPath, 4096),
+		MaxDepth:     cmp.Or(l.MaxDepth, 1000),
+	}
+}

@@ -1,0 +1,152 @@
+package archive
+
+import (
+	"archive/tar"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+
+	"github.com/lifeboat-backup/lifeboat/core/item"
+)
+
+// level is gzip's: see BenchmarkWriter for what the others cost and save.
+const level = gzip.BestSpeed
+
+// Options of a Writer.
+type Options struct {
+	// ModTime is what every entry says of its age, cut to seconds; the same
+	// items with the same ModTime make the same bytes. The zero value is the
+	// Unix epoch.
+	ModTime time.Time
+}
+
+// Digest is the size in bytes and the SHA-256, lower-case hex, of an item's
+// JSON as it stands in the archive.
+type Digest struct {
+	Size   int64
+	SHA256 string
+}
+
+// Writer writes an archive as a stream. It is not safe for concurrent use.
+type Writer struct {
+	gz      *gzip.Writer
+	tar     *tar.Writer
+	modTime time.Time
+	limits  Limits
+	seen    map[pathID]struct{}
+	started bool
+	err     error // of the stream: after it nothing more can be written
+}
+
+// NewWriter makes a Writer to w. Nothing is written before the first Add.
+func NewWriter(w io.Writer, o Options) *Writer {
+	gz, err := gzip.NewWriterLevel(w, level)
+	modTime := time.Unix(0, 0)
+	if !o.ModTime.IsZero() {
+		modTime = o.ModTime.Truncate(time.Second)
+	}
+	return &Writer{
+		gz:      gz,
+		tar:     tar.NewWriter(gz),
+		modTime: modTime.UTC(),
+		limits:  Limits{}.withDefaults(),
+		seen:    map[pathID]struct{}{},
+		err:     err,
+	}
+}
+
+// Add writes an item and its copy for the preferred version. An item the
+// archive cannot hold is refused with an *EntryError that wraps ErrBadPath,
+// ErrTooLarge or ErrDuplicate; nothing is written then and the Writer stays
+// usable. Any other error comes from the stream and is final.
+func (w *Writer) Add(it item.Item) (Digest, error) {
+	if w.err != nil {
+		return Digest{}, w.err
+	}
+	path, copyPath, err := w.paths(it)
+	if err != nil {
+		return Digest{}, &EntryError{Entry: it.Key.String(), Err: err}
+	}
+	w.seen[idOf(path)] = struct{}{}
+	w.start()
+	w.file(path, it.Raw)
+	w.file(copyPath, it.Raw)
+	if w.err != nil {
+		return Digest{}, w.err
+	}
+	sum := sha256.Sum256(it.Raw)
+	return Digest{Size: int64(len(it.Raw)), SHA256: hex.EncodeToString(sum[:])}, nil
+}
+
+// paths decides whether the archive can hold an item, and where. What it
+// accepts, a Reader with default limits accepts too.
+func (w *Writer) paths(it item.Item) (path, copyPath string, err error) {
+	path, copyPath = ItemPath(it.Key), CopyPath(it.Key, it.Version)
+	for _, p := range []string{path, copyPath} {
+		_, key, err := parsePath(p)
+		if err != nil {
+			return "", "", err
+		}
+		if key != it.Key {
+			return "", "", fmt.Errorf("%w: %s would be read as %s", ErrBadPath, shown(p), key)
+		}
+		if len(p) > w.limits.MaxPath {
+			return "", "", fmt.Errorf("%w: path of %d bytes, at most %d are allowed", ErrTooLarge, len(p), w.limits.MaxPath)
+		}
+	}
+	if it.Version == "" {
+		return "", "", fmt.Errorf("%w: no version", ErrBadPath)
+	}
+	if int64(len(it.Raw)) > w.limits.MaxEntrySize {
+		return "", "", fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrTooLarge, len(it.Raw), w.limits.MaxEntrySize)
+	}
+	if _, twice := w.seen[idOf(path)]; twice {
+		return "", "", ErrDuplicate
+	}
+	return path, copyPath, nil
+}
+
+// Close ends the archive. It does not close the writer underneath. An archive
+// without items is valid.
+func (w *Writer) Close() error {
+	if w.err != nil {
+		return w.err
+	}
+	w.start()
+	if w.err != nil {
+		return w.err
+	}
+	if err := errors.Join(w.tar.Close(), w.gz.Close()); err != nil {
+		w.err = fmt.Errorf("end archive: %w", err)
+		return w.err
+	}
+	w.err = errors.New("archive is closed")
+	return nil
+}
+
+func (w *Writer) start() {
+	if w.started {
+		return
+	}
+	w.started = true
+	w.file(VersionFile, []byte(FormatVersion+"\n"))
+}
+
+func (w *Writer) file(path string, content []byte) {
+	if w.err != nil {
+		return
+	}
+	h := &tar.Header{Typeflag: tar.TypeReg, Name: path, Size: int64(len(content)), Mode: 0o755, ModTime: w.modTime}
+	err := w.tar.WriteHeader(h)
+	if err == nil {
+		_, err = w.tar.Write(content)
+	}
+	if err != nil {
+		w.err = fmt.Errorf("write %s: %w", shown(path), err)
+	}
+}
