@@ -5,6 +5,8 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // The layout of a location is Velero's (output file format 1.1.0, Velero
@@ -81,11 +83,51 @@ func CheckName(name string) error {
 	return nil
 }
 
+// maxKeyLength and maxSegmentLength are in bytes: S3 allows 1024 for the
+// location's prefix and the key together, file systems 255 for a file name.
+const (
+	maxKeyLength     = 900
+	maxSegmentLength = 255
+)
+
 // CheckKey returns an error that wraps ErrInvalidKey for a key that could
 // leave its location or that not every store can hold.
 func CheckKey(key string) error {
-	if key == "" || strings.ContainsAny(key, "\\\x00") || path.Clean("/"+key) != "/"+key {
-		return fmt.Errorf("%w: %q", ErrInvalidKey, key)
+	if why := unfit(key); why != "" {
+		return fmt.Errorf("%w %.200q: %s", ErrInvalidKey, key, why)
 	}
 	return nil
+}
+
+// CheckPrefix returns an error that wraps ErrInvalidKey for a prefix no valid
+// key starts with; "" is the prefix of all.
+func CheckPrefix(prefix string) error {
+	// Whatever follows, one more letter is the least that makes it a key.
+	if why := unfit(prefix + "x"); why != "" {
+		return fmt.Errorf("%w prefix %.200q: %s", ErrInvalidKey, prefix, why)
+	}
+	return nil
+}
+
+func unfit(key string) string {
+	switch {
+	case key == "":
+		return "empty"
+	case path.Clean("/"+key) != "/"+key:
+		return `empty, "." or ".." segment`
+	case strings.Contains(key, `\`):
+		return "backslash"
+	case !utf8.ValidString(key):
+		return "not UTF-8"
+	case strings.ContainsFunc(key, unicode.IsControl):
+		return "control character"
+	case len(key) > maxKeyLength:
+		return fmt.Sprintf("longer than %d bytes", maxKeyLength)
+	}
+	for segment := range strings.SplitSeq(key, "/") {
+		if len(segment) > maxSegmentLength {
+			return fmt.Sprintf("segment longer than %d bytes", maxSegmentLength)
+		}
+	}
+	return ""
 }

@@ -20,7 +20,8 @@ var (
 	// location is written twice.
 	ErrExists = errors.New("already exists")
 	// ErrInvalidKey says that a key is not one this package would make: empty,
-	// absolute, with an empty, "." or ".." segment, a backslash or a NUL.
+	// absolute, with an empty, "." or ".." segment, a backslash, a control
+	// character, bytes that are not UTF-8, or too long.
 	ErrInvalidKey = errors.New("invalid key")
 )
 
@@ -33,7 +34,9 @@ type Store interface {
 	// when r fails, ctx ends, or the process dies, no reader ever sees a part
 	// of it. A key that exists gives ErrExists and stays as it is. The size of
 	// r need not be known; memory used does not grow with it. After a nil
-	// return the object is durable and Get and List see it.
+	// return the object is durable and Get and List see it. When ctx ends, a
+	// Read of r that is under way is waited for: nothing touches r after the
+	// return.
 	Put(ctx context.Context, key string, r io.Reader) error
 	// Get opens an object for reading from its start; ErrNotFound if there is
 	// none. A failure while reading is an error of Read, never a silent end.
