@@ -13,11 +13,15 @@ type Limits struct {
 	// MaxEntrySize is of one file. Default 16 MiB; etcd refuses objects over
 	// 1.5 MiB unless told otherwise, aggregated APIs have rules of their own.
 	MaxEntrySize int64
-	// MaxRatio is of decompressed to compressed size, looked at after the first
-	// 64 MiB of decompressed data. Default 400: Velero's archives of real
-	// clusters have 10 to 20, 100,000 objects that differ in name and UID
-	// alone come to about 70 (see BenchmarkRatio), deflate cannot exceed 1032.
+	// MaxRatio is of decompressed to compressed size once RatioFloor has been
+	// passed. Default 200: Velero's archives of real clusters have 10 to 20,
+	// 100,000 objects that differ in name and UID alone come to 60 to 75, a
+	// bomb to 1000.
 	MaxRatio int64
+	// RatioFloor is how much may be decompressed before MaxRatio is looked at.
+	// Default 1 GiB, so that a few objects full of one letter, which any user of
+	// a cluster may create, cannot make its backups unreadable.
+	RatioFloor int64
 	// MaxPath is of an entry's path. Default 4096.
 	MaxPath int
 	// MaxDepth is how deep a JSON document may nest. Default 1000; the API
@@ -25,14 +29,13 @@ type Limits struct {
 	MaxDepth int
 }
 
-const ratioFloor = 64 << 20
-
 func (l Limits) withDefaults() Limits {
 	return Limits{
 		MaxSize:      cmp.Or(l.MaxSize, 16<<30),
 		MaxEntries:   cmp.Or(l.MaxEntries, 5_000_000),
 		MaxEntrySize: cmp.Or(l.MaxEntrySize, 16<<20),
-		MaxRatio:     cmp.Or(l.MaxRatio, 400),
+		MaxRatio:     cmp.Or(l.MaxRatio, 200),
+		RatioFloor:   cmp.Or(l.RatioFloor, 1<<30),
 		MaxPath:      cmp.Or(l.MaxPath, 4096),
 		MaxDepth:     cmp.Or(l.MaxDepth, 1000),
 	}

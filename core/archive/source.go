@@ -64,7 +64,7 @@ func (s *source) count(p []byte) {
 	switch {
 	case s.size > s.limits.MaxSize:
 		s.over = fmt.Errorf("archive has more than %d bytes decompressed: %w", s.limits.MaxSize, ErrTooLarge)
-	case s.size > ratioFloor && s.size/s.limits.MaxRatio > s.in.n:
+	case s.size > s.limits.RatioFloor && s.size/s.limits.MaxRatio > s.in.n:
 		s.over = fmt.Errorf("archive is compressed more than %d to 1: %w", s.limits.MaxRatio, ErrTooLarge)
 	}
 }
