@@ -37,6 +37,7 @@ func startEtcd(ctx context.Context) error {
 	cfg.UnsafeNoFsync = true
 	cfg.LogOutputs = []string{"etcd.log"}
 	cfg.LogLevel = "warn"
+	cfg.WarningUnaryRequestDuration = embed.DefaultWarningUnaryRequestDuration // 0 would warn of every request
 	// A member alone elects itself after one timeout.
 	cfg.TickMs, cfg.ElectionMs = 20, 100
 	cfg.QuotaBackendBytes = 8 << 30 // etcd's own advice for the largest; no memory is taken until used

@@ -1,8 +1,0 @@
-package main
-
-import "runtime/debug"
-
-// settle gives back what starting took.
-func settle() {
-	debug.FreeOSMemory()
-}
