@@ -1,0 +1,215 @@
+package location
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/lifeboat-backup/lifeboat/core/store"
+	"github.com/lifeboat-backup/lifeboat/core/store/s3"
+)
+
+// The schemes of a location.
+const (
+	SchemeFile = "file"
+	SchemeS3   = "s3"
+)
+
+// ErrInvalid is wrapped by every error of Parse.
+var ErrInvalid = errors.New("invalid location")
+
+// URL is a location's address. It holds no credentials.
+type URL struct {
+	Scheme string // SchemeFile or SchemeS3
+
+	Path string // of a file URL: absolute, clean, not "/"
+
+	Bucket    string // the rest is of an s3 URL
+	Prefix    string // "" is the bucket itself; without "/" at either end
+	Region    string // "" is left to the SDK's configuration
+	Endpoint  string // http(s)://host[:port] of a server other than AWS, or ""
+	PathStyle bool   // true when there is an endpoint, unless the URL says otherwise
+}
+
+// String is the URL in the form that Parse reads.
+func (u URL) String() string {
+	if u.Scheme == SchemeFile {
+		return (&url.URL{Scheme: SchemeFile, Path: u.Path}).String()
+	}
+	return u.bucket().String()
+}
+
+func (u URL) bucket() s3.Options {
+	return s3.Options{Bucket: u.Bucket, Prefix: u.Prefix, Region: u.Region, Endpoint: u.Endpoint, PathStyle: u.PathStyle}
+}
+
+// bucketRE is the form of a bucket's name, after the rules of Amazon S3 for
+// general purpose buckets.
+var bucketRE = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+
+// regionRE is wider than AWS's names, for servers that have their own.
+var regionRE = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
+
+const (
+	exampleFile = "file:///var/backups/prod"
+	exampleS3   = "s3://my-bucket/prod?region=eu-west-1"
+	exampleOwn  = "s3://my-bucket/prod?endpoint=https://minio.example:9000"
+)
+
+// Parse reads one of
+//
+//	file:///dir/prefix
+//	s3://bucket/prefix?region=R&endpoint=URL&path-style=true|false
+//
+// in which all after "?" is optional. It is strict, because a location that is
+// misread is a backup that is not found: unknown parameters, credentials,
+// relative paths and ".." are errors. An error shows the right form and wraps
+// ErrInvalid; it does not repeat what could be a secret.
+func Parse(rawURL string) (URL, error) {
+	u, err := parse(rawURL)
+	if err != nil {
+		return URL{}, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	return u, nil
+}
+
+func parse(raw string) (URL, error) {
+	scheme, rest, hasScheme := strings.Cut(raw, ":")
+	switch {
+	case raw == "":
+		return URL{}, fmt.Errorf("it is empty; write %s or %s", exampleFile, exampleS3)
+	case !hasScheme || strings.ContainsAny(scheme, "/?#@"):
+		return URL{}, fmt.Errorf("it does not begin with file:// or s3://; write %s or %s", exampleFile, exampleS3)
+	case scheme != SchemeFile && scheme != SchemeS3:
+		return URL{}, fmt.Errorf("scheme %.20q is not known; write %s or %s", scheme, exampleFile, exampleS3)
+	case !strings.HasPrefix(rest, "//"):
+		return URL{}, fmt.Errorf("%s: is not followed by //; write %s", scheme, example(scheme))
+	}
+	if end := strings.IndexAny(rest[2:], "/?#"); strings.Contains(authority(rest[2:], end), "@") {
+		return URL{}, errors.New("it has credentials in it; leave them out and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE")
+	}
+	u, err := url.Parse(raw)
+	if err != nil { // its text would repeat the input
+		return URL{}, fmt.Errorf("it is not a well-formed URL; write %s", example(scheme))
+	}
+	if strings.Contains(raw, "#") {
+		return URL{}, fmt.Errorf("it has a # in it, which begins no part of a location; write %%23 if the name has one")
+	}
+	if scheme == SchemeFile {
+		return parseFile(u)
+	}
+	return parseS3(u)
+}
+
+func authority(s string, end int) string {
+	if end < 0 {
+		return s
+	}
+	return s[:end]
+}
+
+func example(scheme string) string {
+	if scheme == SchemeFile {
+		return exampleFile
+	}
+	return exampleS3
+}
+
+func parseFile(u *url.URL) (URL, error) {
+	switch {
+	case u.Host != "":
+		return URL{}, fmt.Errorf("a file location has no host, and its path is absolute; write it with three slashes, as in %s", exampleFile)
+	case u.RawQuery != "" || u.ForceQuery:
+		return URL{}, fmt.Errorf("a file location has no parameters; write %s, and %%3F if the name has a ?", exampleFile)
+	}
+	dir := path.Clean(u.Path)
+	switch {
+	case hasDots(u.Path):
+		return URL{}, fmt.Errorf(`its path has a "." or ".." in it; write the folder itself, as in %s`, exampleFile)
+	case u.Path == "" || dir == "/":
+		return URL{}, fmt.Errorf("it names no folder; write %s", exampleFile)
+	case !plain(dir):
+		return URL{}, errors.New("its path has control characters or bytes that are not UTF-8 in it")
+	}
+	return URL{Scheme: SchemeFile, Path: dir}, nil
+}
+
+func parseS3(u *url.URL) (URL, error) {
+	l := URL{Scheme: SchemeS3, Bucket: u.Host, Prefix: strings.Trim(u.Path, "/")}
+	switch {
+	case l.Bucket == "":
+		return URL{}, fmt.Errorf("it names no bucket; write %s", exampleS3)
+	case strings.Contains(l.Bucket, ":"):
+		return URL{}, fmt.Errorf("a bucket has no port and no password; name the server by a parameter, as in %s", exampleOwn)
+	case !bucketRE.MatchString(l.Bucket):
+		return URL{}, fmt.Errorf("bucket %.64q is no name of a bucket: 3 to 63 lower case letters, digits, '.' and '-', starting and ending with a letter or digit", l.Bucket)
+	case l.Prefix != "" && store.CheckKey(l.Prefix) != nil:
+		return URL{}, fmt.Errorf("its prefix cannot be one (%w); write %s", store.CheckKey(l.Prefix), exampleS3)
+	}
+	q, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return URL{}, fmt.Errorf("what follows the ? is not well-formed; write %s", exampleS3)
+	}
+	if err := l.parameters(q); err != nil {
+		return URL{}, err
+	}
+	return l, nil
+}
+
+func (u *URL) parameters(q url.Values) error {
+	known := []string{"region", "endpoint", "path-style"}
+	for name, values := range q {
+		switch {
+		case !slices.Contains(known, name):
+			return fmt.Errorf("parameter %.40q is not known; these are: %s", name, strings.Join(known, ", "))
+		case len(values) != 1 || values[0] == "":
+			return fmt.Errorf("parameter %s needs one value; write %s", name, exampleS3)
+		}
+	}
+	if u.Region = q.Get("region"); u.Region != "" && !regionRE.MatchString(u.Region) {
+		return fmt.Errorf("region %.64q is no name of a region; write %s", u.Region, exampleS3)
+	}
+	if u.Endpoint = q.Get("endpoint"); u.Endpoint != "" {
+		endpoint, err := parseEndpoint(u.Endpoint)
+		if err != nil {
+			return err
+		}
+		u.Endpoint, u.PathStyle = endpoint, true
+	}
+	if style := q.Get("path-style"); style != "" {
+		if style != "true" && style != "false" {
+			return fmt.Errorf("path-style is true or false, not %.20q", style)
+		}
+		u.PathStyle, _ = strconv.ParseBool(style)
+	}
+	return nil
+}
+
+func parseEndpoint(raw string) (string, error) {
+	e, err := url.Parse(raw)
+	if err != nil {
+		return "", fmt.Errorf("the endpoint is not a well-formed URL; write %s", exampleOwn)
+	}
+	switch {
+	case e.User != nil:
+		return "", errors.New("the endpoint has credentials in it; leave them out and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE")
+	case e.Scheme != "http" && e.Scheme != "https", e.Hostname() == "":
+		return "", fmt.Errorf("the endpoint is not http://host:port or https://host:port; write %s", exampleOwn)
+	case strings.Trim(e.Path, "/") != "" || e.RawQuery != "" || e.ForceQuery || e.Fragment != "" || !plain(e.Host):
+		return "", fmt.Errorf("the endpoint has more than a host and a port; write %s", exampleOwn)
+	}
+	return e.Scheme + "://" + e.Host, nil
+}
+
+func hasDots(p string) bool {
+	return slices.ContainsFunc(strings.Split(p, "/"), func(s string) bool { return s == "." || s == ".." })
+}
+
+func plain(s string) bool { return utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl) }

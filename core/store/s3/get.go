@@ -1,0 +1,102 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+)
+
+// maxResumes bounds how often one reader replaces a broken connection. A
+// restore reads an archive as fast as a cluster takes the objects, for
+// minutes; servers and proxies close connections that are this slow.
+const maxResumes = 10
+
+// reader reads an object to the length its server announced; less is an
+// error.
+type reader struct {
+	ctx    context.Context // of the Get, which the reading belongs to
+	store  *Store
+	key    string
+	etag   *string
+	size   int64 // bytes; -1 when the server did not say
+	offset int64 // bytes read
+	body   io.ReadCloser
+
+	resumes int
+	closed  bool
+}
+
+func newReader(ctx context.Context, s *Store, key string, out *awss3.GetObjectOutput) *reader {
+	r := &reader{ctx: ctx, store: s, key: key, etag: out.ETag, size: -1, body: out.Body}
+	if out.ContentLength != nil {
+		r.size = *out.ContentLength
+	}
+	return r
+}
+
+func (r *reader) Read(p []byte) (int, error) {
+	switch {
+	case r.closed:
+		return 0, os.ErrClosed
+	case r.ctx.Err() != nil:
+		return 0, r.wrap(r.ctx.Err())
+	}
+	n, err := r.body.Read(p)
+	r.offset += int64(n)
+	switch {
+	case err == nil:
+		return n, nil
+	case err == io.EOF && (r.size < 0 || r.offset == r.size):
+		return n, io.EOF
+	case err == io.EOF:
+		err = io.ErrUnexpectedEOF
+	}
+	if err := r.resume(err); err != nil {
+		return n, err
+	}
+	return n, nil
+}
+
+// Close implements io.Closer.
+func (r *reader) Close() error {
+	r.closed = true
+	return r.body.Close()
+}
+
+// resume replaces the connection that broke with cause, or returns an error.
+func (r *reader) resume(cause error) error {
+	switch {
+	case r.ctx.Err() != nil:
+		return r.wrap(r.ctx.Err())
+	case r.size < 0 || r.etag == nil || r.resumes == maxResumes:
+		return r.wrap(cause)
+	}
+	r.resumes++
+	out, err := r.store.client.GetObject(r.ctx, &awss3.GetObjectInput{
+		Bucket: &r.store.options.Bucket, Key: r.store.key(r.key),
+		Range: aws.String(fmt.Sprintf("bytes=%d-", r.offset)), IfMatch: r.etag,
+	})
+	if err != nil {
+		return r.wrap(errors.Join(cause, r.store.explain(r.ctx, err)))
+	}
+	if !strings.HasPrefix(aws.ToString(out.ContentRange), fmt.Sprintf("bytes %d-", r.offset)) {
+		out.Body.Close()
+		return r.wrap(fmt.Errorf("%w; the server cannot go on in the middle", cause))
+	}
+	r.body.Close()
+	r.body = out.Body
+	return nil
+}
+
+func (r *reader) wrap(err error) error {
+	if r.size < 0 {
+		return fmt.Errorf("read %s: after %d bytes: %w", r.key, r.offset, err)
+	}
+	return fmt.Errorf("read %s: after %d of %d bytes: %w", r.key, r.offset, r.size, err)
+}

@@ -1,0 +1,85 @@
+package s3
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/lifeboat-backup/lifeboat/core/store"
+)
+
+// List implements store.Store. It holds one page, 1000 keys, in memory.
+// Objects whose key ends in "/", which some tools make to show a folder, are
+// not shown.
+func (s *Store) List(ctx context.Context, prefix string, recursive bool) iter.Seq2[store.Info, error] {
+	return func(yield func(store.Info, error) bool) {
+		if err := store.CheckPrefix(prefix); err != nil {
+			yield(store.Info{}, fmt.Errorf("list: %w", err))
+			return
+		}
+		in := &awss3.ListObjectsV2Input{Bucket: &s.options.Bucket, Prefix: s.key(prefix)}
+		if !recursive {
+			in.Delimiter = aws.String("/")
+		}
+		for more := true; more; {
+			page, err := s.page(ctx, in)
+			if err != nil {
+				yield(store.Info{}, fmt.Errorf("list %s: %w", prefix, err))
+				return
+			}
+			for _, info := range s.infos(page) {
+				if !yield(info, nil) {
+					return
+				}
+			}
+			in.ContinuationToken = page.NextContinuationToken
+			more = aws.ToBool(page.IsTruncated)
+		}
+	}
+}
+
+// page fetches one page. The SDK's own paginator would take one without a
+// token for the last, though the server says it is not.
+func (s *Store) page(ctx context.Context, in *awss3.ListObjectsV2Input) (*awss3.ListObjectsV2Output, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	page, err := s.client.ListObjectsV2(ctx, in)
+	if err != nil {
+		return nil, s.explain(ctx, err)
+	}
+	next := aws.ToString(page.NextContinuationToken)
+	if aws.ToBool(page.IsTruncated) && (next == "" || next == aws.ToString(in.ContinuationToken)) {
+		return nil, errCut
+	}
+	return page, nil
+}
+
+// infos merges the two lists of a page, objects and folders, into one in the
+// order of the keys.
+func (s *Store) infos(page *awss3.ListObjectsV2Output) []store.Info {
+	infos := make([]store.Info, 0, len(page.Contents)+len(page.CommonPrefixes))
+	for _, o := range page.Contents {
+		if key, ok := s.below(o.Key); ok && !strings.HasSuffix(key, "/") {
+			infos = append(infos, store.Info{Key: key, Size: aws.ToInt64(o.Size), Modified: aws.ToTime(o.LastModified)})
+		}
+	}
+	for _, p := range page.CommonPrefixes {
+		if key, ok := s.below(p.Prefix); ok {
+			infos = append(infos, store.Info{Key: key})
+		}
+	}
+	slices.SortFunc(infos, func(a, b store.Info) int { return cmp.Compare(a.Key, b.Key) })
+	return infos
+}
+
+func (s *Store) below(key *string) (string, bool) {
+	k, ok := strings.CutPrefix(aws.ToString(key), s.base())
+	return k, ok && k != ""
+}

@@ -1,0 +1,199 @@
+package s3
+
+import (
+	"context"
+	"crypto/md5"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/lifeboat-backup/lifeboat/core/store"
+)
+
+// idMetadata names the metadata that tells one Put's object from another's.
+const idMetadata = "lifeboat-put"
+
+// Put implements store.Store.
+func (s *Store) Put(ctx context.Context, key string, r io.Reader) error {
+	if err := check(ctx, key); err != nil {
+		return fmt.Errorf("put: %w", err)
+	}
+	if err := s.put(ctx, key, r); err != nil {
+		return fmt.Errorf("put %s: %w", key, err)
+	}
+	return nil
+}
+
+func (s *Store) put(ctx context.Context, key string, r io.Reader) error {
+	if _, exists, err := s.head(ctx, key); err != nil {
+		return s.explain(ctx, s.detail(ctx, key, err))
+	} else if exists {
+		return store.ErrExists
+	}
+	src := &source{r: store.ContextReader(ctx, r)}
+	id := rand.Text()
+	_, err := s.upload.Upload(ctx, &awss3.PutObjectInput{
+		Bucket: &s.options.Bucket, Key: s.key(key), Body: src,
+		IfNoneMatch: aws.String("*"),
+		Metadata:    map[string]string{idMetadata: id},
+	})
+	switch {
+	case err == nil:
+		return nil
+	case src.err != nil:
+		return src.err
+	case !src.ended: // then nothing can have been published
+		return s.explain(ctx, err)
+	}
+	return s.settle(ctx, key, id, err)
+}
+
+// settle finds out what became of an upload that failed after all of it was
+// read: a lost answer, repeated by the SDK, meets the object it made. An
+// object of ours stays and err is forgotten, unless ctx is over: then it goes.
+func (s *Store) settle(ctx context.Context, key, id string, err error) error {
+	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+	defer cancel()
+	found, exists, headErr := s.head(clean, key)
+	switch {
+	case headErr != nil:
+		return s.explain(ctx, err)
+	case exists && found == id && ctx.Err() == nil:
+		return nil
+	case exists && found == id:
+		return errors.Join(ctx.Err(), s.Delete(clean, key))
+	case lost(err) && (exists || isPreconditionFailed(err)):
+		return store.ErrExists
+	}
+	return s.explain(ctx, err)
+}
+
+// head looks for an object, and for the id its Put gave it.
+func (s *Store) head(ctx context.Context, key string) (id string, exists bool, err error) {
+	out, err := s.client.HeadObject(ctx, &awss3.HeadObjectInput{Bucket: &s.options.Bucket, Key: s.key(key)})
+	if isMissing(err) {
+		return "", false, nil
+	}
+	if err != nil {
+		return "", false, err
+	}
+	return out.Metadata[idMetadata], true, nil
+}
+
+// detail replaces the error of a HEAD, whose answer has no body and so no
+// reason, by that of a listing of the same key.
+func (s *Store) detail(ctx context.Context, key string, err error) error {
+	if !isRefused(err) {
+		return err
+	}
+	_, listErr := s.client.ListObjectsV2(ctx, &awss3.ListObjectsV2Input{
+		Bucket: &s.options.Bucket, Prefix: s.key(key), MaxKeys: aws.Int32(1),
+	})
+	if listErr != nil {
+		return listErr
+	}
+	return err
+}
+
+// api is the part of the client that the uploader uses, made safe to stop and
+// exact about what exists.
+type api struct {
+	*awss3.Client
+	store *Store
+}
+
+func (a api) PutObject(ctx context.Context, in *awss3.PutObjectInput, opts ...func(*awss3.Options)) (*awss3.PutObjectOutput, error) {
+	body := in.Body.(io.ReadSeeker) // the uploader reads it into memory
+	sum, err := md5Of(body)
+	if err != nil {
+		return nil, err
+	}
+	in.ContentMD5 = sum
+	return conditional(a.store, &in.IfNoneMatch, func() (*awss3.PutObjectOutput, error) {
+		if _, err := body.Seek(0, io.SeekStart); err != nil {
+			return nil, err
+		}
+		return a.Client.PutObject(ctx, in, opts...)
+	})
+}
+
+func (a api) UploadPart(ctx context.Context, in *awss3.UploadPartInput, opts ...func(*awss3.Options)) (*awss3.UploadPartOutput, error) {
+	sum, err := md5Of(in.Body.(io.ReadSeeker))
+	if err != nil {
+		return nil, err
+	}
+	in.ContentMD5 = sum
+	return a.Client.UploadPart(ctx, in, opts...)
+}
+
+// CreateMultipartUpload is not cancelled with ctx: an upload whose id nobody
+// learnt could not be aborted.
+func (a api) CreateMultipartUpload(ctx context.Context, in *awss3.CreateMultipartUploadInput, opts ...func(*awss3.Options)) (*awss3.CreateMultipartUploadOutput, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+	defer cancel()
+	return a.Client.CreateMultipartUpload(ctx, in, opts...)
+}
+
+func (a api) CompleteMultipartUpload(ctx context.Context, in *awss3.CompleteMultipartUploadInput, opts ...func(*awss3.Options)) (*awss3.CompleteMultipartUploadOutput, error) {
+	return conditional(a.store, &in.IfNoneMatch, func() (*awss3.CompleteMultipartUploadOutput, error) {
+		return a.Client.CompleteMultipartUpload(ctx, in, opts...)
+	})
+}
+
+// AbortMultipartUpload is not cancelled with ctx: parts left behind cost money
+// and no listing shows them.
+func (a api) AbortMultipartUpload(ctx context.Context, in *awss3.AbortMultipartUploadInput, opts ...func(*awss3.Options)) (*awss3.AbortMultipartUploadOutput, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+	defer cancel()
+	return a.Client.AbortMultipartUpload(ctx, in, opts...)
+}
+
+// conditional sends a request with its condition, and without it on a server
+// that has said it knows none.
+func conditional[T any](s *Store, condition **string, send func() (*T, error)) (*T, error) {
+	if s.unconditional.Load() {
+		*condition = nil
+	}
+	out, err := send()
+	if err != nil && *condition != nil && isNotImplemented(err) {
+		s.unconditional.Store(true)
+		*condition = nil
+		return send()
+	}
+	return out, err
+}
+
+func md5Of(body io.ReadSeeker) (*string, error) {
+	h := md5.New()
+	if _, err := io.Copy(h, body); err != nil {
+		return nil, err
+	}
+	if _, err := body.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
+	return aws.String(base64.StdEncoding.EncodeToString(h.Sum(nil))), nil
+}
+
+// source keeps what the uploader's errors do not tell: whether r failed, and
+// whether it was read to its end.
+type source struct {
+	r     io.Reader
+	err   error
+	ended bool
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	n, err := s.r.Read(p)
+	switch {
+	case err == io.EOF:
+		s.ended = true
+	case err != nil:
+		s.err = err
+	}
+	return n, err
+}

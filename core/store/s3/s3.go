@@ -1,0 +1,268 @@
+// Package s3 is a store in a bucket of Amazon S3 or of a server that speaks
+// its protocol: s3://bucket/prefix. It is the only importer of the AWS SDK.
+//
+// Credentials come from the SDK's own chain: environment, shared files, web
+// identity, container and instance roles.
+//
+// # Written once
+//
+// Every Put looks first whether the key exists, which spares the upload and
+// guards on servers that ignore conditions, and then writes with
+// If-None-Match: *, in PutObject and in CompleteMultipartUpload, which makes
+// it exact among concurrent writers. A server that refuses the header as not
+// implemented is written to without it; there, and on servers that ignore it,
+// two writers of one key at the same instant are not told apart. Each object
+// carries a random id in its metadata, so that a Put whose answer got lost,
+// and which then meets its own object, knows it as its own.
+//
+// # Memory
+//
+// An object smaller than a part (8 MiB) is sent as one request. A larger one
+// goes up in parts, three at a time; with one being read and the first, at
+// most five parts, 40 MiB, are held per Put, whatever its size. S3 takes
+// 10,000 parts, so an object is at most 78 GiB.
+//
+// # Checksums
+//
+// The SDK's default of trailing checksums is off, because many servers that
+// speak S3 do not know them. Bodies are in memory when sent, so each request
+// carries their SHA-256 in its signature and their MD5 in Content-MD5, which
+// every server checks and buckets with object lock demand.
+package s3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/feature/s3/manager"
+	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go/logging"
+
+	"github.com/lifeboat-backup/lifeboat/core/store"
+)
+
+const (
+	partSize    = 8 << 20 // bytes
+	concurrency = 3       // parts under way per Put
+
+	// An endpoint that swallows packets is given up after four dials of three
+	// seconds and the pauses between them: 15 seconds on average.
+	maxAttempts = 4
+	dialTimeout = 3 * time.Second
+	maxBackoff  = 3 * time.Second
+	// Completing a large multipart upload takes some servers a minute.
+	answerTimeout = 2 * time.Minute
+	// credentialsTimeout bounds the chain's last resort, the metadata service
+	// of an instance, which outside of one does not answer.
+	credentialsTimeout = 8 * time.Second
+	// cleanupTimeout bounds what is done about a Put that failed, when its
+	// own context may be over.
+	cleanupTimeout = 30 * time.Second
+
+	// defaultRegion signs for servers that have no regions. On AWS a bucket
+	// elsewhere answers with its region, which the error then names.
+	defaultRegion = "us-east-1"
+)
+
+// Options say which bucket, and how to reach it.
+type Options struct {
+	Bucket string
+	// Prefix is the folder in the bucket; "" is the bucket itself.
+	Prefix string
+	// Region is the bucket's; "" takes the SDK's (AWS_REGION, the profile),
+	// and us-east-1 when it has none.
+	Region string
+	// Endpoint is the http or https URL of a server other than AWS; "" takes
+	// the SDK's (AWS_ENDPOINT_URL_S3), and AWS when it has none.
+	Endpoint string
+	// PathStyle puts the bucket into the path of a request instead of the host
+	// name. Most servers other than AWS need it.
+	PathStyle bool
+}
+
+// String is the URL that location.Parse reads; it holds no credentials.
+func (o Options) String() string {
+	q := url.Values{}
+	if o.Region != "" {
+		q.Set("region", o.Region)
+	}
+	if o.Endpoint != "" {
+		q.Set("endpoint", o.Endpoint)
+	}
+	if o.PathStyle != (o.Endpoint != "") {
+		q.Set("path-style", strconv.FormatBool(o.PathStyle))
+	}
+	u := url.URL{Scheme: "s3", Host: o.Bucket, RawQuery: q.Encode()}
+	if o.Prefix != "" {
+		u.Path = "/" + o.Prefix
+	}
+	return u.String()
+}
+
+// Store implements store.Store in one bucket.
+type Store struct {
+	options Options
+	where   string // the endpoint, for messages
+	client  *awss3.Client
+	upload  *manager.Uploader
+	// unconditional is set once the server has refused If-None-Match.
+	unconditional atomic.Bool
+}
+
+var _ store.Store = (*Store)(nil)
+
+// Open makes a Store. It fetches credentials, so that missing ones are an
+// error here, but sends nothing to the bucket.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	s, err := open(ctx, o)
+	if err != nil {
+		return nil, fmt.Errorf("open location %s: %w", o, err)
+	}
+	return s, nil
+}
+
+func open(ctx context.Context, o Options) (*Store, error) {
+	cfg, err := config.LoadDefaultConfig(ctx,
+		config.WithHTTPClient(httpClient()),
+		config.WithRetryer(newRetryer),
+		config.WithRequestChecksumCalculation(aws.RequestChecksumCalculationWhenRequired),
+		config.WithResponseChecksumValidation(aws.ResponseChecksumValidationWhenRequired),
+		config.WithLogger(logging.Nop{}),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("read the AWS configuration: %w", err)
+	}
+	cfg.Credentials = aws.NewCredentialsCache(credentials{cfg.Credentials})
+	if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
+		return nil, explain(ctx, err, o, "")
+	}
+	if o.Region != "" {
+		cfg.Region = o.Region
+	}
+	if cfg.Region == "" {
+		cfg.Region = defaultRegion
+	}
+	s := &Store{options: o}
+	s.client = awss3.NewFromConfig(cfg, func(c *awss3.Options) {
+		if o.Endpoint != "" {
+			c.BaseEndpoint = aws.String(o.Endpoint)
+		}
+		c.UsePathStyle = o.PathStyle
+		s.where = "AWS region " + c.Region
+		if c.BaseEndpoint != nil {
+			s.where = *c.BaseEndpoint
+		}
+	})
+	s.upload = manager.NewUploader(api{Client: s.client, store: s}, func(u *manager.Uploader) {
+		u.PartSize = partSize
+		u.Concurrency = concurrency
+		u.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
+	})
+	return s, nil
+}
+
+func httpClient() *awshttp.BuildableClient {
+	return awshttp.NewBuildableClient().
+		WithDialerOptions(func(d *net.Dialer) { d.Timeout = dialTimeout }).
+		WithTransportOptions(func(t *http.Transport) {
+			t.TLSHandshakeTimeout = dialTimeout
+			t.ResponseHeaderTimeout = answerTimeout
+		})
+}
+
+func newRetryer() aws.Retryer {
+	return retry.NewStandard(func(o *retry.StandardOptions) {
+		o.MaxAttempts = maxAttempts
+		o.MaxBackoff = maxBackoff
+		// Two writers of one key met; the next attempt learns who won.
+		o.Retryables = append(o.Retryables, retry.RetryableErrorCode{
+			Codes: map[string]struct{}{"ConditionalRequestConflict": {}, "OperationAborted": {}},
+		})
+	})
+}
+
+// credentials is the SDK's chain with an end, and with errors that explain
+// knows.
+type credentials struct{ chain aws.CredentialsProvider }
+
+func (c credentials) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	bounded, cancel := context.WithTimeout(ctx, credentialsTimeout)
+	defer cancel()
+	v, err := c.chain.Retrieve(bounded)
+	if err != nil {
+		return aws.Credentials{}, &credentialsError{err}
+	}
+	return v, nil
+}
+
+// String is the location's URL.
+func (s *Store) String() string { return s.options.String() }
+
+// Get implements store.Store. A connection that breaks while the object is
+// read is replaced by one that goes on where it broke.
+func (s *Store) Get(ctx context.Context, key string) (io.ReadCloser, error) {
+	if err := check(ctx, key); err != nil {
+		return nil, fmt.Errorf("get: %w", err)
+	}
+	out, err := s.client.GetObject(ctx, &awss3.GetObjectInput{Bucket: &s.options.Bucket, Key: s.key(key)})
+	if err != nil {
+		if isMissing(err) {
+			err = store.ErrNotFound
+		}
+		return nil, fmt.Errorf("get %s: %w", key, s.explain(ctx, err))
+	}
+	return newReader(ctx, s, key, out), nil
+}
+
+// Delete implements store.Store. S3 does not tell whether there was an object.
+func (s *Store) Delete(ctx context.Context, key string) error {
+	if err := check(ctx, key); err != nil {
+		return fmt.Errorf("delete: %w", err)
+	}
+	_, err := s.client.DeleteObject(ctx, &awss3.DeleteObjectInput{Bucket: &s.options.Bucket, Key: s.key(key)})
+	if isMissing(err) {
+		err = store.ErrNotFound
+	}
+	if err != nil {
+		return fmt.Errorf("delete %s: %w", key, s.explain(ctx, err))
+	}
+	return nil
+}
+
+// base is what stands before every key in the bucket.
+func (s *Store) base() string {
+	if s.options.Prefix == "" {
+		return ""
+	}
+	return s.options.Prefix + "/"
+}
+
+func (s *Store) key(key string) *string { return aws.String(s.base() + key) }
+
+func (s *Store) explain(ctx context.Context, err error) error {
+	return explain(ctx, err, s.options, s.where)
+}
+
+func check(ctx context.Context, key string) error {
+	if err := store.CheckKey(key); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("%s: %w", key, err)
+	}
+	return nil
+}
+
+var errCut = errors.New("the server says there is more but not where it goes on")
