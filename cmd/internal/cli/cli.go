@@ -1,0 +1,162 @@
+// Package cli is what the commands share: exit codes, how errors reach the
+// user, output formats and progress.
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"sigs.k8s.io/yaml"
+)
+
+// Exit codes, the same for all commands.
+const (
+	ExitOK        = 0
+	ExitError     = 1   // could not run
+	ExitUsage     = 2   // wrong flags or arguments
+	ExitPartial   = 3   // done in part
+	ExitRefuted   = 4   // a drill or verification found the backup bad
+	ExitCancelled = 130 // interrupted
+)
+
+// ExitHelp is the part of a command's help that explains exit codes.
+const ExitHelp = `
+Exit status: 0 done; 1 could not run; 2 wrong usage; 3 done in part;
+4 the backup was found bad; 130 interrupted.`
+
+// Status is an error that only sets the exit code: what there is to say has
+// been said.
+type Status int
+
+func (s Status) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
+
+// UsageError is a mistake in flags or arguments.
+type UsageError struct{ Err error }
+
+func (e UsageError) Error() string { return e.Err.Error() }
+func (e UsageError) Unwrap() error { return e.Err }
+
+// Usage makes a usage error.
+func Usage(format string, args ...any) error { return UsageError{fmt.Errorf(format, args...)} }
+
+// Main runs a command until it ends or a signal interrupts it, and returns the
+// exit code. The first signal cancels; a second one ends the process.
+func Main(root *cobra.Command, args []string, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	return Run(ctx, root, args, stdout, stderr)
+}
+
+// Run executes a command and prints its error, if any, as one message.
+func Run(ctx context.Context, root *cobra.Command, args []string, stdout, stderr io.Writer) int {
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	root.SilenceErrors, root.SilenceUsage = true, true
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return Usage("%w (see %s --help)", err, c.CommandPath())
+	})
+	err := root.ExecuteContext(ctx)
+	var status Status
+	var usage UsageError
+	switch {
+	case err == nil:
+		return ExitOK
+	case errors.As(err, &status):
+		return int(status)
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		fmt.Fprintln(stderr, "interrupted:", oneLine(err))
+		return ExitCancelled
+	case errors.As(err, &usage):
+		fmt.Fprintln(stderr, "error:", oneLine(err))
+		return ExitUsage
+	}
+	fmt.Fprintln(stderr, "error:", oneLine(err))
+	return ExitError
+}
+
+// oneLine keeps a message readable when errors were joined.
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
+
+// Group makes a command that only holds others.
+func Group(use, short string, children ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{Use: use, Short: short}
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return c.Help()
+		}
+		return Usage("unknown command %q for %s (see %s --help)", args[0], c.CommandPath(), c.CommandPath())
+	}
+	c.AddCommand(children...)
+	return c
+}
+
+// Args makes the argument rule of a command: between least and most, described
+// by the command's own usage line.
+func Args(least, most int) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) < least || len(args) > most {
+			return Usage("%d arguments, usage: %s", len(args), c.UseLine())
+		}
+		return nil
+	}
+}
+
+// Format is an output format; it is a flag.Value.
+type Format string
+
+// The output formats.
+const (
+	Table Format = "table"
+	JSON  Format = "json"
+	YAML  Format = "yaml"
+)
+
+func (f *Format) String() string { return string(*f) }
+
+// Type is the placeholder in help texts.
+func (f *Format) Type() string { return "table|json|yaml" }
+
+// Set checks the value of the flag.
+func (f *Format) Set(s string) error {
+	if !slices.Contains([]Format{Table, JSON, YAML}, Format(s)) {
+		return errors.New("must be table, json or yaml")
+	}
+	*f = Format(s)
+	return nil
+}
+
+// AddOutput adds the flag -o, --output.
+func AddOutput(c *cobra.Command, f *Format) {
+	*f = Table
+	c.Flags().VarP(f, "output", "o", "output format")
+	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp)) // fails only for an unknown flag
+}
+
+// Print writes v as JSON or YAML, or calls table.
+func Print(w io.Writer, f Format, v any, table func(io.Writer) error) error {
+	switch f {
+	case JSON:
+		e := json.NewEncoder(w)
+		e.SetIndent("", "  ")
+		return e.Encode(v)
+	case YAML:
+		b, err := yaml.Marshal(v)
+		if err != nil {
+			return err
+		}
+		_, err = w.Write(b)
+		return err
+	}
+	return table(w)
+}

@@ -1,0 +1,51 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"golang.org/x/term"
+)
+
+// Progress shows how far long work has come: on a terminal one line that is
+// written over, elsewhere nothing. It is not safe for concurrent use.
+type Progress struct {
+	w     io.Writer // nil = silent
+	last  time.Time
+	width int
+}
+
+// NewProgress shows progress on w if it is a terminal.
+func NewProgress(w io.Writer) *Progress {
+	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		return &Progress{w: f}
+	}
+	return &Progress{}
+}
+
+// redraw is how often the line changes at most.
+const redraw = 100 * time.Millisecond
+
+// Show writes the line, unless it was written a moment ago.
+func (p *Progress) Show(format string, args ...any) {
+	if p.w == nil || time.Since(p.last) < redraw {
+		return
+	}
+	p.last = time.Now()
+	line := fmt.Sprintf(format, args...)
+	if max := 100; len(line) > max {
+		line = line[:max]
+	}
+	fmt.Fprintf(p.w, "\r%-*s", p.width, line)
+	p.width = len(line)
+}
+
+// Done clears the line.
+func (p *Progress) Done() {
+	if p.w != nil && p.width > 0 {
+		fmt.Fprintf(p.w, "\r%*s\r", p.width, "")
+		p.width = 0
+	}
+}

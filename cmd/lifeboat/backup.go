@@ -1,0 +1,267 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+	"k8s.io/apimachinery/pkg/util/uuid"
+
+	"github.com/lifeboat-backup/lifeboat/cmd/internal/cli"
+	"github.com/lifeboat-backup/lifeboat/core/backup"
+	"github.com/lifeboat-backup/lifeboat/core/store"
+)
+
+func newBackup(stdin io.Reader) *cobra.Command {
+	return cli.Group("backup", "Make, list, verify and delete backups",
+		newBackupCreate(), newBackupGet(), newBackupDescribe(), newBackupVerify(), newBackupDelete(stdin))
+}
+
+func newBackupCreate() *cobra.Command {
+	var (
+		cf  clusterFlags
+		loc locationFlag
+		ff  filterFlags
+		ttl time.Duration
+		out cli.Format
+	)
+	c := &cobra.Command{
+		Use:   "create NAME --location URL",
+		Short: "Back up a cluster's objects",
+		Long: `Back up the objects of a cluster, straight from the API server into the location.
+
+Without filters everything the cluster can list and create is taken. With
+namespaces selected, cluster-scoped objects are taken only as far as the selected
+ones need them. Data of volumes is not included; each claim and volume is listed
+as such.
+
+The backup exists when the command ends with status 0, or with 3 when something
+that was selected could not be read (the backup is then PartiallyFailed).
+` + cli.ExitHelp,
+		Example: `  lifeboat backup create nightly --location file:///var/backups/prod
+  lifeboat backup create shop --include-namespaces shop --location 's3://backups/prod?region=eu-central-1'`,
+		Args: cli.Args(1, 1),
+	}
+	cf.add(c)
+	loc.add(c)
+	ff.add(c)
+	c.Flags().DurationVar(&ttl, "ttl", backup.DefaultTTL, "how long the backup is kept")
+	cli.AddOutput(c, &out)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		ctx := c.Context()
+		if err := checkCreate(args[0], ttl, &ff); err != nil {
+			return err
+		}
+		s, err := loc.open(ctx, true)
+		if err != nil {
+			return err
+		}
+		client, err := cf.open()
+		if err != nil {
+			return err
+		}
+		progress := cli.NewProgress(c.ErrOrStderr())
+		job := backup.Job{
+			Name: args[0], Store: s, Cluster: client, Filter: ff.Filter, TTL: ttl, UID: string(uuid.NewUUID()), Now: time.Now,
+			Progress: func(p backup.Progress) {
+				progress.Show("backing up %s: %d items, %s", p.Resource, p.Items, size(p.Bytes))
+			},
+		}
+		result, err := job.Run(ctx)
+		progress.Done()
+		if err != nil {
+			return err
+		}
+		if err := cli.Print(c.OutOrStdout(), out, result, func(w io.Writer) error { return printCreated(w, s, result) }); err != nil {
+			return err
+		}
+		if !result.Complete() {
+			return cli.Status(cli.ExitPartial)
+		}
+		return nil
+	}
+	return c
+}
+
+func checkCreate(name string, ttl time.Duration, ff *filterFlags) error {
+	if err := store.CheckName(name); err != nil {
+		return cli.Usage("backup %w", err)
+	}
+	if ttl <= 0 {
+		return cli.Usage("--ttl %s: must be longer than 0", ttl)
+	}
+	return ff.check()
+}
+
+func printCreated(w io.Writer, s store.Store, r backup.Result) error {
+	b := r.Backup
+	fmt.Fprintf(w, "Backup %s is %s: %d items, %s in %s stored in %s, in %.1f s.\n",
+		b.Name, b.Status.Phase, r.Items, size(r.Bytes), size(r.Stored), s, r.Duration.Seconds())
+	printList(w, "Missing", r.Errors)
+	printList(w, "Warnings", r.Warnings)
+	return nil
+}
+
+// mostLines is how many lines of a kind a summary shows; JSON output has all.
+const mostLines = 20
+
+func printList(w io.Writer, title string, lines []string) {
+	if len(lines) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "%s (%d):\n", title, len(lines))
+	for i, l := range lines {
+		if i == mostLines {
+			fmt.Fprintf(w, "  … and %d more (-o json lists all)\n", len(lines)-i)
+			return
+		}
+		fmt.Fprintf(w, "  %s\n", l)
+	}
+}
+
+func newBackupGet() *cobra.Command {
+	var (
+		loc locationFlag
+		out cli.Format
+	)
+	c := &cobra.Command{
+		Use: "get [NAME] --location URL", Short: "List the backups of a location", Args: cli.Args(0, 1),
+		Long: "List the backups of a location, newest first. Folders that are no complete backup are\nnot listed; a note says how many there are." + "\n" + cli.ExitHelp,
+	}
+	loc.add(c)
+	cli.AddOutput(c, &out)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		s, err := loc.open(c.Context(), false)
+		if err != nil {
+			return err
+		}
+		if len(args) == 1 {
+			b, err := backup.Read(c.Context(), s, args[0])
+			if err != nil {
+				return err
+			}
+			return cli.Print(c.OutOrStdout(), out, b, func(w io.Writer) error { return printBackups(w, []backup.Listed{{Name: b.Name, Backup: b}}) })
+		}
+		all, err := backup.List(c.Context(), s)
+		if err != nil {
+			return err
+		}
+		good, note := split(all)
+		if note != "" {
+			fmt.Fprintln(c.ErrOrStderr(), note)
+		}
+		list := backupList{Kind: "BackupList", APIVersion: "velero.io/v1", Items: objects(good)}
+		return cli.Print(c.OutOrStdout(), out, list, func(w io.Writer) error { return printBackups(w, good) })
+	}
+	return c
+}
+
+// backupList is what -o json prints, as kubectl would.
+type backupList struct {
+	Kind       string `json:"kind"`
+	APIVersion string `json:"apiVersion"`
+	Items      []any  `json:"items"`
+}
+
+func objects(l []backup.Listed) []any {
+	out := make([]any, len(l))
+	for i := range l {
+		out[i] = l[i].Backup
+	}
+	return out
+}
+
+// split separates backups from folders that are none.
+func split(all []backup.Listed) (good []backup.Listed, note string) {
+	var bad []string
+	for _, l := range all {
+		if l.Err != nil {
+			bad = append(bad, l.Name)
+			continue
+		}
+		good = append(good, l)
+	}
+	if len(bad) > 0 {
+		note = fmt.Sprintf("note: %d folders are no complete backup and are not listed: %s (lifeboat backup delete removes them)", len(bad), strings.Join(bad, ", "))
+	}
+	return good, note
+}
+
+func printBackups(w io.Writer, l []backup.Listed) error {
+	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
+	fmt.Fprintln(t, "NAME\tSTATUS\tERRORS\tWARNINGS\tITEMS\tCREATED\tEXPIRES")
+	for _, b := range l {
+		st := b.Backup.Status
+		items := "-"
+		if st.Progress != nil {
+			items = fmt.Sprint(st.Progress.ItemsBackedUp)
+		}
+		expires := "never"
+		if st.Expiration != nil {
+			expires = st.Expiration.UTC().Format(time.DateTime)
+		}
+		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%s\t%s\t%s\n", b.Name, st.Phase, st.Errors, st.Warnings, items, b.Started().UTC().Format(time.DateTime), expires)
+	}
+	return t.Flush()
+}
+
+func newBackupDelete(stdin io.Reader) *cobra.Command {
+	var (
+		loc     locationFlag
+		confirm bool
+	)
+	c := &cobra.Command{
+		Use: "delete NAME --location URL", Short: "Delete a backup, or what an interrupted one left", Args: cli.Args(1, 1),
+		Long: "Delete all files of a backup, its commit marker first. At a terminal you are asked,\nunless --confirm is given.\n" + cli.ExitHelp,
+	}
+	loc.add(c)
+	c.Flags().BoolVar(&confirm, "confirm", false, "do not ask")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		s, err := loc.open(c.Context(), false)
+		if err != nil {
+			return err
+		}
+		if !confirm && !agreed(stdin, c.ErrOrStderr(), fmt.Sprintf("Delete backup %s from %s?", args[0], s)) {
+			return fmt.Errorf("backup %s was not deleted", args[0])
+		}
+		n, err := store.DeleteBackup(c.Context(), s, args[0])
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(c.OutOrStdout(), "Backup %s is deleted: %d files.\n", args[0], n)
+		return nil
+	}
+	return c
+}
+
+// agreed asks at a terminal; elsewhere the command itself is the answer.
+func agreed(stdin io.Reader, w io.Writer, question string) bool {
+	f, ok := stdin.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return true
+	}
+	fmt.Fprintf(w, "%s [y/N] ", question)
+	answer, _ := bufio.NewReader(f).ReadString('\n') // no answer is a no
+	return strings.EqualFold(strings.TrimSpace(answer), "y")
+}
+
+// size is a number of bytes for people.
+func size(n int64) string {
+	const unit = 1024
+	if n < unit {
+		return fmt.Sprintf("%d B", n)
+	}
+	f, prefixes := float64(n)/unit, "KMGTPE"
+	for i := 0; ; i++ {
+		if f < unit || i == len(prefixes)-1 {
+			return fmt.Sprintf("%.1f %ciB", f, prefixes[i])
+		}
+		f /= unit
+	}
+}

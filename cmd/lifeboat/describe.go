@@ -1,0 +1,191 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lifeboat-backup/lifeboat/cmd/internal/cli"
+	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
+	"github.com/lifeboat-backup/lifeboat/core/backup"
+	"github.com/lifeboat-backup/lifeboat/core/manifest"
+	"github.com/lifeboat-backup/lifeboat/core/store"
+)
+
+// description is what describe prints.
+type description struct {
+	Backup   velerov1.Backup     `json:"backup"`
+	Location string              `json:"location"`
+	Files    []file              `json:"files"`
+	Coverage []manifest.Resource `json:"coverage,omitempty"`
+	Items    []string            `json:"items,omitempty"`
+}
+
+type file struct {
+	Name   string `json:"name"`
+	Size   int64  `json:"size"`
+	SHA256 string `json:"sha256,omitempty"`
+}
+
+func newBackupDescribe() *cobra.Command {
+	var (
+		loc     locationFlag
+		out     cli.Format
+		details bool
+	)
+	c := &cobra.Command{
+		Use: "describe NAME --location URL", Short: "Say what a backup holds", Args: cli.Args(1, 1),
+		Long: "Say what a backup is, which files it has and, for Lifeboat's own, what the cluster held,\nwhat was taken and what was left out by which rule.\n" + cli.ExitHelp,
+	}
+	loc.add(c)
+	cli.AddOutput(c, &out)
+	c.Flags().BoolVar(&details, "details", false, "list every item, and resources that were left out")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		s, err := loc.open(c.Context(), false)
+		if err != nil {
+			return err
+		}
+		d, err := describe(c.Context(), s, args[0], details)
+		if err != nil {
+			return err
+		}
+		return cli.Print(c.OutOrStdout(), out, d, func(w io.Writer) error { return d.print(w, details) })
+	}
+	return c
+}
+
+func describe(ctx context.Context, s store.Store, name string, details bool) (description, error) {
+	b, err := backup.Read(ctx, s, name)
+	if err != nil {
+		return description{}, err
+	}
+	d := description{Backup: b, Location: s.String()}
+	m, err := backup.ReadManifest(ctx, s, name)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return description{}, err
+	}
+	for info, err := range s.List(ctx, store.BackupPrefix(name), true) {
+		if err != nil {
+			return description{}, fmt.Errorf("list the files of backup %s: %w", name, err)
+		}
+		f := strings.TrimPrefix(info.Key, store.BackupPrefix(name))
+		d.Files = append(d.Files, file{Name: f, Size: info.Size, SHA256: m.Files[f].SHA256})
+	}
+	d.Coverage = m.Resources
+	if !details {
+		return d, nil
+	}
+	if d.Items, err = backup.Items(ctx, s, name, m); err != nil {
+		return description{}, err
+	}
+	return d, nil
+}
+
+func (d description) print(w io.Writer, details bool) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	b, st := d.Backup, d.Backup.Status
+	line := func(label string, value any) { fmt.Fprintf(t, "%s:\t%v\n", label, value) }
+	line("Name", b.Name)
+	line("Location", d.Location)
+	line("Phase", st.Phase)
+	if st.FailureReason != "" {
+		line("Failure reason", st.FailureReason)
+	}
+	line("Errors", st.Errors)
+	line("Warnings", st.Warnings)
+	line("Labels", pairs(b.Labels))
+	line("Kubernetes", orNone(b.Annotations["velero.io/source-cluster-k8s-gitversion"]))
+	line("Namespaces included", orAll(b.Spec.IncludedNamespaces))
+	line("Namespaces excluded", orNone(strings.Join(b.Spec.ExcludedNamespaces, ", ")))
+	line("Resources included", orAll(slices.Concat(b.Spec.IncludedResources, b.Spec.IncludedNamespaceScopedResources, b.Spec.IncludedClusterScopedResources)))
+	line("Resources excluded", orNone(strings.Join(slices.Concat(b.Spec.ExcludedResources, b.Spec.ExcludedNamespaceScopedResources, b.Spec.ExcludedClusterScopedResources), ", ")))
+	line("TTL", b.Spec.TTL.Duration)
+	line("Backup format version", st.FormatVersion)
+	for _, m := range []struct {
+		label string
+		at    interface{ IsZero() bool }
+	}{{"Started", st.StartTimestamp}, {"Completed", st.CompletionTimestamp}, {"Expiration", st.Expiration}} {
+		if !m.at.IsZero() {
+			line(m.label, m.at)
+		}
+	}
+	if st.Progress != nil {
+		line("Total items to be backed up", st.Progress.TotalItems)
+		line("Items backed up", st.Progress.ItemsBackedUp)
+	}
+	fmt.Fprintln(t, "\nFILE\tSIZE\tSHA-256")
+	for _, f := range d.Files {
+		fmt.Fprintf(t, "%s\t%s\t%s\n", f.Name, size(f.Size), orNone(f.SHA256))
+	}
+	d.printCoverage(t, details)
+	for i, item := range d.Items {
+		if i == 0 {
+			fmt.Fprintln(t, "\nITEM")
+		}
+		fmt.Fprintln(t, item)
+	}
+	return t.Flush()
+}
+
+func (d description) printCoverage(w io.Writer, details bool) {
+	if d.Coverage == nil {
+		return
+	}
+	fmt.Fprintln(w, "\nRESOURCE\tIN CLUSTER\tIN BACKUP\tLEFT OUT")
+	for _, r := range d.Coverage {
+		if r.Excluded != "" && r.Written == 0 {
+			if details {
+				fmt.Fprintf(w, "%s\tnot listed\t0\t%s\n", r.Name, r.Excluded)
+			}
+			continue
+		}
+		if r.Listed == 0 && r.Error == "" && !details {
+			continue
+		}
+		fmt.Fprintf(w, "%s\t%d\t%d\t%s\n", r.Name, r.Listed, r.Written, reasons(r))
+	}
+}
+
+func reasons(r manifest.Resource) string {
+	var parts []string
+	if r.Error != "" {
+		parts = append(parts, "ERROR: "+r.Error)
+	}
+	for _, why := range slices.Sorted(maps.Keys(r.LeftOut)) {
+		parts = append(parts, fmt.Sprintf("%d %s", r.LeftOut[why], why))
+	}
+	return strings.Join(parts, "; ")
+}
+
+func pairs(m map[string]string) string {
+	var out []string
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		out = append(out, k+"="+m[k])
+	}
+	return orNone(strings.Join(out, ", "))
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "<none>"
+	}
+	return s
+}
+
+func orAll(names []string) string {
+	if len(names) == 0 {
+		return "*"
+	}
+	return strings.Join(names, ", ")
+}
+
+// timestamp names restores as Velero does.
+func timestamp(t time.Time) string { return t.Format("20060102150405") }

@@ -1,0 +1,46 @@
+package apply
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/lifeboat-backup/lifeboat/core/item"
+)
+
+// Outcome is what became of one item.
+type Outcome string
+
+// Every item of a restore ends as one of these.
+const (
+	Created   Outcome = "created"
+	Updated   Outcome = "updated"
+	Unchanged Outcome = "unchanged"
+	Skipped   Outcome = "skipped"
+	Failed    Outcome = "failed"
+)
+
+// Change is one item, what became of it, and why.
+type Change struct {
+	item.Key
+	Outcome Outcome `json:"outcome"`
+	Reason  string  `json:"reason"`
+}
+
+// ChangeSet is the outcome of a restore.
+type ChangeSet []Change
+
+// Count says how many items ended that way.
+func (c ChangeSet) Count(o Outcome) int {
+	n := 0
+	for _, ch := range c {
+		if ch.Outcome == o {
+			n++
+		}
+	}
+	return n
+}
+
+// Sort orders the changes by key.
+func (c ChangeSet) Sort() {
+	slices.SortFunc(c, func(a, b Change) int { return cmp.Or(item.Compare(a.Key, b.Key), cmp.Compare(a.Outcome, b.Outcome)) })
+}

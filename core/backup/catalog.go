@@ -1,0 +1,153 @@
+package backup
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+
+	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
+	"github.com/lifeboat-backup/lifeboat/core/item"
+	"github.com/lifeboat-backup/lifeboat/core/manifest"
+	"github.com/lifeboat-backup/lifeboat/core/store"
+)
+
+// maxMetadata bounds velero-backup.json, in bytes.
+const maxMetadata = 10 << 20
+
+// ErrNoBackup says that the location holds no backup of that name.
+var ErrNoBackup = errors.New("no such backup")
+
+// Listed is one folder below backups/.
+type Listed struct {
+	Name   string
+	Backup velerov1.Backup
+	// Err says why the folder is no backup: velero-backup.json is missing
+	// (wraps store.ErrNotFound) or cannot be read.
+	Err error
+}
+
+// Started is when the backup began, the zero time when that is not known.
+func (l Listed) Started() time.Time {
+	if t := l.Backup.Status.StartTimestamp; t != nil {
+		return t.Time
+	}
+	return l.Backup.CreationTimestamp.Time
+}
+
+// List reads all backups of a location, newest first. Folders that are no
+// backup are listed with the reason.
+func List(ctx context.Context, s store.Store) ([]Listed, error) {
+	var out []Listed
+	for info, err := range s.List(ctx, store.BackupsPrefix, false) {
+		if err != nil {
+			return nil, fmt.Errorf("list backups of %s: %w", s, err)
+		}
+		if !info.IsPrefix() {
+			continue
+		}
+		l := Listed{Name: strings.TrimSuffix(strings.TrimPrefix(info.Key, store.BackupsPrefix), "/")}
+		l.Backup, l.Err = Read(ctx, s, l.Name)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		out = append(out, l)
+	}
+	slices.SortStableFunc(out, func(a, b Listed) int { return b.Started().Compare(a.Started()) })
+	return out, nil
+}
+
+// Read reads one backup's velero-backup.json. The error wraps ErrNoBackup when
+// there is no such backup.
+func Read(ctx context.Context, s store.Store, name string) (velerov1.Backup, error) {
+	var none velerov1.Backup
+	if err := store.CheckName(name); err != nil {
+		return none, fmt.Errorf("backup %w", err)
+	}
+	r, err := s.Get(ctx, store.Metadata(name))
+	if errors.Is(err, store.ErrNotFound) {
+		return none, fmt.Errorf("%w: %s in %s (lifeboat backup get lists them): %w", ErrNoBackup, name, s, err)
+	}
+	if err != nil {
+		return none, fmt.Errorf("read backup %s: %w", name, err)
+	}
+	defer r.Close()
+	raw, err := io.ReadAll(io.LimitReader(r, maxMetadata+1))
+	if err != nil {
+		return none, fmt.Errorf("read backup %s: %w", name, err)
+	}
+	if len(raw) > maxMetadata {
+		return none, fmt.Errorf("read backup %s: %s is larger than %d bytes", name, store.MetadataFile, maxMetadata)
+	}
+	b := velerov1.Backup{}
+	if err := json.Unmarshal(raw, &b); err != nil {
+		return none, fmt.Errorf("read backup %s: %s is damaged: %w", name, store.MetadataFile, err)
+	}
+	if b.Kind != "Backup" || b.APIVersion != velerov1.APIVersion || b.Name != name {
+		return none, fmt.Errorf("read backup %s: %s holds %s %s %q", name, store.MetadataFile, b.APIVersion, b.Kind, b.Name)
+	}
+	return b, nil
+}
+
+// ReadManifest reads a backup's manifest; an error that wraps
+// store.ErrNotFound says that it has none, as backups made by Velero have
+// none.
+func ReadManifest(ctx context.Context, s store.Store, name string) (manifest.Manifest, error) {
+	r, err := s.Get(ctx, store.Manifest(name))
+	if err != nil {
+		return manifest.Manifest{}, fmt.Errorf("read the manifest of %s: %w", name, err)
+	}
+	defer r.Close()
+	m, err := manifest.Decode(r)
+	if err != nil {
+		return manifest.Manifest{}, fmt.Errorf("read the manifest of %s: %w", name, err)
+	}
+	if m.Backup != name {
+		return manifest.Manifest{}, fmt.Errorf("the manifest of %s is that of backup %q", name, m.Backup)
+	}
+	return m, nil
+}
+
+// maxResourceList bounds the decompressed list of items, in bytes.
+const maxResourceList = 1 << 30
+
+// Items lists the items of a backup as "apiVersion/Kind namespace/name", in
+// order: from its manifest or, for a backup made by Velero (the zero
+// manifest), from its resource list.
+func Items(ctx context.Context, s store.Store, name string, m manifest.Manifest) ([]string, error) {
+	var out []string
+	for _, it := range m.Items {
+		i := item.Item{Key: it.Key, Version: it.Version}
+		out = append(out, i.APIVersion()+"/"+it.Kind+" "+strings.TrimPrefix(it.Namespace+"/"+it.Name, "/"))
+	}
+	if m.Schema != "" {
+		slices.Sort(out)
+		return out, nil
+	}
+	r, err := s.Get(ctx, store.ResourceList(name))
+	if err != nil {
+		return nil, fmt.Errorf("read the resource list of %s: %w", name, err)
+	}
+	defer r.Close()
+	z, err := gzip.NewReader(r)
+	if err != nil {
+		return nil, fmt.Errorf("read the resource list of %s: %w", name, err)
+	}
+	var kinds map[string][]string
+	if err := json.NewDecoder(io.LimitReader(z, maxResourceList)).Decode(&kinds); err != nil {
+		return nil, fmt.Errorf("read the resource list of %s: %w", name, err)
+	}
+	for kind, names := range kinds {
+		for _, n := range names {
+			out = append(out, kind+" "+n)
+		}
+	}
+	slices.Sort(out)
+	return out, nil
+}

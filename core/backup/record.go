@@ -1,0 +1,245 @@
+package backup
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/version"
+
+	"github.com/lifeboat-backup/lifeboat/core/api"
+	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
+	"github.com/lifeboat-backup/lifeboat/core/archive"
+	"github.com/lifeboat-backup/lifeboat/core/item"
+	"github.com/lifeboat-backup/lifeboat/core/manifest"
+	"github.com/lifeboat-backup/lifeboat/core/store"
+	"github.com/lifeboat-backup/lifeboat/core/volume"
+)
+
+// record is what a backup remembers of what it wrote, for the files that
+// accompany the tarball.
+type record struct {
+	backup   string
+	started  time.Time
+	items    []manifest.Item
+	bytes    int64
+	byKind   map[string][]string // "v1/Pod" -> "namespace/name"
+	volumes  []volume.Info
+	files    map[string]manifest.Digest // by key
+	coverage []manifest.Resource
+	errors   []string
+	warnings []string
+	results  results
+	log      bytes.Buffer
+}
+
+// results is Velero's -results.gz (pkg/util/results/result.go).
+type results struct {
+	Errors   resultLists `json:"errors"`
+	Warnings resultLists `json:"warnings"`
+}
+
+type resultLists struct {
+	Velero     []string            `json:"velero,omitempty"`
+	Cluster    []string            `json:"cluster,omitempty"`
+	Namespaces map[string][]string `json:"namespaces,omitempty"`
+}
+
+func newRecord(backup string, started time.Time) *record {
+	return &record{backup: backup, started: started, byKind: map[string][]string{}, files: map[string]manifest.Digest{}}
+}
+
+// dataNotIncluded stands in results and volume records.
+const dataNotIncluded = "data not included: this backup holds objects only"
+
+func (r *record) add(it item.Item, d archive.Digest) error {
+	r.items = append(r.items, manifest.Item{Key: it.Key, Version: it.Version, Kind: it.Kind, Digest: manifest.Digest(d)})
+	r.bytes += d.Size
+	kind := it.APIVersion() + "/" + it.Kind
+	name := it.Key.Name
+	if it.Key.Namespace != "" {
+		name = it.Key.Namespace + "/" + name
+	}
+	r.byKind[kind] = append(r.byKind[kind], name)
+	if it.Key.Group != "" {
+		return nil
+	}
+	switch it.Key.Resource {
+	case "persistentvolumeclaims", "persistentvolumes":
+		return r.addVolume(it)
+	}
+	return nil
+}
+
+// addVolume records that a claim's or volume's data is not in the backup:
+// Velero decides by this record what to do with the volume, and people read
+// it.
+func (r *record) addVolume(it item.Item) error {
+	r.warn(it.Key, dataNotIncluded)
+	if it.Key.Resource == "persistentvolumeclaims" {
+		return nil
+	}
+	u, err := it.Object()
+	if err != nil {
+		return err
+	}
+	info := volume.Info{PVName: it.Key.Name, Skipped: true, SkippedReason: dataNotIncluded, PVInfo: &volume.PVInfo{Labels: u.GetLabels()}}
+	info.PVCName, _, _ = unstructured.NestedString(u.Object, "spec", "claimRef", "name")
+	info.PVCNamespace, _, _ = unstructured.NestedString(u.Object, "spec", "claimRef", "namespace")
+	info.PVInfo.ReclaimPolicy, _, _ = unstructured.NestedString(u.Object, "spec", "persistentVolumeReclaimPolicy")
+	r.volumes = append(r.volumes, info)
+	return nil
+}
+
+func (r *record) warn(k item.Key, message string) {
+	r.warnings = append(r.warnings, k.String()+": "+message)
+	r.logf("warning", "%s: %s", k, message)
+	text := fmt.Sprintf(" resource: /%s name: /%s message: /%s", k.Resource, k.Name, message)
+	if k.Namespace == "" {
+		r.results.Warnings.Cluster = append(r.results.Warnings.Cluster, text)
+		return
+	}
+	if r.results.Warnings.Namespaces == nil {
+		r.results.Warnings.Namespaces = map[string][]string{}
+	}
+	r.results.Warnings.Namespaces[k.Namespace] = append(r.results.Warnings.Namespaces[k.Namespace], text)
+}
+
+func (r *record) problem(object, reason string) {
+	r.errors = append(r.errors, object+": "+reason)
+	r.logf("error", "%s: %s", object, reason)
+	r.results.Errors.Velero = append(r.results.Errors.Velero, fmt.Sprintf(" resource: /%s error: /%s", object, reason))
+}
+
+// logf writes a line as Velero's log has them, at the time the backup started:
+// the log says what happened to what, not when.
+func (r *record) logf(level, format string, args ...any) {
+	fmt.Fprintf(&r.log, "time=%q level=%s msg=%q backup=%s\n", r.started.UTC().Format(time.RFC3339), level, fmt.Sprintf(format, args...), r.backup)
+}
+
+// object is the Backup as velero-backup.json holds it.
+func (j Job) object(r *record, started time.Time, info version.Info) velerov1.Backup {
+	ttl := j.TTL
+	if ttl == 0 {
+		ttl = DefaultTTL
+	}
+	no := false
+	b := velerov1.Backup{
+		TypeMeta: metav1.TypeMeta{Kind: "Backup", APIVersion: velerov1.APIVersion},
+		ObjectMeta: metav1.ObjectMeta{
+			Name: j.Name, Namespace: "velero", UID: types.UID(j.UID), CreationTimestamp: metav1.NewTime(started.UTC().Truncate(time.Second)),
+			Labels: j.labels(),
+			Annotations: map[string]string{
+				api.AnnotationSourceGitVersion: info.GitVersion,
+				api.AnnotationSourceMajor:      info.Major,
+				api.AnnotationSourceMinor:      info.Minor,
+				api.AnnotationResourceTimeout:  "10m0s",
+			},
+		},
+		Spec: velerov1.BackupSpec{
+			IncludedNamespaces: j.Filter.IncludedNamespaces, ExcludedNamespaces: j.Filter.ExcludedNamespaces,
+			IncludedResources: j.Filter.IncludedResources, ExcludedResources: j.Filter.ExcludedResources,
+			TTL: metav1.Duration{Duration: ttl}, StorageLocation: "default",
+			SnapshotVolumes: &no, DefaultVolumesToFsBackup: &no, SnapshotMoveData: &no,
+		},
+		Status: velerov1.BackupStatus{
+			Version: 1, FormatVersion: archive.FormatVersion, Phase: velerov1.BackupPhaseCompleted,
+			StartTimestamp: timeOf(started), CompletionTimestamp: timeOf(j.Now()), Expiration: timeOf(started.Add(ttl)),
+			Warnings: len(r.warnings), Errors: len(r.errors),
+			Progress:   &velerov1.BackupProgress{TotalItems: len(r.items), ItemsBackedUp: len(r.items)},
+			HookStatus: &velerov1.HookStatus{},
+		},
+	}
+	if len(b.Spec.IncludedNamespaces) == 0 {
+		b.Spec.IncludedNamespaces = []string{"*"}
+	}
+	if j.Filter.LabelSelector != "" {
+		if s, err := metav1.ParseToLabelSelector(j.Filter.LabelSelector); err == nil { // checked by filter.Check
+			b.Spec.LabelSelector = s
+		}
+	}
+	if len(r.errors) > 0 {
+		b.Status.Phase = velerov1.BackupPhasePartiallyFailed
+	}
+	r.logf("info", "%s: %d items, %d errors, %d warnings", b.Status.Phase, len(r.items), len(r.errors), len(r.warnings))
+	return b
+}
+
+func (j Job) labels() map[string]string {
+	labels := map[string]string{api.LabelStorageLocation: "default"}
+	for k, v := range j.Labels {
+		labels[k] = v
+	}
+	return labels
+}
+
+func timeOf(t time.Time) *metav1.Time {
+	m := metav1.NewTime(t.UTC().Truncate(time.Second))
+	return &m
+}
+
+func encodeBackup(b velerov1.Backup) ([]byte, error) {
+	out, err := json.MarshalIndent(b, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("encode backup %s: %w", b.Name, err)
+	}
+	return out, nil
+}
+
+// writeCompanions writes the files that Velero reads beside the tarball.
+func (r *record) writeCompanions(ctx context.Context, w *store.Writer) error {
+	for _, names := range r.byKind {
+		slices.Sort(names)
+	}
+	for _, c := range []struct {
+		key     string
+		content any
+	}{
+		{store.ResourceList(r.backup), r.byKind},
+		{store.VolumeInfo(r.backup), r.volumes},
+		{store.PodVolumeBackups(r.backup), []any{}},
+		{store.VolumeSnapshots(r.backup), []any{}},
+		{store.ItemOperations(r.backup), []any{}},
+		{store.Results(r.backup), r.results},
+	} {
+		content, err := json.Marshal(c.content)
+		if err != nil {
+			return fmt.Errorf("encode %s: %w", c.key, err)
+		}
+		if err := r.put(ctx, w, c.key, append(content, '\n')); err != nil {
+			return err
+		}
+	}
+	return r.put(ctx, w, store.Log(r.backup), r.log.Bytes())
+}
+
+// put writes a small file gzipped and remembers its digest.
+func (r *record) put(ctx context.Context, w *store.Writer, key string, content []byte) error {
+	var z bytes.Buffer
+	gz := gzip.NewWriter(&z)
+	if _, err := gz.Write(content); err != nil {
+		return fmt.Errorf("compress %s: %w", key, err)
+	}
+	if err := gz.Close(); err != nil {
+		return fmt.Errorf("compress %s: %w", key, err)
+	}
+	size, sum, err := w.Put(ctx, key, &z)
+	if err != nil {
+		return err
+	}
+	r.files[key] = manifest.Digest{Size: size, SHA256: sum}
+	return nil
+}
+
+// fileName is a key without the backup's folder.
+func (r *record) fileName(key string) string {
+	return strings.TrimPrefix(key, store.BackupPrefix(r.backup))
+}

@@ -1,0 +1,134 @@
+// Package cluster is the client-go side of Lifeboat: discovery, paged lists,
+// reads and writes of objects as the JSON the API server speaks. Paging and
+// transport settings live here and nowhere else; what is selected, in which
+// order, and what a result means is decided by the callers.
+//
+// Objects are never decoded into Go types on the way: a list is cut into items
+// while it arrives, so memory does not grow with the size of a page.
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+// Options says which cluster to open. The zero value means what kubectl would
+// use: $KUBECONFIG, ~/.kube/config, or the service account of the pod.
+type Options struct {
+	Kubeconfig string // path; "" = the default rules
+	Context    string // "" = the current context
+	UserAgent  string
+}
+
+// Client talks to one cluster. It is safe for concurrent use and sets no rate
+// limit of its own: the API server's priority and fairness decides, and its
+// Retry-After is obeyed.
+type Client struct {
+	config *rest.Config
+	rest   *rest.RESTClient
+}
+
+// Open makes a client for the cluster that kubectl would talk to. It does not
+// connect yet.
+func Open(o Options) (*Client, error) {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = o.Kubeconfig
+	overrides := &clientcmd.ConfigOverrides{CurrentContext: o.Context}
+	cfg, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, overrides).ClientConfig()
+	if err != nil {
+		return nil, fmt.Errorf("no usable kubeconfig (use --kubeconfig, --context or KUBECONFIG): %w", err)
+	}
+	return open(cfg, o.UserAgent)
+}
+
+// FromKubeconfig makes a client from the text of a kubeconfig, as a sandbox
+// hands it over.
+func FromKubeconfig(kubeconfig []byte, userAgent string) (*Client, error) {
+	cfg, err := clientcmd.RESTConfigFromKubeConfig(kubeconfig)
+	if err != nil {
+		return nil, fmt.Errorf("read kubeconfig: %w", err)
+	}
+	return open(cfg, userAgent)
+}
+
+func open(cfg *rest.Config, userAgent string) (*Client, error) {
+	cfg = rest.CopyConfig(cfg)
+	cfg.QPS = -1
+	cfg.UserAgent = userAgent
+	cfg.WarningHandler = rest.NoWarnings{}
+	// Compressing lists costs the API server more CPU than the network saves
+	// between a backup and its cluster.
+	cfg.DisableCompression = true
+	cfg.GroupVersion = &schema.GroupVersion{}
+	cfg.APIPath = "/"
+	cfg.NegotiatedSerializer = statusCodecs()
+	client, err := rest.UnversionedRESTClientFor(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("make a client for %s: %w", cfg.Host, err)
+	}
+	return &Client{config: cfg, rest: client}, nil
+}
+
+// statusCodecs decodes the Status objects of errors and nothing else.
+func statusCodecs() runtime.NegotiatedSerializer {
+	scheme := runtime.NewScheme()
+	metav1.AddToGroupVersion(scheme, schema.GroupVersion{Version: "v1"})
+	return serializer.NewCodecFactory(scheme).WithoutConversion()
+}
+
+// Host is the API server's address, for messages.
+func (c *Client) Host() string { return c.config.Host }
+
+// Unreachable reports whether err says that the API server could not be asked
+// at all, rather than that it answered no: nothing further will succeed.
+func Unreachable(err error) bool {
+	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return false
+	}
+	var status apierrors.APIStatus
+	return !errors.As(err, &status) && !errors.Is(err, ErrMalformed)
+}
+
+// Explain makes one sentence of an error from the API server: what it refused
+// and what to do next.
+func (c *Client) Explain(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case apierrors.IsUnauthorized(err):
+		return fmt.Errorf("the API server at %s does not accept the credentials (check --kubeconfig and --context): %w", c.Host(), err)
+	case apierrors.IsForbidden(err):
+		return fmt.Errorf("the API server at %s refuses this (grant the verb to the user of the kubeconfig): %w", c.Host(), err)
+	case apierrors.IsTooManyRequests(err):
+		return fmt.Errorf("the API server at %s is overloaded and kept answering 429 (try again later): %w", c.Host(), err)
+	case Unreachable(err):
+		return fmt.Errorf("cannot reach the API server at %s (is it running, and is this the right --context?): %w", c.Host(), err)
+	}
+	return err
+}
+
+// discoveryTimeout bounds one round of discovery, which an aggregated API that
+// hangs would otherwise hold up.
+const discoveryTimeout = 60 * time.Second
+
+// bound is a transport whose requests end with ctx: client-go's discovery
+// client takes no context.
+type bound struct {
+	ctx  context.Context
+	next http.RoundTripper
+}
+
+func (b bound) RoundTrip(r *http.Request) (*http.Response, error) {
+	return b.next.RoundTrip(r.WithContext(b.ctx))
+}

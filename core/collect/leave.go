@@ -1,0 +1,44 @@
+package collect
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/lifeboat-backup/lifeboat/core/api"
+	"github.com/lifeboat-backup/lifeboat/core/filter"
+	"github.com/lifeboat-backup/lifeboat/core/item"
+)
+
+// The reasons for which a listed object is left out. They stand in manifests
+// and must stay as they are.
+const (
+	leftByLabel     = "label " + api.LabelExcludeFromBackup + "=true"
+	leftDeleting    = "being deleted"
+	leftByNamespace = "its namespace is not selected"
+)
+
+// leftOut says why a listed object is not taken, "" when it is. Only objects
+// whose text holds one of the marks are decoded.
+func leftOut(f filter.Filter, it item.Item) (string, error) {
+	namespace := it.Key.Namespace
+	if it.Key.Group == "" && it.Key.Resource == "namespaces" {
+		namespace = it.Key.Name
+	}
+	if namespace != "" && !f.HasNamespace(namespace) {
+		return leftByNamespace, nil
+	}
+	if !bytes.Contains(it.Raw, []byte(api.LabelExcludeFromBackup)) && !bytes.Contains(it.Raw, []byte(`"deletionTimestamp"`)) {
+		return "", nil
+	}
+	obj, err := it.Object()
+	if err != nil {
+		return "", fmt.Errorf("read what the API server sent: %w", err)
+	}
+	switch {
+	case obj.GetLabels()[api.LabelExcludeFromBackup] == "true":
+		return leftByLabel, nil
+	case obj.GetDeletionTimestamp() != nil:
+		return leftDeleting, nil
+	}
+	return "", nil
+}

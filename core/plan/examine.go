@@ -1,0 +1,193 @@
+package plan
+
+import (
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/lifeboat-backup/lifeboat/core/filter"
+	"github.com/lifeboat-backup/lifeboat/core/item"
+)
+
+// Entry is what a plan keeps of one item of a backup: enough to decide, not
+// the object.
+type Entry struct {
+	Key     item.Key
+	Version string
+	Kind    string
+	Size    int // bytes of JSON
+	Digest  Digest
+	// Leave is why the item is not restored by rule, "" when it is.
+	Leave string
+	// Defines is the group-resource that a custom resource definition adds.
+	Defines string
+	// Volume says what becomes of the data behind a claim or volume.
+	Volume string
+}
+
+// Options says what a restore takes from a backup.
+type Options struct {
+	Filter filter.Filter
+	// VolumeMethods holds, per persistent volume with data in the backup, how
+	// the data was saved (Velero's backupMethod).
+	VolumeMethods map[string]string
+}
+
+// The reasons for which items are not restored.
+const (
+	leaveFiltered      = "left out by the filter of the restore"
+	leaveNotRestorable = "belongs to the cluster it came from"
+	leaveFinished      = "has finished"
+	leaveMirror        = "mirror pod: the kubelet makes it from a file of its node"
+	leaveGenerated     = "generated: the target cluster makes its own"
+	leaveProvisioned   = "a volume is provisioned anew for its claim"
+)
+
+// notRestorable are Velero's nonRestorableResources (pkg/controller,
+// restore_controller.go).
+var notRestorable = map[string]bool{
+	"nodes":                            true,
+	"events":                           true,
+	"events.events.k8s.io":             true,
+	"backups.velero.io":                true,
+	"restores.velero.io":               true,
+	"resticrepositories.velero.io":     true,
+	"backuprepositories.velero.io":     true,
+	"csinodes.storage.k8s.io":          true,
+	"volumeattachments.storage.k8s.io": true,
+}
+
+// Examine makes the entry of an item.
+func Examine(it item.Item, o Options) (Entry, error) {
+	u, err := it.Object()
+	if err != nil {
+		return Entry{}, err
+	}
+	e := Entry{Key: it.Key, Version: it.Version, Kind: it.Kind, Size: len(it.Raw)}
+	switch it.Key.GroupResource() {
+	case "customresourcedefinitions.apiextensions.k8s.io":
+		group, _, _ := unstructured.NestedString(u.Object, "spec", "group")
+		plural, _, _ := unstructured.NestedString(u.Object, "spec", "names", "plural")
+		e.Defines = item.Key{Group: group, Resource: plural}.GroupResource()
+	case "persistentvolumeclaims":
+		volume, _, _ := unstructured.NestedString(u.Object, "spec", "volumeName")
+		e.Volume = dataNote(o.VolumeMethods[volume])
+	case "persistentvolumes":
+		e.Volume = dataNote(o.VolumeMethods[it.Key.Name])
+	}
+	if e.Leave = o.leave(u, it); e.Leave == "" {
+		e.Leave = byRule(u, it.Key, o)
+	}
+	e.Digest, err = digest(u)
+	return e, err
+}
+
+func dataNote(method string) string {
+	if method == "" {
+		return "data not included in the backup"
+	}
+	return "data not restored: it is in the backup (" + method + "), and this version restores objects only"
+}
+
+// leave applies the filter of the restore. Cluster-scoped objects are restored
+// when all namespaces are, or when their resource is asked for by name.
+func (o Options) leave(u *unstructured.Unstructured, it item.Item) string {
+	r := ResourceOf(Entry{Key: it.Key, Version: it.Version, Kind: it.Kind})
+	f := o.Filter
+	namespace := it.Key.Namespace
+	if it.Key.GroupResource() == "namespaces" {
+		namespace = it.Key.Name
+	}
+	named := len(f.IncludedResources) > 0 && filter.NamesResource(f.IncludedResources, r)
+	switch {
+	case filter.NamesResource(f.ExcludedResources, r),
+		len(f.IncludedResources) > 0 && !named,
+		namespace != "" && !f.HasNamespace(namespace),
+		namespace == "" && !f.AllNamespaces() && !named,
+		!f.MatchLabels(labels.Set(u.GetLabels())):
+		return leaveFiltered
+	}
+	return ""
+}
+
+// ResourceOf is the resource of an entry, as far as a backup tells.
+func ResourceOf(e Entry) item.Resource {
+	return item.Resource{
+		Group: e.Key.Group, Version: e.Version, Name: e.Key.Resource, Kind: e.Kind,
+		Singular: strings.ToLower(e.Kind), ShortNames: shortNames[e.Key.GroupResource()], Namespaced: e.Key.Namespace != "",
+	}
+}
+
+// shortNames are those of the built-in resources that people type: a backup
+// does not hold what discovery said.
+var shortNames = map[string][]string{
+	"configmaps":             {"cm"},
+	"endpoints":              {"ep"},
+	"limitranges":            {"limits"},
+	"namespaces":             {"ns"},
+	"persistentvolumeclaims": {"pvc"},
+	"persistentvolumes":      {"pv"},
+	"pods":                   {"po"},
+	"replicationcontrollers": {"rc"},
+	"resourcequotas":         {"quota"},
+	"serviceaccounts":        {"sa"},
+	"services":               {"svc"},
+	"customresourcedefinitions.apiextensions.k8s.io": {"crd", "crds"},
+	"daemonsets.apps":                      {"ds"},
+	"deployments.apps":                     {"deploy"},
+	"replicasets.apps":                     {"rs"},
+	"statefulsets.apps":                    {"sts"},
+	"horizontalpodautoscalers.autoscaling": {"hpa"},
+	"cronjobs.batch":                       {"cj"},
+	"ingresses.networking.k8s.io":          {"ing"},
+	"networkpolicies.networking.k8s.io":    {"netpol"},
+	"poddisruptionbudgets.policy":          {"pdb"},
+	"priorityclasses.scheduling.k8s.io":    {"pc"},
+	"storageclasses.storage.k8s.io":        {"sc"},
+}
+
+// byRule says why an object is never restored (Velero's restore item actions
+// and restoreItem), "" when it is.
+func byRule(u *unstructured.Unstructured, k item.Key, o Options) string {
+	if notRestorable[k.GroupResource()] {
+		return leaveNotRestorable
+	}
+	annotations, lbls := u.GetAnnotations(), u.GetLabels()
+	switch k.GroupResource() {
+	case "pods":
+		phase, _, _ := unstructured.NestedString(u.Object, "status", "phase")
+		switch {
+		case annotations["kubernetes.io/config.mirror"] != "":
+			return leaveMirror
+		case phase == "Succeeded" || phase == "Failed":
+			return leaveFinished
+		}
+	case "jobs.batch":
+		if t, _, _ := unstructured.NestedString(u.Object, "status", "completionTime"); t != "" {
+			return leaveFinished
+		}
+	case "configmaps":
+		if k.Name == "kube-root-ca.crt" {
+			return leaveGenerated
+		}
+	case "secrets":
+		account := annotations["kubernetes.io/service-account.name"]
+		if u.Object["type"] == tokenType && strings.HasPrefix(k.Name, account+"-token-") {
+			return leaveGenerated
+		}
+	case "apiservices.apiregistration.k8s.io":
+		if lbls["kube-aggregator.kubernetes.io/automanaged"] != "" {
+			return leaveGenerated
+		}
+	case "persistentvolumes":
+		policy, _, _ := unstructured.NestedString(u.Object, "spec", "persistentVolumeReclaimPolicy")
+		if policy == "Delete" || o.VolumeMethods[k.Name] != "" {
+			return leaveProvisioned
+		}
+	}
+	return ""
+}
+
+// tokenType marks a Secret that holds a service account's token.
+const tokenType = "kubernetes.io/service-account-token"

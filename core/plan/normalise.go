@@ -1,0 +1,182 @@
+package plan
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/lifeboat-backup/lifeboat/core/api"
+	"github.com/lifeboat-backup/lifeboat/core/item"
+)
+
+// Normalise takes off an object, in place, everything in which a backed-up
+// object and its faithful restoration may differ. Two objects are equal when
+// their normalised forms are. It is Prepare, and then:
+//
+//   - the labels of a restore
+//   - serviceaccounts: the list of secrets (controllers append to it)
+//   - clusterroles with an aggregation rule: the rules, which a controller
+//     computes
+//   - namespaces: spec.finalizers, which the API server sets
+//   - customresourcedefinitions and webhook configurations keep everything,
+//     CA bundles included
+//   - empty maps and lists, which the API server may drop or add, and null
+func Normalise(u *unstructured.Unstructured) {
+	Prepare(u)
+	dropKeys(child(u.Object, "metadata"), "labels", []string{api.LabelBackupName, api.LabelRestoreName})
+	switch u.GroupVersionKind().GroupKind().String() {
+	case "ServiceAccount":
+		delete(u.Object, "secrets")
+	case "ClusterRole.rbac.authorization.k8s.io":
+		if u.Object["aggregationRule"] != nil {
+			delete(u.Object, "rules")
+		}
+	case "Namespace":
+		delete(child(u.Object, "spec"), "finalizers")
+	}
+	prune(u.Object)
+}
+
+// prune removes null, empty maps and empty lists at any depth, and reports
+// whether v itself is one of them.
+func prune(v any) bool {
+	switch v := v.(type) {
+	case nil:
+		return true
+	case map[string]any:
+		for k, e := range v {
+			if prune(e) {
+				delete(v, k)
+			}
+		}
+		return len(v) == 0
+	case []any:
+		for _, e := range v {
+			prune(e)
+		}
+		return len(v) == 0
+	}
+	return false
+}
+
+// Digest identifies the normalised form of an object.
+type Digest [sha256.Size]byte
+
+// DigestOf normalises the item's object and digests it.
+func DigestOf(it item.Item) (Digest, error) {
+	u, err := it.Object()
+	if err != nil {
+		return Digest{}, err
+	}
+	return digest(u)
+}
+
+func digest(u *unstructured.Unstructured) (Digest, error) {
+	Normalise(u)
+	b, err := json.Marshal(u.Object) // maps are encoded in the order of their keys
+	if err != nil {
+		return Digest{}, fmt.Errorf("encode %s %s: %w", u.GetKind(), u.GetName(), err)
+	}
+	return sha256.Sum256(b), nil
+}
+
+// maxDifferences bounds what Diff returns: enough to see what happened.
+const maxDifferences = 20
+
+// Diff lists the paths in which two objects differ after normalisation, each
+// with both values cut to a readable length: "spec.replicas: 3 in the backup,
+// 2 in the cluster". The values of Secrets are not shown.
+func Diff(backup, live item.Item) ([]string, error) {
+	a, err := backup.Object()
+	if err != nil {
+		return nil, err
+	}
+	b, err := live.Object()
+	if err != nil {
+		return nil, err
+	}
+	secret := a.GetKind() == "Secret"
+	Normalise(a)
+	Normalise(b)
+	var out []string
+	diff("", a.Object, b.Object, func(path string, x, y any) {
+		if len(out) < maxDifferences {
+			out = append(out, describe(path, x, y, secret))
+		}
+	})
+	return out, nil
+}
+
+func diff(path string, a, b any, report func(path string, a, b any)) {
+	switch x := a.(type) {
+	case map[string]any:
+		if y, ok := b.(map[string]any); ok {
+			for _, k := range unionKeys(x, y) {
+				diff(join(path, k), x[k], y[k], report)
+			}
+			return
+		}
+	case []any:
+		if y, ok := b.([]any); ok && len(x) == len(y) {
+			for i := range x {
+				diff(fmt.Sprintf("%s[%d]", path, i), x[i], y[i], report)
+			}
+			return
+		}
+	}
+	if !equalJSON(a, b) {
+		report(path, a, b)
+	}
+}
+
+func equalJSON(a, b any) bool { return show(a) == show(b) }
+
+func show(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Sprint(v)
+	}
+	return string(b)
+}
+
+func join(path, key string) string {
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}
+
+func unionKeys(a, b map[string]any) []string {
+	var keys []string
+	for k := range a {
+		keys = append(keys, k)
+	}
+	for k := range b {
+		if _, both := a[k]; !both {
+			keys = append(keys, k)
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+func describe(path string, a, b any, secret bool) string {
+	value := func(v any) string {
+		switch {
+		case v == nil:
+			return "absent"
+		case secret:
+			return "a value (not shown)"
+		}
+		const most = 80
+		s := show(v)
+		if len(s) > most {
+			s = s[:most] + "…"
+		}
+		return s
+	}
+	return fmt.Sprintf("%s: %s in the backup, %s in the cluster", path, value(a), value(b))
+}

@@ -1,0 +1,186 @@
+// Package plan decides what a restore does, before it does anything: the index
+// of a backup, the options and what was seen of the target cluster make an
+// ordered list of steps, each with its reason. A restore executes exactly such
+// a plan.
+//
+// The package is pure: no client, no store, no clock.
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/lifeboat-backup/lifeboat/core/item"
+)
+
+// Action is what a step does with its item.
+type Action string
+
+// The actions of a plan.
+const (
+	Create    Action = "create"
+	Unchanged Action = "unchanged" // exists and is equal
+	Skip      Action = "skip"
+	Fail      Action = "fail" // cannot succeed; the reason says why
+)
+
+// Step is one item and what happens to it.
+type Step struct {
+	item.Key
+	Version string `json:"version,omitempty"`
+	Kind    string `json:"kind,omitempty"`
+	Action  Action `json:"action"`
+	Reason  string `json:"reason"`
+	// Stage orders the steps: those of one stage may run together, a later
+	// stage waits for them.
+	Stage int `json:"stage"`
+	// Bare marks a namespace that the backup does not hold and items need.
+	Bare   bool   `json:"bare,omitempty"`
+	Size   int    `json:"-"`
+	Digest Digest `json:"-"`
+}
+
+// APIVersion is the one the backup holds the item at.
+func (s Step) APIVersion() string {
+	return item.Resource{Group: s.Group, Version: s.Version}.APIVersion()
+}
+
+// Defining reports whether the step creates a custom resource definition.
+func (s Step) Defining() bool { return s.Stage == stageDefinitions }
+
+// Volume says what becomes of the data of a claim or volume.
+type Volume struct {
+	Object string `json:"object"`
+	Note   string `json:"note"`
+}
+
+// Plan is what a restore will do.
+type Plan struct {
+	Backup  string   `json:"backup"`
+	Steps   []Step   `json:"steps"`
+	Volumes []Volume `json:"volumes,omitempty"`
+	// Defines are the group-resources whose definitions are among the steps to
+	// create; their objects have to wait until they are served.
+	Defines map[string]string `json:"-"` // group-resource -> name of the definition
+}
+
+// Count says how many steps have the action.
+func (p Plan) Count(a Action) int {
+	n := 0
+	for _, s := range p.Steps {
+		if s.Action == a {
+			n++
+		}
+	}
+	return n
+}
+
+// Observed is what was seen of the target cluster.
+type Observed struct {
+	// Served are the versions of each group-resource.
+	Served map[string][]string
+	// Existing are the objects of the resources that the backup holds, by
+	// digest of their normalised form.
+	Existing map[item.Key]Digest
+	// Terminating are the namespaces being deleted.
+	Terminating map[string]bool
+}
+
+// Build makes the plan. Every entry becomes exactly one step; namespaces that
+// items need and the backup does not hold are added.
+func Build(backup string, entries []Entry, seen Observed) Plan {
+	p := Plan{Backup: backup, Defines: map[string]string{}}
+	for _, e := range entries {
+		if e.Defines != "" && e.Leave == "" {
+			p.Defines[e.Defines] = e.Key.Name
+		}
+	}
+	needed := map[string]bool{}
+	for _, e := range entries {
+		s := p.decide(e, seen)
+		if s.Action == Create {
+			needed[s.Namespace] = true
+		}
+		if e.Volume != "" {
+			p.Volumes = append(p.Volumes, Volume{Object: e.Key.String(), Note: e.Volume})
+		}
+		p.Steps = append(p.Steps, s)
+	}
+	p.needNamespaces(needed, seen)
+	sortSteps(p.Steps)
+	return p
+}
+
+func (p Plan) decide(e Entry, seen Observed) Step {
+	s := Step{Key: e.Key, Version: e.Version, Kind: e.Kind, Stage: stageOf(e.Key), Size: e.Size, Digest: e.Digest}
+	existing, exists := seen.Existing[e.Key]
+	versions, served := seen.Served[e.Key.GroupResource()]
+	definition, defined := p.Defines[e.Key.GroupResource()]
+	switch {
+	case e.Leave != "":
+		s.Action, s.Reason = Skip, e.Leave
+	case exists && existing == e.Digest:
+		s.Action, s.Reason = Unchanged, "exists and is equal"
+	case exists:
+		s.Action, s.Reason = Skip, ReasonDiffers
+	case seen.Terminating[e.Key.Namespace]:
+		s.Action, s.Reason = Fail, fmt.Sprintf("namespace %s is being deleted in the target cluster (wait until it is gone)", e.Key.Namespace)
+	case slices.Contains(versions, e.Version):
+		s.Action, s.Reason = Create, "absent in the cluster"
+	case defined:
+		s.Action, s.Reason = Create, "absent in the cluster; defined by "+definition
+	case served:
+		s.Action, s.Reason = Fail, fmt.Sprintf("the target cluster serves %s at %s, and the backup holds it at %s", e.Key.GroupResource(), strings.Join(versions, ", "), e.Version)
+	default:
+		s.Action, s.Reason = Fail, fmt.Sprintf("the target cluster does not serve %s, and the backup does not define it", e.Key.GroupResource())
+	}
+	return s
+}
+
+// ReasonDiffers is the reason of a step whose object is in the cluster already
+// in another form.
+const ReasonDiffers = "exists and differs from the backup; left alone"
+
+// needNamespaces makes sure that every namespace something is created in is
+// there: one that the filter leaves out is created all the same, one the
+// backup does not hold is created bare.
+func (p *Plan) needNamespaces(needed map[string]bool, seen Observed) {
+	delete(needed, "") // cluster-scoped
+	for i := range p.Steps {
+		s := &p.Steps[i]
+		if s.GroupResource() != "namespaces" || !needed[s.Name] {
+			continue
+		}
+		delete(needed, s.Name)
+		if s.Action == Skip && s.Reason == leaveFiltered {
+			s.Action, s.Reason = Create, "absent in the cluster; restored items are in it"
+			if _, exists := seen.Existing[s.Key]; exists {
+				s.Action, s.Reason = Skip, leaveFiltered
+			}
+		}
+	}
+	for name := range needed {
+		k := item.Key{Resource: "namespaces", Name: name}
+		if _, exists := seen.Existing[k]; exists {
+			continue
+		}
+		p.Steps = append(p.Steps, Step{
+			Key: k, Version: "v1", Kind: "Namespace", Stage: stageNamespaces, Bare: true,
+			Action: Create, Reason: "not in the backup; restored items are in it",
+		})
+	}
+}
+
+// Resources are the group-resources of the entries with the versions at which
+// the backup holds them: what has to be observed of a target.
+func Resources(entries []Entry) map[string][]string {
+	out := map[string][]string{"namespaces": {"v1"}}
+	for _, e := range entries {
+		gr := e.Key.GroupResource()
+		if !slices.Contains(out[gr], e.Version) {
+			out[gr] = append(out[gr], e.Version)
+		}
+	}
+	return out
+}

@@ -1,0 +1,214 @@
+package plan
+
+import (
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/lifeboat-backup/lifeboat/core/api"
+)
+
+// Prepare turns an object of a backup into the one a restore creates, in
+// place: what the API server or a controller of the old cluster gave it is
+// taken off, everything a user wrote stays (Velero v1.18 resetMetadata and its
+// restore item actions).
+//
+//   - all: status and what the server fills in of metadata (uid,
+//     resourceVersion, generation, creationTimestamp, deletionTimestamp,
+//     deletionGracePeriodSeconds, selfLink, generateName, managedFields); owner
+//     references, since the owner's UID is gone
+//   - pods: node, priority (admission computes it anew), the service account
+//     token volume that admission adds
+//   - services: cluster IPs unless headless, node ports, health check node port
+//   - persistentvolumeclaims: binding annotations and volumeName
+//   - persistentvolumes: the identity of the bound claim
+//   - jobs: the generated selector and its labels
+//   - serviceaccounts: generated token secrets
+//   - secrets of type service-account-token: the token, its CA and the
+//     account's UID, which the target issues anew
+func Prepare(u *unstructured.Unstructured) {
+	obj := u.Object
+	delete(obj, "status")
+	meta := child(obj, "metadata")
+	for _, f := range serverFields {
+		delete(meta, f)
+	}
+	if prepare, ok := preparers[u.GroupVersionKind().GroupKind().String()]; ok {
+		prepare(u)
+	}
+}
+
+var serverFields = []string{
+	"uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp",
+	"deletionGracePeriodSeconds", "selfLink", "generateName", "managedFields", "ownerReferences",
+}
+
+var preparers = map[string]func(*unstructured.Unstructured){
+	"Pod":                   preparePod,
+	"Service":               prepareService,
+	"PersistentVolumeClaim": prepareClaim,
+	"PersistentVolume":      prepareVolume,
+	"Job.batch":             prepareJob,
+	"ServiceAccount":        prepareServiceAccount,
+	"Secret":                prepareSecret,
+}
+
+func child(m map[string]any, path ...string) map[string]any {
+	for _, p := range path {
+		next, ok := m[p].(map[string]any)
+		if !ok {
+			return nil // reads and deletes of a nil map are harmless
+		}
+		m = next
+	}
+	return m
+}
+
+// mapsIn are the objects of a list, other elements left out.
+func mapsIn(list any) []map[string]any {
+	elements, _ := list.([]any)
+	var out []map[string]any
+	for _, e := range elements {
+		if m, ok := e.(map[string]any); ok {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// filterList keeps the elements of m[field] that keep accepts and removes the
+// field when none is left.
+func filterList(m map[string]any, field string, keep func(map[string]any) bool) {
+	if m == nil || m[field] == nil {
+		return
+	}
+	var kept []any
+	for _, e := range mapsIn(m[field]) {
+		if keep(e) {
+			kept = append(kept, e)
+		}
+	}
+	if len(kept) == 0 {
+		delete(m, field)
+		return
+	}
+	m[field] = kept
+}
+
+func nameOf(m map[string]any) string {
+	s, _ := m["name"].(string)
+	return s
+}
+
+// preparePod follows admission: the ServiceAccount plugin adds a volume named
+// kube-api-access-<random> and its mounts to each pod; kept ones would stand
+// beside the new ones. Older clusters used <serviceaccount>-token-<random>.
+func preparePod(u *unstructured.Unstructured) {
+	spec := child(u.Object, "spec")
+	delete(spec, "nodeName")
+	delete(spec, "priority")
+	account, _ := spec["serviceAccountName"].(string)
+	generated := func(m map[string]any) bool {
+		n := nameOf(m)
+		return strings.HasPrefix(n, "kube-api-access-") || account != "" && strings.HasPrefix(n, account+"-token-")
+	}
+	filterList(spec, "volumes", func(v map[string]any) bool { return !generated(v) })
+	for _, containers := range []string{"initContainers", "containers", "ephemeralContainers"} {
+		for _, c := range mapsIn(spec[containers]) {
+			filterList(c, "volumeMounts", func(m map[string]any) bool { return !generated(m) })
+		}
+	}
+	// Ephemeral containers are added through a subresource; a create with them
+	// is refused.
+	delete(spec, "ephemeralContainers")
+}
+
+func prepareService(u *unstructured.Unstructured) {
+	spec := child(u.Object, "spec")
+	if spec["clusterIP"] != "None" {
+		delete(spec, "clusterIP")
+		delete(spec, "clusterIPs")
+	}
+	delete(spec, "healthCheckNodePort")
+	for _, p := range mapsIn(spec["ports"]) {
+		delete(p, "nodePort")
+	}
+}
+
+var claimAnnotations = []string{
+	"pv.kubernetes.io/bind-completed",
+	"pv.kubernetes.io/bound-by-controller",
+	"volume.kubernetes.io/storage-provisioner",
+	"volume.beta.kubernetes.io/storage-provisioner",
+	"volume.kubernetes.io/selected-node",
+}
+
+func prepareClaim(u *unstructured.Unstructured) {
+	dropKeys(child(u.Object, "metadata"), "annotations", claimAnnotations)
+	delete(child(u.Object, "spec"), "volumeName")
+}
+
+func prepareVolume(u *unstructured.Unstructured) {
+	claim := child(u.Object, "spec", "claimRef")
+	delete(claim, "uid")
+	delete(claim, "resourceVersion")
+	dropKeys(child(u.Object, "metadata"), "annotations", []string{"pv.kubernetes.io/bound-by-controller"})
+}
+
+var generatedJobLabels = []string{"controller-uid", "batch.kubernetes.io/controller-uid"}
+
+// prepareJob drops what the API server generates for a job from its UID. A job
+// with a selector of its own (manualSelector) keeps it.
+func prepareJob(u *unstructured.Unstructured) {
+	spec := child(u.Object, "spec")
+	if manual, _ := spec["manualSelector"].(bool); manual {
+		return
+	}
+	dropKeys(child(spec, "selector"), "matchLabels", generatedJobLabels)
+	dropEmpty(spec, "selector")
+	dropKeys(child(spec, "template", "metadata"), "labels", generatedJobLabels)
+	dropKeys(child(u.Object, "metadata"), "labels", generatedJobLabels)
+}
+
+func prepareServiceAccount(u *unstructured.Unstructured) {
+	prefix := u.GetName() + "-token-"
+	filterList(u.Object, "secrets", func(s map[string]any) bool { return !strings.HasPrefix(nameOf(s), prefix) })
+}
+
+func prepareSecret(u *unstructured.Unstructured) {
+	if u.Object["type"] != tokenType {
+		return
+	}
+	dropKeys(u.Object, "data", []string{"token", "ca.crt", "namespace"})
+	dropKeys(child(u.Object, "metadata"), "annotations", []string{"kubernetes.io/service-account.uid"})
+}
+
+// dropKeys removes keys of the map m[field], and the map when it is empty.
+func dropKeys(m map[string]any, field string, keys []string) {
+	values := child(m, field)
+	for _, k := range keys {
+		delete(values, k)
+	}
+	dropEmpty(m, field)
+}
+
+func dropEmpty(m map[string]any, field string) {
+	if values, ok := m[field].(map[string]any); ok && len(values) == 0 {
+		delete(m, field)
+	}
+}
+
+// Mark puts the labels on an object that say which restore of which backup it
+// came from. Namespaces carry none, as with Velero.
+func Mark(u *unstructured.Unstructured, backup, restore string) {
+	if u.GetKind() == "Namespace" && u.GetAPIVersion() == "v1" {
+		return
+	}
+	labels := u.GetLabels()
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	labels[api.LabelBackupName] = api.LabelValue(backup)
+	labels[api.LabelRestoreName] = api.LabelValue(restore)
+	u.SetLabels(labels)
+}

@@ -1,0 +1,182 @@
+// Package restore brings a backup back: it reads the whole archive once to
+// index and check it, looks at the target cluster, makes a plan, and carries
+// out exactly that plan.
+//
+// Nothing is extracted to disk. The objects themselves are read again from the
+// location, in windows of bounded size, so memory grows with the index of
+// items only. A damaged archive is refused before anything is changed.
+package restore
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+
+	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
+	"github.com/lifeboat-backup/lifeboat/core/apply"
+	"github.com/lifeboat-backup/lifeboat/core/backup"
+	"github.com/lifeboat-backup/lifeboat/core/cluster"
+	"github.com/lifeboat-backup/lifeboat/core/filter"
+	"github.com/lifeboat-backup/lifeboat/core/item"
+	"github.com/lifeboat-backup/lifeboat/core/plan"
+	"github.com/lifeboat-backup/lifeboat/core/store"
+	"github.com/lifeboat-backup/lifeboat/core/volume"
+)
+
+// Cluster is the target of a restore; *cluster.Client is one.
+type Cluster interface {
+	apply.Cluster
+	AllVersions(ctx context.Context) ([]item.Resource, []cluster.GroupFailure, error)
+	List(ctx context.Context, r item.Resource, o cluster.ListOptions, info *cluster.ListInfo) iter.Seq2[item.Item, error]
+	Explain(err error) error
+}
+
+// Job is one restore. Name, Backup, Store and Cluster are required.
+type Job struct {
+	Name    string
+	Backup  string
+	Store   store.Store
+	Cluster Cluster
+	Filter  filter.Filter
+	Workers int // 0 = apply.DefaultWorkers
+	// Now tells the time, for durations.
+	Now func() time.Time
+	// Progress, when set, is called after each step of Execute, by one
+	// goroutine at a time.
+	Progress func(done, total int, c apply.Change)
+}
+
+// Prepared is a plan with what it was made from.
+type Prepared struct {
+	Metadata velerov1.Backup
+	Entries  []plan.Entry
+	Plan     plan.Plan
+}
+
+// Result is what a restore did.
+type Result struct {
+	Restore  string          `json:"restore"`
+	Backup   string          `json:"backup"`
+	Changes  apply.ChangeSet `json:"changes"`
+	Volumes  []plan.Volume   `json:"volumes,omitempty"`
+	Duration time.Duration   `json:"-"`
+}
+
+// Complete reports whether nothing failed.
+func (r Result) Complete() bool { return r.Changes.Count(apply.Failed) == 0 }
+
+// Prepare reads the backup, looks at the cluster and makes the plan. It
+// changes nothing.
+func (j Job) Prepare(ctx context.Context) (Prepared, error) {
+	if err := j.Filter.Check(); err != nil {
+		return Prepared{}, err
+	}
+	metadata, err := backup.Read(ctx, j.Store, j.Backup)
+	if err != nil {
+		return Prepared{}, err
+	}
+	if err := restorable(metadata); err != nil {
+		return Prepared{}, err
+	}
+	entries, err := j.index(ctx)
+	if err != nil {
+		return Prepared{}, err
+	}
+	if err := j.Filter.Unknown(resourcesOf(entries)); err != nil {
+		return Prepared{}, fmt.Errorf("in backup %s %w", j.Backup, err)
+	}
+	seen, err := Observe(ctx, j.Cluster, entries)
+	if err != nil {
+		return Prepared{}, j.Cluster.Explain(err)
+	}
+	return Prepared{Metadata: metadata, Entries: entries, Plan: plan.Build(j.Backup, entries, seen)}, nil
+}
+
+// restorable refuses backups that nobody finished.
+func restorable(b velerov1.Backup) error {
+	switch b.Status.Phase {
+	case velerov1.BackupPhaseCompleted, velerov1.BackupPhasePartiallyFailed:
+		return nil
+	}
+	return fmt.Errorf("backup %s is %s: only a backup that is Completed or PartiallyFailed can be restored", b.Name, b.Status.Phase)
+}
+
+func resourcesOf(entries []plan.Entry) []item.Resource {
+	seen := map[string]bool{}
+	var out []item.Resource
+	for _, e := range entries {
+		if gr := e.Key.GroupResource(); !seen[gr] {
+			seen[gr] = true
+			out = append(out, plan.ResourceOf(e))
+		}
+	}
+	return out
+}
+
+// index reads the archive to its end: what it holds, and that it is whole.
+func (j Job) index(ctx context.Context) ([]plan.Entry, error) {
+	methods, err := j.volumeMethods(ctx)
+	if err != nil {
+		return nil, err
+	}
+	o := plan.Options{Filter: j.Filter, VolumeMethods: methods}
+	var entries []plan.Entry
+	err = ReadArchive(ctx, j.Store, j.Backup, func(it item.Item) error {
+		e, err := plan.Examine(it, o)
+		entries = append(entries, e)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%w: nothing has been restored (lifeboat backup verify %s says more)", err, j.Backup)
+	}
+	return entries, nil
+}
+
+// maxVolumeInfo bounds the volume records, in bytes.
+const maxVolumeInfo = 64 << 20
+
+// volumeMethods reads how the data of each volume was saved. Backups made
+// before Velero 1.13 have no such record.
+func (j Job) volumeMethods(ctx context.Context) (map[string]string, error) {
+	r, err := j.Store.Get(ctx, store.VolumeInfo(j.Backup))
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the volume records: %w", err)
+	}
+	defer r.Close()
+	z, err := gzip.NewReader(r)
+	if err != nil {
+		return nil, fmt.Errorf("read the volume records %s: %w", store.VolumeInfo(j.Backup), err)
+	}
+	var infos []volume.Info
+	if err := json.NewDecoder(io.LimitReader(z, maxVolumeInfo)).Decode(&infos); err != nil {
+		return nil, fmt.Errorf("read the volume records %s: %w", store.VolumeInfo(j.Backup), err)
+	}
+	methods := map[string]string{}
+	for _, i := range infos {
+		if i.PVName != "" && i.BackupMethod != "" {
+			methods[i.PVName] = string(i.BackupMethod)
+		}
+	}
+	return methods, nil
+}
+
+// Run prepares a plan and executes it.
+func (j Job) Run(ctx context.Context) (Result, error) {
+	started := j.Now()
+	p, err := j.Prepare(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	r, err := j.Execute(ctx, p)
+	r.Duration = j.Now().Sub(started)
+	return r, err
+}
