@@ -1,0 +1,25 @@
+// Package exporter tells Prometheus what the backups of one cluster are worth:
+// when each schedule last succeeded and by when it must succeed again, what the
+// drills proved, and whether the exporter itself can see.
+//
+// Data flows one way:
+//
+//	location -> BackupLister, ReportLister (refreshed in the background)
+//	         -> State -> Derive (pure) -> []Sample -> Collect (prints) -> /metrics
+//
+// What holds:
+//   - A scrape reads memory. It never lists, and it costs no request.
+//   - Everything is derived from what the location holds, so a restart forgets
+//     nothing but the counters of the exporter's own requests.
+//   - A timestamp may be served stale: its age only grows, which errs towards
+//     an alert. A claim about the present may not: it is withheld once its
+//     source could not be read for Config.StaleAfter, and
+//     lifeboat_exporter_source_up says so. Catalog says which metric is which.
+//   - Series are bounded by schedules and locations, never by backups.
+//
+// What does not hold: one exporter watches one cluster. Backups are told apart
+// by the name of their schedule, so two clusters whose schedules have the same
+// names need an exporter each; lifeboat_exporter_ambiguous_schedules counts
+// names that were found in more than one location. Backups of two clusters that
+// share one prefix cannot be told apart at all.
+package exporter

@@ -1,0 +1,163 @@
+package exporter
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
+	"github.com/lifeboat-backup/lifeboat/verifier/report"
+)
+
+const (
+	integrity    = report.LevelIntegrity
+	controlplane = report.LevelControlPlane
+)
+
+// after moves a drill's end.
+func after(d Drill, by time.Duration) Drill {
+	d.Finished = d.Finished.Add(by)
+	return d
+}
+
+func TestWhichDrillResultStands(t *testing.T) {
+	old, last := completedBackup("db", "db-1", day(-1)), completedBackup("db", "db-2", day(0))
+	gone := completedBackup("db", "db-0", day(-9))
+	for name, tc := range map[string]struct {
+		drills []Drill
+		want   string
+	}{
+		"no drill is none": {nil, "none"},
+		"the newest drill counts": {
+			[]Drill{drillOfBackup(old, controlplane, report.Failed), drillOfBackup(last, controlplane, report.Passed)}, "passed"},
+		"a failure after a pass counts": {
+			[]Drill{drillOfBackup(old, controlplane, report.Passed), drillOfBackup(last, controlplane, report.Failed)}, "failed"},
+		"a drill that could not run is no failure": {
+			[]Drill{drillOfBackup(old, controlplane, report.Passed), drillOfBackup(last, controlplane, report.Error)}, "error"},
+		"a weaker pass does not clear a failure": {
+			[]Drill{drillOfBackup(old, controlplane, report.Failed), drillOfBackup(last, integrity, report.Passed)}, "failed"},
+		"a stronger pass clears a weaker failure": {
+			[]Drill{drillOfBackup(old, integrity, report.Failed), drillOfBackup(last, controlplane, report.Passed)}, "passed"},
+		"failed stands over error": {
+			[]Drill{drillOfBackup(old, controlplane, report.Failed), drillOfBackup(last, integrity, report.Error)}, "failed"},
+		"a level nobody runs any more is forgotten with its backup": {
+			[]Drill{drillOfBackup(gone, controlplane, report.Failed), drillOfBackup(last, integrity, report.Passed)}, "passed"},
+		"the newest drill counts even when its backup has expired": {
+			[]Drill{drillOfBackup(gone, controlplane, report.Failed)}, "failed"},
+		"a level this version does not know proves least": {
+			[]Drill{drillOfBackup(old, controlplane, report.Failed), drillOfBackup(last, "moonbase", report.Passed)}, "failed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := daily(t)
+			got := derived(t, noon, oneLocation(cfg, []Backup{old, last}, tc.drills...), cfg)
+			for _, result := range results {
+				assert.Equal(t, boolean(result == tc.want), got[lastResult(result)], result)
+				assert.Contains(t, got, lastResult(result))
+			}
+		})
+	}
+}
+
+func TestWhichBackupIsProven(t *testing.T) {
+	old, last := completedBackup("db", "db-1", day(-1)), completedBackup("db", "db-2", day(0))
+	partial := endedAs(velerov1.BackupPhasePartiallyFailed, completedBackup("db", "db-3", day(0).Add(time.Hour)))
+	gone := completedBackup("db", "db-0", day(-9))
+	namesake := drillOfBackup(last, controlplane, report.Passed)
+	namesake.BackupUID = "uid-of-another"
+	otherBytes := drillOfBackup(last, controlplane, report.Passed)
+	otherBytes.MetadataSHA256 = "ff"
+	hashed := last
+	hashed.MetadataSHA256 = "00"
+	for name, tc := range map[string]struct {
+		level    report.Level
+		backups  []Backup
+		drills   []Drill
+		want     time.Time // zero: none
+		deadline time.Time // zero: none
+	}{
+		"none without a drill": {"", []Backup{old, last}, nil, time.Time{}, time.Time{}},
+		"the newest that passed, not the one drilled last": {
+			"", []Backup{old, last},
+			[]Drill{drillOfBackup(last, controlplane, report.Passed), after(drillOfBackup(old, controlplane, report.Passed), 48*time.Hour)},
+			day(0), day(8)},
+		"a failed drill proves nothing, and the time runs from the oldest one drilled": {
+			"", []Backup{old, last},
+			[]Drill{drillOfBackup(old, controlplane, report.Failed), drillOfBackup(last, controlplane, report.Failed)},
+			time.Time{}, day(7)},
+		"an integrity drill restores nothing": {
+			"", []Backup{last}, []Drill{drillOfBackup(last, integrity, report.Passed)}, time.Time{}, day(8)},
+		"an integrity drill is proof where that was chosen": {
+			integrity, []Backup{last}, []Drill{drillOfBackup(last, integrity, report.Passed)}, day(0), day(8)},
+		"a backup that fails a later drill is not proven any more": {
+			"", []Backup{old, last},
+			[]Drill{drillOfBackup(old, controlplane, report.Passed), drillOfBackup(last, controlplane, report.Passed),
+				after(drillOfBackup(last, integrity, report.Failed), time.Hour)},
+			day(-1), day(7)},
+		"a later drill that could not run takes nothing back": {
+			"", []Backup{last},
+			[]Drill{drillOfBackup(last, controlplane, report.Passed), after(drillOfBackup(last, controlplane, report.Error), time.Hour)},
+			day(0), day(8)},
+		"an expired backup proves nothing, and its deadline does not move": {
+			"", []Backup{last}, []Drill{drillOfBackup(gone, controlplane, report.Passed)}, time.Time{}, day(-1)},
+		"only a Completed backup is a recovery point": {
+			"", []Backup{partial}, []Drill{drillOfBackup(partial, controlplane, report.Passed)}, time.Time{}, day(8).Add(time.Hour)},
+		"a backup of the same name is another backup, by its UID": {
+			"", []Backup{last}, []Drill{namesake}, time.Time{}, day(8)},
+		"a backup whose metadata has changed is another backup": {
+			"", []Backup{hashed}, []Drill{otherBytes}, time.Time{}, day(8)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := daily(t)
+			cfg.ProvenLevel = tc.level
+			got := derived(t, noon, oneLocation(cfg, tc.backups, tc.drills...), cfg)
+			assertTime(t, got, provenOfDB, tc.want)
+			assertTime(t, got, provenBy, tc.deadline)
+		})
+	}
+}
+
+func assertTime(t *testing.T, got map[string]float64, series string, want time.Time) {
+	t.Helper()
+	if want.IsZero() {
+		assert.NotContains(t, got, series)
+		return
+	}
+	assert.Contains(t, got, series)
+	assert.Equal(t, want, time.Unix(int64(got[series]), 0).UTC(), series)
+}
+
+func TestTheNewestDrillIsShownWithItsStagesAndCounts(t *testing.T) {
+	cfg := daily(t)
+	b := completedBackup("db", "db-1", day(-1))
+	full := drillOfBackup(b, controlplane, report.Failed)
+	full.Expected, full.Restored = 100, 97
+	later := after(drillOfBackup(b, integrity, report.Passed), time.Hour)
+	later.Expected, later.Restored, later.Stages = 0, 0, []Stage{{"fetch", 2}}
+	got := derived(t, noon, oneLocation(cfg, []Backup{b}, full, later), cfg)
+
+	assert.Equal(t, unix(later.Finished), got[`lifeboat_drill_last_run_timestamp_seconds{schedule="db"}`])
+	assert.Equal(t, unix(later.Finished), got[`lifeboat_drill_last_success_timestamp_seconds{schedule="db"}`])
+	assert.Equal(t, 2.0, got[`lifeboat_drill_last_stage_duration_seconds{schedule="db",stage="fetch"}`])
+	assert.NotContains(t, got, `lifeboat_drill_last_stage_duration_seconds{schedule="db",stage="restore"}`, "the stages of two drills do not add up")
+	assert.Equal(t, 97.0, got[`lifeboat_drill_restored_items{schedule="db"}`], "an integrity drill restores nothing and says nothing of it")
+	assert.Equal(t, 100.0, got[`lifeboat_drill_expected_items{schedule="db"}`])
+}
+
+func TestStagesAreBoundedWhateverTheEvidenceSays(t *testing.T) {
+	var stages []Stage
+	for i := range 100 {
+		stages = append(stages, Stage{fmt.Sprintf("stage-%d", i), 1})
+	}
+	stages = append(stages, Stage{"Not a word\n", 1}, Stage{"", 1}, Stage{"stage-0", 1})
+	got := boundStages(stages)
+	assert.LessOrEqual(t, len(got), maxStages)
+	total := 0.0
+	for _, s := range got {
+		assert.True(t, plainWord(s.Name), s.Name)
+		total += s.Seconds
+	}
+	assert.Equal(t, 103.0, total, "no time is lost")
+	assert.Equal(t, Stage{"stage-0", 2}, got[0])
+}

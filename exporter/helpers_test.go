@@ -1,0 +1,191 @@
+package exporter
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"io"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/lifeboat-backup/lifeboat/core/api"
+	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
+	"github.com/lifeboat-backup/lifeboat/core/schedule"
+	"github.com/lifeboat-backup/lifeboat/core/store"
+	"github.com/lifeboat-backup/lifeboat/core/store/mem"
+	"github.com/lifeboat-backup/lifeboat/verifier/report"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// noon is the time of the tests of Derive.
+var noon = time.Date(2026, time.November, 22, 12, 0, 0, 0, time.UTC)
+
+func silent() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+func cron(t testing.TB, expr string) schedule.Cron {
+	t.Helper()
+	c, err := schedule.Parse(expr)
+	require.NoError(t, err)
+	return c
+}
+
+// completedBackup is a Completed backup of a schedule that took ten minutes.
+func completedBackup(scheduleName, name string, start time.Time) Backup {
+	return Backup{
+		Name: name, UID: "uid-" + name, Schedule: scheduleName, Phase: velerov1.BackupPhaseCompleted,
+		Start: start, Completed: start.Add(10 * time.Minute), Items: 100, ArchiveSize: 1 << 20,
+	}
+}
+
+func endedAs(phase velerov1.BackupPhase, b Backup) Backup {
+	b.Phase = phase
+	return b
+}
+
+// drillOfBackup is a drill that ended an hour after the backup was completed.
+func drillOfBackup(b Backup, level report.Level, verdict report.Verdict) Drill {
+	return Drill{
+		Backup: b.Name, BackupUID: b.UID, Schedule: b.Schedule, BackupStart: b.Start,
+		Level: level, Verdict: verdict, Finished: b.Completed.Add(time.Hour),
+		Expected: 100, Restored: 100, Stages: []Stage{{"restore", 12.5}, {"cleanup", 1}},
+	}
+}
+
+// readAt is a source that was read to its end at t.
+func readAt(t time.Time) SourceState {
+	return SourceState{LastAttempt: t, LastSuccess: t, Duration: time.Second}
+}
+
+// oneLocation is the state of a location read just before noon.
+func oneLocation(cfg Config, backups []Backup, drills ...Drill) State {
+	return assemble(noon.Add(-24*time.Hour), []LocationState{{
+		Name: "default", Answered: true, Backups: readAt(noon), Drills: readAt(noon),
+		BackupList: located(backups, "default"), DrillList: drills,
+	}}, cfg.withDefaults())
+}
+
+// derived is Derive as a map from series to value.
+func derived(t testing.TB, now time.Time, state State, cfg Config) map[string]float64 {
+	t.Helper()
+	out := map[string]float64{}
+	for _, s := range Derive(now, state, cfg) {
+		require.NotContains(t, out, s.String(), "each series is served once")
+		out[s.String()] = s.Value
+	}
+	return out
+}
+
+// names are the names of metrics that begin with a prefix.
+func seriesOf(m map[string]float64, prefix string) []string {
+	var out []string
+	for series := range m {
+		if strings.HasPrefix(series, prefix) {
+			out = append(out, series)
+		}
+	}
+	return out
+}
+
+func unix(t time.Time) float64 { return float64(t.Unix()) }
+
+// bucket is a store with backups and evidence in it, made by tests.
+type bucket struct {
+	*mem.Store
+	t testing.TB
+}
+
+func newBucket(t testing.TB) bucket { return bucket{mem.New(), t} }
+
+func (b bucket) put(key string, content []byte) {
+	b.t.Helper()
+	if err := b.Delete(context.Background(), key); err != nil {
+		require.ErrorIs(b.t, err, store.ErrNotFound)
+	}
+	require.NoError(b.t, b.Put(context.Background(), key, strings.NewReader(string(content))))
+}
+
+// backup writes a backup the way Velero does: archive, then metadata.
+func (b bucket) backup(v Backup) {
+	b.t.Helper()
+	b.put(store.Contents(v.Name), make([]byte, v.ArchiveSize))
+	b.put(store.Metadata(v.Name), metadataOf(b.t, v))
+}
+
+func metadataOf(t testing.TB, v Backup) []byte {
+	t.Helper()
+	o := velerov1.Backup{}
+	o.APIVersion, o.Kind, o.Name, o.UID = velerov1.APIVersion, "Backup", v.Name, types.UID(v.UID)
+	if v.Schedule != "" {
+		o.Labels = map[string]string{api.LabelScheduleName: v.Schedule}
+	}
+	o.Status.Phase = v.Phase
+	if !v.Start.IsZero() {
+		o.Status.StartTimestamp = &metav1.Time{Time: v.Start}
+	}
+	if !v.Completed.IsZero() {
+		o.Status.CompletionTimestamp = &metav1.Time{Time: v.Completed}
+	}
+	o.Status.Progress = &velerov1.BackupProgress{TotalItems: v.Items, ItemsBackedUp: v.Items}
+	o.Status.Errors = v.Errors
+	raw, err := json.Marshal(o)
+	require.NoError(t, err)
+	return raw
+}
+
+// drill writes evidence.
+func (b bucket) drill(id string, d Drill) {
+	b.t.Helper()
+	r := report.Report{
+		Schema: report.Schema, ID: id, Level: d.Level, Verdict: d.Verdict,
+		Backup:   report.Backup{Name: d.Backup, UID: d.BackupUID, Schedule: d.Schedule, Started: d.BackupStart, MetadataSHA256: d.MetadataSHA256},
+		Finished: d.Finished, Items: report.Items{Expected: d.Expected, Restored: d.Restored},
+	}
+	for _, s := range d.Stages {
+		r.Stages = append(r.Stages, report.Stage{Name: s.Name, Seconds: s.Seconds})
+	}
+	raw, err := r.Encode()
+	require.NoError(b.t, err)
+	b.put(store.Evidence(d.Backup, id), raw)
+}
+
+// location reads a store.
+func locationOf(s store.Store) (*StoreLocation, Location) {
+	l := NewStoreLocation(func(context.Context) (store.Store, error) { return s, nil }, silent())
+	return l, Location{Name: "default", Backups: l, Drills: l, Requests: l.Requests}
+}
+
+var errGone = errors.New("the location does not answer")
+
+// flaky is a store that can be cut off.
+type flaky struct {
+	store.Store
+	gone bool
+}
+
+func (f *flaky) open(context.Context) (store.Store, error) {
+	if f.gone {
+		return nil, errGone
+	}
+	return f.Store, nil
+}
+
+// failingGet is a store in which one object cannot be read.
+type failingGet struct {
+	store.Store
+	key string
+}
+
+func (f *failingGet) Get(ctx context.Context, key string) (io.ReadCloser, error) {
+	if key == f.key {
+		return nil, errGone
+	}
+	return f.Store.Get(ctx, key)
+}

@@ -1,0 +1,54 @@
+package exporter
+
+import "time"
+
+// locationSamples say how the reading of each location went. Unlike what is
+// derived from backups, they speak of the last attempt, be it a failure, and
+// are withheld when that is too old.
+func locationSamples(out *samples, now time.Time, state State, cfg Config) {
+	for _, l := range state.Locations {
+		out.add(locationRequests, float64(l.Requests.List), l.Name, "list")
+		out.add(locationRequests, float64(l.Requests.Get), l.Name, "get")
+		last := later(l.Backups.LastAttempt, l.Drills.LastAttempt)
+		if last.IsZero() {
+			continue
+		}
+		out.stale = now.Sub(last) > cfg.StaleAfter()
+		out.add(locationAvailable, boolean(l.Answered), l.Name)
+		out.add(locationScanSuccess, boolean(l.Backups.succeeded() && l.Drills.succeeded()), l.Name)
+		out.addTime(locationLastScan, last, l.Name)
+		out.add(locationScanDuration, (l.Backups.Duration + l.Drills.Duration).Seconds(), l.Name)
+
+		out.stale = !l.Backups.fresh(now, cfg.StaleAfter())
+		if l.Backups.read() {
+			out.add(locationIncompleteBackups, float64(l.Incomplete), l.Name)
+			out.add(locationUnreadableObjects, float64(l.Unreadable), l.Name)
+		}
+	}
+	out.stale = false
+}
+
+// The sources of what the exporter knows.
+const (
+	sourceBackups = "backups"
+	sourceDrills  = "drills"
+)
+
+// exporterSamples say how well the exporter itself sees.
+func exporterSamples(out *samples, now time.Time, state State, cfg Config) {
+	out.add(exporterBuildInfo, 1, cfg.Build.Version, cfg.Build.Revision, cfg.Build.GoVersion)
+	for _, l := range state.Locations {
+		out.add(exporterSourceUp, boolean(l.Backups.up(now, cfg.StaleAfter())), sourceBackups, l.Name)
+		out.add(exporterSourceUp, boolean(l.Drills.up(now, cfg.StaleAfter())), sourceDrills, l.Name)
+		out.addTime(exporterSourceLastSuccess, l.Backups.LastSuccess, sourceBackups, l.Name)
+		out.addTime(exporterSourceLastSuccess, l.Drills.LastSuccess, sourceDrills, l.Name)
+	}
+	ambiguous := 0
+	for _, s := range state.Schedules {
+		if s.Name != "" && len(s.Locations) > 1 {
+			ambiguous++
+		}
+	}
+	out.add(exporterAmbiguousSchedules, float64(ambiguous))
+	out.add(exporterDroppedSchedules, float64(max(len(state.Schedules)-cfg.MaxSchedules, 0)))
+}

@@ -1,0 +1,235 @@
+package exporter
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
+	"github.com/lifeboat-backup/lifeboat/core/schedule"
+	"github.com/lifeboat-backup/lifeboat/verifier/report"
+)
+
+// Config is what the exporter is told. The zero value of a field that has a
+// default takes it (see New).
+type Config struct {
+	// Interval is the time between two readings of a location, give or take a
+	// tenth. Default 1 minute.
+	Interval time.Duration
+	// Timeout bounds one reading. What was read by then is kept, so a first
+	// reading that takes longer goes on at the next. Default 1 minute.
+	Timeout time.Duration
+	// Schedules are the cron expressions by the name of their schedule.
+	Schedules map[string]schedule.Cron
+	// RPO are targets by the name of their schedule.
+	RPO map[string]time.Duration
+	// ProvenLevel is the weakest level whose passed drill counts as proof.
+	// Default controlplane: an integrity drill restores nothing.
+	ProvenLevel report.Level
+	// ProvenWithin is how long it may take until a backup that has become due
+	// has passed a drill. Default 7 days.
+	ProvenWithin time.Duration
+	// MaxSchedules bounds the schedules that get series. Default 500.
+	MaxSchedules int
+	Build        Build
+}
+
+// Build is what lifeboat_exporter_build_info says.
+type Build struct{ Version, Revision, GoVersion string }
+
+// staleIntervals is how many intervals may pass without a success.
+const staleIntervals = 3
+
+// StaleAfter is how old the last reading of a source may be before it says
+// nothing of the present: three intervals, or three timeouts if those are
+// longer.
+func (c Config) StaleAfter() time.Duration { return staleIntervals * max(c.Interval, c.Timeout) }
+
+func (c Config) withDefaults() Config {
+	c.Interval = cmp.Or(c.Interval, time.Minute)
+	c.Timeout = cmp.Or(c.Timeout, time.Minute)
+	c.ProvenLevel = cmp.Or(c.ProvenLevel, report.LevelControlPlane)
+	c.ProvenWithin = cmp.Or(c.ProvenWithin, 7*24*time.Hour)
+	c.MaxSchedules = cmp.Or(c.MaxSchedules, 500)
+	return c
+}
+
+// State is everything the exporter knows at one moment. It is never changed:
+// a refresh makes a new one.
+type State struct {
+	// Started is when the exporter began to watch.
+	Started   time.Time
+	Locations []LocationState
+	// Schedules are those of Locations and of Config.Schedules, by name.
+	Schedules []ScheduleState
+}
+
+// LocationState is what is known of a location.
+type LocationState struct {
+	Name     string
+	Requests Requests
+	Backups  SourceState
+	Drills   SourceState
+	// Answered is that of the last BackupScan.
+	Answered   bool
+	Incomplete int
+	Unreadable int
+	BackupList []Backup
+	DrillList  []Drill
+}
+
+// SourceState says how the reading of one source went. Times are zero when it
+// has not happened.
+type SourceState struct {
+	LastAttempt time.Time // when it ended
+	LastSuccess time.Time // when it ended
+	Duration    time.Duration
+}
+
+// succeeded reports whether the last attempt was a success.
+func (s SourceState) succeeded() bool { return s.read() && s.LastSuccess.Equal(s.LastAttempt) }
+
+// read reports whether the source was ever read to its end.
+func (s SourceState) read() bool { return !s.LastSuccess.IsZero() }
+
+// up reports whether the last attempt succeeded, not too long ago.
+func (s SourceState) up(now time.Time, staleAfter time.Duration) bool {
+	return s.succeeded() && s.fresh(now, staleAfter)
+}
+
+// fresh reports whether what was read still speaks of the present.
+func (s SourceState) fresh(now time.Time, staleAfter time.Duration) bool {
+	return s.read() && now.Sub(s.LastSuccess) <= staleAfter
+}
+
+// ScheduleState is what is known of a schedule, over all locations.
+type ScheduleState struct {
+	Name string
+	Cron schedule.Cron // zero when not known
+	// Interval is the longest time between two runs; zero when not known.
+	Interval time.Duration
+	// Locations are the indices in State.Locations of those that hold anything
+	// of the schedule; empty for one that never ran.
+	Locations []int
+	// Backups and Drills are newest first.
+	Backups []Backup
+	Drills  []DrillState
+}
+
+// DrillState is a drill, and whether what it drilled is still there.
+type DrillState struct {
+	Drill
+	// Exists says that the very backup that was drilled is still in its
+	// location: the name is taken by the same metadata.
+	Exists bool
+	// Completed is whether that backup's phase is Completed.
+	Completed bool
+}
+
+// rank orders levels by how much they prove. A level this version does not
+// know proves least.
+func rank(l report.Level) int {
+	switch l {
+	case report.LevelIntegrity:
+		return 1
+	case report.LevelControlPlane:
+		return 2
+	case levelKind:
+		return 3
+	}
+	return 0
+}
+
+// levelKind is the level at which workloads run.
+const levelKind report.Level = "kind"
+
+// assemble groups what the locations hold by schedule, sorted by name.
+func assemble(started time.Time, locations []LocationState, cfg Config) State {
+	byName := map[string]*ScheduleState{}
+	get := func(name string) *ScheduleState {
+		s, ok := byName[name]
+		if !ok {
+			s = &ScheduleState{Name: name}
+			byName[name] = s
+		}
+		return s
+	}
+	for name, cron := range cfg.Schedules {
+		s := get(name)
+		s.Cron, s.Interval = cron, cron.Interval(started)
+	}
+	for i, l := range locations {
+		gather(i, l, get)
+	}
+	state := State{Started: started, Locations: locations, Schedules: make([]ScheduleState, 0, len(byName))}
+	for _, s := range byName {
+		s.arrange()
+		state.Schedules = append(state.Schedules, *s)
+	}
+	slices.SortFunc(state.Schedules, func(a, b ScheduleState) int { return cmp.Compare(a.Name, b.Name) })
+	return state
+}
+
+// gather hands what one location holds to the schedules it belongs to.
+func gather(index int, l LocationState, get func(string) *ScheduleState) {
+	at := func(name string) *ScheduleState {
+		s := get(name)
+		if !slices.Contains(s.Locations, index) {
+			s.Locations = append(s.Locations, index)
+		}
+		return s
+	}
+	existing := make(map[string]*Backup, len(l.BackupList))
+	for i := range l.BackupList {
+		b := &l.BackupList[i]
+		existing[b.Name] = b
+		s := at(b.Schedule)
+		s.Backups = append(s.Backups, *b)
+	}
+	for _, d := range l.DrillList {
+		state := DrillState{Drill: d}
+		if b := existing[d.Backup]; b != nil && sameBackup(*b, d) {
+			state.Exists, state.Completed = true, b.Phase == velerov1.BackupPhaseCompleted
+			// What the backup says of itself counts more than what was written
+			// about it.
+			state.Schedule, state.BackupStart = b.Schedule, b.Start
+		}
+		s := at(state.Schedule)
+		s.Drills = append(s.Drills, state)
+	}
+}
+
+// sameBackup reports whether a drill was of this very backup, not of an
+// earlier one of the same name.
+func sameBackup(b Backup, d Drill) bool {
+	if b.MetadataSHA256 != "" && d.MetadataSHA256 != "" {
+		return b.MetadataSHA256 == d.MetadataSHA256
+	}
+	if b.UID != "" && d.BackupUID != "" {
+		return b.UID == d.BackupUID
+	}
+	return b.Start.Equal(d.BackupStart)
+}
+
+// arrange sorts newest first and infers the interval where no cron expression
+// is known.
+func (s *ScheduleState) arrange() {
+	slices.SortFunc(s.Backups, func(a, b Backup) int {
+		return cmp.Or(b.Start.Compare(a.Start), b.Completed.Compare(a.Completed), cmp.Compare(b.Name, a.Name))
+	})
+	slices.SortFunc(s.Drills, func(a, b DrillState) int {
+		return cmp.Or(b.Finished.Compare(a.Finished), cmp.Compare(b.Backup, a.Backup))
+	})
+	if s.Cron.IsZero() && s.Name != "" {
+		s.Interval = schedule.InferInterval(newestStarts(s.Backups))
+	}
+}
+
+// newestStarts are the starts of the newest runs of a sorted list.
+func newestStarts(backups []Backup) []time.Time {
+	starts := make([]time.Time, 0, schedule.InferredRuns)
+	for _, b := range backups[:min(len(backups), schedule.InferredRuns)] {
+		starts = append(starts, b.Start)
+	}
+	return starts
+}
