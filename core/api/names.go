@@ -23,6 +23,9 @@ const (
 	AnnotationSourceMajor      = "velero.io/source-cluster-k8s-major-version"
 	AnnotationSourceMinor      = "velero.io/source-cluster-k8s-minor-version"
 	AnnotationResourceTimeout  = "velero.io/resource-timeout"
+	// AnnotationManifest on a Backup says that a manifest was written with it,
+	// and of which schema: a manifest that was lost is missed by it.
+	AnnotationManifest = "lifeboat.dev/manifest"
 )
 
 // LabelValue makes a label value of a name the way Velero does: a name of more

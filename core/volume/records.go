@@ -1,7 +1,16 @@
 // Package volume holds what is recorded about persistent volumes in a backup.
 package volume
 
-import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/klauspost/compress/gzip"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
 
 // BackupMethod is how a volume's data was saved.
 type BackupMethod string
@@ -11,6 +20,12 @@ const (
 	NativeSnapshot  BackupMethod = "NativeSnapshot"
 	PodVolumeBackup BackupMethod = "PodVolumeBackup"
 	CSISnapshot     BackupMethod = "CSISnapshot"
+)
+
+// What became of a volume's data.
+const (
+	ResultSucceeded = "succeeded"
+	ResultFailed    = "failed"
 )
 
 // Info is what <backup>-volumeinfo.json.gz holds of one volume (Velero
@@ -27,7 +42,7 @@ type Info struct {
 	SkippedReason         string       `json:"skippedReason,omitempty"`
 	StartTimestamp        *metav1.Time `json:"startTimestamp,omitempty"`
 	CompletionTimestamp   *metav1.Time `json:"completionTimestamp,omitempty"`
-	Result                string       `json:"result,omitempty"` // "succeeded" or "failed"
+	Result                string       `json:"result,omitempty"` // ResultSucceeded, ResultFailed or "" when Velero does not say
 
 	CSISnapshotInfo          *CSISnapshotInfo          `json:"csiSnapshotInfo,omitempty"`
 	SnapshotDataMovementInfo *SnapshotDataMovementInfo `json:"snapshotDataMovementInfo,omitempty"`
@@ -52,7 +67,7 @@ type CSISnapshotInfo struct {
 type SnapshotDataMovementInfo struct {
 	DataMover        string `json:"dataMover"`
 	UploaderType     string `json:"uploaderType"`
-	RetainedSnapshot string `json:"retainedSnapshot"`
+	RetainedSnapshot string `json:"retainedSnapshot,omitempty"`
 	SnapshotHandle   string `json:"snapshotHandle"`
 	OperationID      string `json:"operationID"`
 	Size             int64  `json:"size"`
@@ -71,14 +86,14 @@ type NativeSnapshotInfo struct {
 
 // PodVolumeInfo identifies a file-system backup. Sizes are in bytes.
 type PodVolumeInfo struct {
-	SnapshotHandle  string `json:"snapshotHandle"`
-	Size            int64  `json:"size"`
+	SnapshotHandle  string `json:"snapshotHandle,omitempty"`
+	Size            int64  `json:"size,omitempty"`
 	IncrementalSize int64  `json:"incrementalSize,omitempty"`
 	UploaderType    string `json:"uploaderType"`
 	VolumeName      string `json:"volumeName"`
 	PodName         string `json:"podName"`
 	PodNamespace    string `json:"podNamespace"`
-	NodeName        string `json:"nodeName"`
+	NodeName        string `json:"nodeName,omitempty"`
 	Phase           string
 }
 
@@ -86,4 +101,80 @@ type PodVolumeInfo struct {
 type PVInfo struct {
 	ReclaimPolicy string            `json:"reclaimPolicy"`
 	Labels        map[string]string `json:"labels"`
+}
+
+// Snapshot is a snapshot made by a provider's plugin, as
+// <backup>-volumesnapshots.json.gz holds it (Velero v1.18.1,
+// internal/volume/native_snapshot.go).
+type Snapshot struct {
+	Spec   SnapshotSpec   `json:"spec"`
+	Status SnapshotStatus `json:"status"`
+}
+
+// SnapshotSpec says of which volume the snapshot is.
+type SnapshotSpec struct {
+	BackupName           string `json:"backupName"`
+	BackupUID            string `json:"backupUID"`
+	Location             string `json:"location"`
+	PersistentVolumeName string `json:"persistentVolumeName"`
+	ProviderVolumeID     string `json:"providerVolumeID"`
+	VolumeType           string `json:"volumeType"`
+	VolumeAZ             string `json:"volumeAZ,omitempty"`
+	VolumeIOPS           *int64 `json:"volumeIOPS,omitempty"`
+}
+
+// SnapshotStatus is what became of it.
+type SnapshotStatus struct {
+	ProviderSnapshotID string        `json:"providerSnapshotID,omitempty"`
+	Phase              SnapshotPhase `json:"phase,omitempty"`
+}
+
+// SnapshotPhase is where a snapshot is in its life.
+type SnapshotPhase string
+
+// The phases of a Snapshot.
+const (
+	SnapshotPhaseNew       SnapshotPhase = "New"
+	SnapshotPhaseCompleted SnapshotPhase = "Completed"
+	SnapshotPhaseFailed    SnapshotPhase = "Failed"
+)
+
+// MaxRecordsSize bounds the decompressed size of a file of records, in bytes.
+// A record takes about 700, so this is room for 90,000 volumes.
+const MaxRecordsSize = 64 << 20
+
+// ErrTooLarge says that a file of records is over MaxRecordsSize.
+var ErrTooLarge = errors.New("file of volume records is too large")
+
+// DecodeInfos reads <backup>-volumeinfo.json.gz to its end, gzip's sum
+// included. The list may be null.
+func DecodeInfos(r io.Reader) ([]Info, error) { return decodeList[Info](r) }
+
+// DecodeSnapshots reads <backup>-volumesnapshots.json.gz likewise.
+func DecodeSnapshots(r io.Reader) ([]Snapshot, error) { return decodeList[Snapshot](r) }
+
+func decodeList[T any](r io.Reader) ([]T, error) {
+	z, err := gzip.NewReader(bufio.NewReader(r))
+	if err != nil {
+		return nil, fmt.Errorf("decompress volume records: %w", err)
+	}
+	limited := &io.LimitedReader{R: z, N: MaxRecordsSize + 1}
+	d := json.NewDecoder(limited)
+	var list []T
+	err = d.Decode(&list)
+	if err == nil {
+		// Anything but the end is wrong, and only reading to it checks the sum.
+		if _, err = d.Token(); err == nil {
+			err = errors.New("data after the end of the list")
+		} else if err == io.EOF {
+			err = nil
+		}
+	}
+	if limited.N <= 0 {
+		return nil, fmt.Errorf("%w: over %d bytes", ErrTooLarge, MaxRecordsSize)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("decode volume records: %w", err)
+	}
+	return list, nil
 }
