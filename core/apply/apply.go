@@ -84,15 +84,15 @@ func (a *Applier) stage(ctx context.Context, work []Work, changes ChangeSet) err
 	if workers == 0 {
 		workers = DefaultWorkers
 	}
-	g, ctx := errgroup.WithContext(ctx)
+	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(workers)
 	var progress sync.Mutex
 	for i, w := range work {
-		if ctx.Err() != nil {
+		if gctx.Err() != nil {
 			break
 		}
 		g.Go(func() error {
-			change, err := a.step(ctx, w)
+			change, err := a.step(gctx, w)
 			if err != nil {
 				return err
 			}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/lifeboat-backup/lifeboat/core/api"
+	"github.com/lifeboat-backup/lifeboat/core/cluster"
 	"github.com/lifeboat-backup/lifeboat/core/filter"
 	"github.com/lifeboat-backup/lifeboat/core/item"
 )
@@ -32,7 +33,7 @@ func leftOut(f filter.Filter, it item.Item) (string, error) {
 	}
 	obj, err := it.Object()
 	if err != nil {
-		return "", fmt.Errorf("read what the API server sent: %w", err)
+		return "", fmt.Errorf("%w: %w", cluster.ErrMalformed, err)
 	}
 	switch {
 	case obj.GetLabels()[api.LabelExcludeFromBackup] == "true":

@@ -119,7 +119,7 @@ func (j Job) Execute(ctx context.Context, p Prepared) (Result, error) {
 	}
 	r.Changes = append(r.Changes, x.changes...)
 	r.Changes.Sort()
-	return r, j.Cluster.Explain(err)
+	return r, err
 }
 
 // decided is the change of a step that the plan has settled already.
@@ -145,7 +145,7 @@ func (x *executor) run(ctx context.Context, work []apply.Work) error {
 	changes, err := x.applier.Run(ctx, work[:n])
 	x.changes = append(x.changes, changes...)
 	if err != nil {
-		return err
+		return x.job.Cluster.Explain(err)
 	}
 	for i, c := range changes {
 		if c.Outcome == apply.Failed {
@@ -161,7 +161,7 @@ func (x *executor) run(ctx context.Context, work []apply.Work) error {
 	}
 	changes, err = x.applier.Run(ctx, work[n:])
 	x.changes = append(x.changes, changes...)
-	return err
+	return x.job.Cluster.Explain(err)
 }
 
 // Name is the name of a restore that was given none, as Velero makes it.
