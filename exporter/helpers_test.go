@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -188,4 +189,18 @@ func (f *failingGet) Get(ctx context.Context, key string) (io.ReadCloser, error)
 		return nil, errGone
 	}
 	return f.Store.Get(ctx, key)
+}
+
+// countdown is a store that calls done at the given Get.
+type countdown struct {
+	store.Store
+	left atomic.Int64
+	done func()
+}
+
+func (c *countdown) Get(ctx context.Context, key string) (io.ReadCloser, error) {
+	if c.left.Add(-1) == 0 {
+		c.done()
+	}
+	return c.Store.Get(ctx, key)
 }

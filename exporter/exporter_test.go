@@ -1,0 +1,253 @@
+package exporter
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/prometheus/common/expfmt"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
+	"github.com/lifeboat-backup/lifeboat/core/schedule"
+	"github.com/lifeboat-backup/lifeboat/core/store"
+	"github.com/lifeboat-backup/lifeboat/verifier/report"
+)
+
+// inBubble runs an exporter of one location in a synctest bubble, where it is
+// midnight of 2000-01-01 UTC and time passes only when everything waits.
+func inBubble(t *testing.T, cfg Config, location Location, f func(e *Exporter)) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		e := New(cfg, silent(), location)
+		done := make(chan error)
+		go func() { done <- e.Run(ctx) }()
+		synctest.Wait()
+		f(e)
+		cancel()
+		require.NoError(t, <-done)
+	})
+}
+
+var midnight = time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC)
+
+func exposition(t *testing.T, c prometheus.Collector) string {
+	t.Helper()
+	registry := prometheus.NewPedanticRegistry()
+	require.NoError(t, registry.Register(c))
+	families, err := registry.Gather()
+	require.NoError(t, err)
+	var out strings.Builder
+	for _, f := range families {
+		_, err := expfmt.MetricFamilyToText(&out, f)
+		require.NoError(t, err)
+	}
+	return out.String()
+}
+
+// aDayInTheLife is a location with a healthy schedule, a failing one, one that
+// never ran, a backup made by hand, a torn one and a broken one.
+func aDayInTheLife(t *testing.T) (bucket, Config) {
+	b := newBucket(t)
+	hourly := func(n int) Backup {
+		return completedBackup("shop-hourly", fmt.Sprintf("shop-hourly-%d", n), midnight.Add(-time.Duration(n)*time.Hour))
+	}
+	for n := 1; n <= 4; n++ {
+		b.backup(hourly(n))
+	}
+	b.drill("drill-1", drillOfBackup(hourly(3), controlplane, report.Passed))
+	for n, phase := range []velerov1.BackupPhase{velerov1.BackupPhaseFailed, velerov1.BackupPhasePartiallyFailed, velerov1.BackupPhaseCompleted} {
+		start := midnight.Add(-22*time.Hour).AddDate(0, 0, -n)
+		d := endedAs(phase, completedBackup("db-daily", fmt.Sprintf("db-daily-%d", n), start))
+		d.Errors = 2 - n
+		b.backup(d)
+		if n == 2 {
+			b.drill("drill-1", drillOfBackup(d, controlplane, report.Failed))
+		}
+	}
+	b.backup(completedBackup("", "before-upgrade", midnight.Add(-50*time.Hour)))
+	b.put(store.Contents("torn"), []byte("half"))
+	b.put(store.Metadata("broken"), []byte("{"))
+	return b, Config{
+		Schedules: map[string]schedule.Cron{"db-daily": cron(t, "0 2 * * *"), "never": cron(t, "@every 6h")},
+		RPO:       map[string]time.Duration{"db-daily": 26 * time.Hour},
+		Build:     Build{Version: "1.2.3", Revision: "abc", GoVersion: "go1.26"},
+	}
+}
+
+func TestTheExpositionIsAsRecorded(t *testing.T) {
+	bucket, cfg := aDayInTheLife(t)
+	_, location := locationOf(bucket)
+	inBubble(t, cfg, location, func(e *Exporter) {
+		golden(t, "exposition.prom", exposition(t, e))
+	})
+}
+
+func TestTheExpositionOfALocationThatIsGoneIsAsRecorded(t *testing.T) {
+	bucket, cfg := aDayInTheLife(t)
+	flaky := &flaky{Store: bucket}
+	source := NewStoreLocation(flaky.open, silent())
+	location := Location{Name: "default", Backups: source, Drills: source, Requests: source.Requests}
+	inBubble(t, cfg, location, func(e *Exporter) {
+		flaky.gone = true
+		time.Sleep(10 * time.Minute) // the bubble's time
+		synctest.Wait()
+		// When an attempt ends depends on chance, so only what does not is kept.
+		var kept []string
+		for line := range strings.Lines(exposition(t, e)) {
+			if !strings.HasPrefix(line, "lifeboat_location_last_scan_timestamp_seconds{") {
+				kept = append(kept, line)
+			}
+		}
+		golden(t, "stale.prom", strings.Join(kept, ""))
+	})
+}
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		require.NoError(t, os.WriteFile(path, []byte(got), 0o644))
+	}
+	want, err := os.ReadFile(path)
+	require.NoError(t, err)
+	assert.Equal(t, string(want), got, "go test ./exporter -update, and look at the difference")
+}
+
+func TestALocationThatComesBackIsReadAgain(t *testing.T) {
+	bucket, cfg := aDayInTheLife(t)
+	flaky := &flaky{Store: bucket, gone: true}
+	source := NewStoreLocation(flaky.open, silent())
+	location := Location{Name: "default", Backups: source, Drills: source, Requests: source.Requests}
+	inBubble(t, cfg, location, func(e *Exporter) {
+		out := exposition(t, e)
+		assert.True(t, e.Ready(), "an exporter that cannot see must be scraped, or nobody is told")
+		assert.Contains(t, out, `lifeboat_exporter_source_up{backup_location_name="default",source="backups"} 0`)
+		assert.Contains(t, out, `lifeboat_location_available{backup_location_name="default"} 0`)
+		assert.NotContains(t, out, "lifeboat_schedule_")
+		assert.NotContains(t, out, "velero_")
+
+		flaky.gone = false
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		out = exposition(t, e)
+		assert.Contains(t, out, `lifeboat_exporter_source_up{backup_location_name="default",source="backups"} 1`)
+		assert.Contains(t, out, `lifeboat_schedule_recovery_point_timestamp_seconds{schedule="shop-hourly"}`)
+	})
+}
+
+func TestAScrapeAsksTheLocationForNothing(t *testing.T) {
+	bucket, cfg := aDayInTheLife(t)
+	source, location := locationOf(bucket)
+	inBubble(t, cfg, location, func(e *Exporter) {
+		before := source.Requests()
+		for range 10 {
+			exposition(t, e)
+		}
+		assert.Equal(t, before, source.Requests())
+	})
+}
+
+func TestAReadingThatHangsIsEndedAndShownAsDown(t *testing.T) {
+	hang := &hanging{}
+	location := Location{Name: "default", Backups: hang, Drills: hang}
+	inBubble(t, Config{Interval: time.Minute, Timeout: 10 * time.Second}, location, func(e *Exporter) {
+		assert.False(t, e.Ready(), "nothing is known yet")
+		time.Sleep(25 * time.Second)
+		synctest.Wait()
+		assert.True(t, e.Ready())
+		assert.Contains(t, exposition(t, e), `lifeboat_exporter_source_up{backup_location_name="default",source="backups"} 0`)
+	})
+}
+
+// hanging is a source that answers only when it is told to stop.
+type hanging struct{}
+
+func (*hanging) ListBackups(ctx context.Context) (BackupScan, error) {
+	<-ctx.Done()
+	return BackupScan{}, ctx.Err()
+}
+
+func (*hanging) ListDrills(ctx context.Context) (DrillScan, error) {
+	<-ctx.Done()
+	return DrillScan{}, ctx.Err()
+}
+
+// veleroNames are the findings of the metric lint that Velero's own names make.
+// No name of Lifeboat's may be among them.
+var veleroNames = []string{
+	`velero_backup_items_total: non-counter metrics should not have "_total" suffix`,
+	`velero_backup_total: non-counter metrics should not have "_total" suffix`,
+}
+
+func TestTheMetricsFollowTheConventions(t *testing.T) {
+	bucket, cfg := aDayInTheLife(t)
+	_, location := locationOf(bucket)
+	inBubble(t, cfg, location, func(e *Exporter) {
+		problems, err := testutil.CollectAndLint(e)
+		require.NoError(t, err)
+		var found []string
+		for _, p := range problems {
+			found = append(found, p.Metric+": "+p.Text)
+		}
+		assert.ElementsMatch(t, veleroNames, found)
+	})
+}
+
+func TestThePedanticRegistryAcceptsEverything(t *testing.T) {
+	bucket, cfg := aDayInTheLife(t)
+	_, location := locationOf(bucket)
+	inBubble(t, cfg, location, func(e *Exporter) {
+		registry := prometheus.NewPedanticRegistry()
+		require.NoError(t, registry.Register(e))
+		families, err := registry.Gather()
+		require.NoError(t, err)
+		served := map[string]bool{}
+		for _, f := range families {
+			served[f.GetName()] = true
+		}
+		for _, m := range Catalog() {
+			assert.True(t, served[m.Name], "%s is in the catalog and never served", m.Name)
+		}
+	})
+}
+
+// The document is made from the catalog by
+// go test ./exporter -run TestTheDocumentIsMadeFromTheCatalog -update.
+func TestTheDocumentIsMadeFromTheCatalog(t *testing.T) {
+	path := filepath.Join("..", "docs", "metrics.md")
+	raw, err := os.ReadFile(path)
+	require.NoError(t, err)
+	const begin, end = "<!-- catalog: begin -->\n", "<!-- catalog: end -->\n"
+	head, rest, ok := strings.Cut(string(raw), begin)
+	require.True(t, ok, "the document has a place for the catalog")
+	table, tail, ok := strings.Cut(rest, end)
+	require.True(t, ok, "the place for the catalog has an end")
+	if *update {
+		table = catalogTable()
+		require.NoError(t, os.WriteFile(path, []byte(head+begin+table+end+tail), 0o644))
+	}
+	assert.Equal(t, catalogTable(), table, "run it with -update")
+}
+
+func catalogTable() string {
+	var b bytes.Buffer
+	b.WriteString("| metric | type | labels | when stale | meaning |\n|---|---|---|---|---|\n")
+	for _, m := range Catalog() {
+		labels := strings.Join(m.Labels, ", ")
+		if labels == "" {
+			labels = "-"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", m.Name, m.Type, labels, m.WhenStale, strings.ReplaceAll(m.Help, "|", `\|`))
+	}
+	return b.String()
+}
