@@ -1,0 +1,19 @@
+# Builds the pinned third-party programs. Included by the root Makefile, and
+# works alone: make -f tools/tools.mk tools
+include $(dir $(lastword $(MAKEFILE_LIST)))versions.mk
+
+ROOT_DIR   := $(abspath $(dir $(lastword $(MAKEFILE_LIST)))..)
+TOOLS_DIR  := $(ROOT_DIR)/.cache/tools
+VERSITYGW  := $(TOOLS_DIR)/versitygw-$(VERSITYGW_VERSION)
+
+.PHONY: tools
+tools: $(VERSITYGW) ## build the pinned third-party tools
+
+# A version is in the name of its file, so a file that is there is right. go
+# install writes to a folder of its own first: a half-written file never gets
+# the name.
+$(VERSITYGW):
+	@mkdir -p $(TOOLS_DIR)
+	tmp=$$(mktemp -d $(TOOLS_DIR)/build.XXXXXX) && trap 'rm -rf "$$tmp"' EXIT && \
+	CGO_ENABLED=0 GOFLAGS=-trimpath GOBIN="$$tmp" go install github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW_VERSION) && \
+	mv "$$tmp/versitygw" $@

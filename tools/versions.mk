@@ -1,0 +1,6 @@
+# Versions of third-party programs that tests and checks run. They are built
+# from source by tools.mk into .cache/tools, each under its name and version,
+# and are no part of any module of this repository.
+
+# S3 server for tests, https://github.com/versity/versitygw (Apache-2.0).
+VERSITYGW_VERSION := v1.8.0
