@@ -26,7 +26,7 @@ func newBackup(stdin io.Reader) *cobra.Command {
 func newBackupCreate() *cobra.Command {
 	var (
 		cf  clusterFlags
-		loc locationFlag
+		loc cli.Location
 		ff  filterFlags
 		ttl time.Duration
 		out cli.Format
@@ -49,7 +49,7 @@ that was selected could not be read (the backup is then PartiallyFailed).
 		Args: cli.Args(1, 1),
 	}
 	cf.add(c)
-	loc.add(c)
+	loc.Add(c)
 	ff.add(c)
 	c.Flags().DurationVar(&ttl, "ttl", backup.DefaultTTL, "how long the backup is kept")
 	cli.AddOutput(c, &out)
@@ -58,7 +58,7 @@ that was selected could not be read (the backup is then PartiallyFailed).
 		if err := checkCreate(args[0], ttl, &ff); err != nil {
 			return err
 		}
-		s, err := loc.open(ctx, true)
+		s, err := loc.Open(ctx, true)
 		if err != nil {
 			return err
 		}
@@ -127,17 +127,17 @@ func printList(w io.Writer, title string, lines []string) {
 
 func newBackupGet() *cobra.Command {
 	var (
-		loc locationFlag
+		loc cli.Location
 		out cli.Format
 	)
 	c := &cobra.Command{
 		Use: "get [NAME] --location URL", Short: "List the backups of a location", Args: cli.Args(0, 1),
 		Long: "List the backups of a location, newest first. Folders that are no complete backup are\nnot listed; a note says how many there are." + "\n" + cli.ExitHelp,
 	}
-	loc.add(c)
+	loc.Add(c)
 	cli.AddOutput(c, &out)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		s, err := loc.open(c.Context(), false)
+		s, err := loc.Open(c.Context(), false)
 		if err != nil {
 			return err
 		}
@@ -213,17 +213,17 @@ func printBackups(w io.Writer, l []backup.Listed) error {
 
 func newBackupDelete(stdin io.Reader) *cobra.Command {
 	var (
-		loc     locationFlag
+		loc     cli.Location
 		confirm bool
 	)
 	c := &cobra.Command{
 		Use: "delete NAME --location URL", Short: "Delete a backup, or what an interrupted one left", Args: cli.Args(1, 1),
 		Long: "Delete all files of a backup, its commit marker first. At a terminal you are asked,\nunless --confirm is given.\n" + cli.ExitHelp,
 	}
-	loc.add(c)
+	loc.Add(c)
 	c.Flags().BoolVar(&confirm, "confirm", false, "do not ask")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		s, err := loc.open(c.Context(), false)
+		s, err := loc.Open(c.Context(), false)
 		if err != nil {
 			return err
 		}

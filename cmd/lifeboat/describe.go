@@ -37,7 +37,7 @@ type file struct {
 
 func newBackupDescribe() *cobra.Command {
 	var (
-		loc     locationFlag
+		loc     cli.Location
 		out     cli.Format
 		details bool
 	)
@@ -45,11 +45,11 @@ func newBackupDescribe() *cobra.Command {
 		Use: "describe NAME --location URL", Short: "Say what a backup holds", Args: cli.Args(1, 1),
 		Long: "Say what a backup is, which files it has and, for Lifeboat's own, what the cluster held,\nwhat was taken and what was left out by which rule.\n" + cli.ExitHelp,
 	}
-	loc.add(c)
+	loc.Add(c)
 	cli.AddOutput(c, &out)
 	c.Flags().BoolVar(&details, "details", false, "list every item, and resources that were left out")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		s, err := loc.open(c.Context(), false)
+		s, err := loc.Open(c.Context(), false)
 		if err != nil {
 			return err
 		}

@@ -18,22 +18,12 @@ func main() {
 
 func newRoot(stdin io.Reader) *cobra.Command {
 	root := cli.Group("lifeboat", "Back up and restore Kubernetes objects",
-		newBackup(stdin), newRestore(), newPlan(), newVersion())
+		newBackup(stdin), newRestore(), newPlan(), cli.NewVersion("lifeboat"))
 	root.Long = `Lifeboat backs up the objects of a Kubernetes cluster to a bucket or folder and
 restores them, in Velero's format. Whether a backup can be restored is proven by
 lifeboat-verifier and watched by lifeboat-exporter.
 ` + cli.ExitHelp
 	return root
-}
-
-func newVersion() *cobra.Command {
-	return &cobra.Command{
-		Use: "version", Short: "Print the version", Args: cli.Args(0, 0),
-		RunE: func(c *cobra.Command, _ []string) error {
-			c.Println("lifeboat", cli.Version())
-			return nil
-		},
-	}
 }
 
 // clusterFlags say which cluster, as with kubectl.

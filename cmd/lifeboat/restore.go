@@ -20,7 +20,7 @@ import (
 // restoreFlags are those of restore create and plan.
 type restoreFlags struct {
 	cluster clusterFlags
-	loc     locationFlag
+	loc     cli.Location
 	filter  filterFlags
 	from    string
 	out     cli.Format
@@ -28,7 +28,7 @@ type restoreFlags struct {
 
 func (f *restoreFlags) add(c *cobra.Command) {
 	f.cluster.add(c)
-	f.loc.add(c)
+	f.loc.Add(c)
 	f.filter.add(c)
 	c.Flags().StringVar(&f.from, "from-backup", "", "`name` of the backup (required)")
 	cli.AddOutput(c, &f.out)
@@ -47,7 +47,7 @@ func (f *restoreFlags) job(c *cobra.Command, name string) (restore.Job, error) {
 	if err := f.filter.check(); err != nil {
 		return restore.Job{}, err
 	}
-	s, err := f.loc.open(c.Context(), false)
+	s, err := f.loc.Open(c.Context(), false)
 	if err != nil {
 		return restore.Job{}, err
 	}

@@ -1,6 +1,11 @@
 package cli
 
-import "runtime/debug"
+import (
+	"fmt"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+)
 
 // version is set by the linker (-X).
 var version = ""
@@ -16,4 +21,15 @@ func Version() string {
 		return "(devel)"
 	}
 	return info.Main.Version
+}
+
+// NewVersion is the command that prints the version of a program.
+func NewVersion(program string) *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version", Args: Args(0, 0),
+		RunE: func(c *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintln(c.OutOrStdout(), program, Version())
+			return err
+		},
+	}
 }

@@ -1,0 +1,29 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lifeboat-backup/lifeboat/core/location"
+	"github.com/lifeboat-backup/lifeboat/core/store"
+)
+
+// Location is the flag --location: where backups live.
+type Location string
+
+// Add adds the flag to a command.
+func (l *Location) Add(c *cobra.Command) {
+	c.Flags().StringVar((*string)(l), "location", "", "where the backups are: file:///dir/prefix or s3://bucket/prefix?region=…&endpoint=…&path-style=true (required)")
+}
+
+// Open opens the location; create makes the folder of a file:// location.
+func (l *Location) Open(ctx context.Context, create bool) (store.Store, error) {
+	if *l == "" {
+		return nil, Usage("--location is required: file:///dir/prefix or s3://bucket/prefix")
+	}
+	if _, err := location.Parse(string(*l)); err != nil {
+		return nil, UsageError{err}
+	}
+	return location.Open(ctx, string(*l), location.Options{Create: create})
+}

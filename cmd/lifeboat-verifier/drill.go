@@ -1,0 +1,181 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lifeboat-backup/lifeboat/cmd/internal/cli"
+	"github.com/lifeboat-backup/lifeboat/core/store"
+	"github.com/lifeboat-backup/lifeboat/verifier"
+	"github.com/lifeboat-backup/lifeboat/verifier/report"
+	"github.com/lifeboat-backup/lifeboat/verifier/sandbox"
+)
+
+type drillFlags struct {
+	loc          cli.Location
+	choice       verifier.Choice
+	level        string
+	controlPlane string
+	timeout      time.Duration
+	out          cli.Format
+}
+
+func newDrill() *cobra.Command {
+	var f drillFlags
+	c := &cobra.Command{
+		Use:   "drill --location URL (--backup B | --schedule S | --latest) [--level integrity|controlplane]",
+		Short: "Restore a backup into an ephemeral cluster and compare",
+		Long: `Verify one backup. Level integrity reads every file and item of it; level
+controlplane also restores all objects into a control plane of its own, started
+for this drill and removed after it, reads every object back and compares it with
+the backup.
+
+The verdict is passed, failed (the backup is bad) or error (the drill could not
+run). The evidence is written to metadata/lifeboat/drills/<backup>/.
+` + cli.ExitHelp,
+		Example: `  lifeboat-verifier drill --location file:///var/backups/prod --latest --level controlplane
+  lifeboat-verifier drill --location 's3://backups/prod?region=eu-central-1' --schedule nightly -o json`,
+		Args: cli.Args(0, 0),
+		RunE: func(c *cobra.Command, _ []string) error { return f.run(c) },
+	}
+	f.loc.Add(c)
+	c.Flags().StringVar(&f.choice.Backup, "backup", "", "`name` of the backup")
+	c.Flags().StringVar(&f.choice.Schedule, "schedule", "", "drill the newest backup of this `schedule`")
+	c.Flags().BoolVar(&f.choice.Latest, "latest", false, "drill the newest backup of the location")
+	c.Flags().StringVar(&f.level, "level", string(report.LevelControlPlane), "how much to prove: integrity or controlplane")
+	c.Flags().StringVar(&f.controlPlane, "controlplane-binary", "", "`path` of lifeboat-controlplane (default: $LIFEBOAT_CONTROLPLANE, beside this program, or in PATH)")
+	c.Flags().DurationVar(&f.timeout, "timeout", 30*time.Minute, "give up after this long; the verdict is then error")
+	cli.AddOutput(c, &f.out)
+	_ = c.RegisterFlagCompletionFunc("level", cobra.FixedCompletions([]string{"integrity", "controlplane"}, cobra.ShellCompDirectiveNoFileComp)) // fails only for an unknown flag
+	return c
+}
+
+func (f *drillFlags) check() error {
+	given := 0
+	for _, is := range []bool{f.choice.Backup != "", f.choice.Schedule != "", f.choice.Latest} {
+		if is {
+			given++
+		}
+	}
+	if given != 1 {
+		return cli.Usage("give exactly one of --backup, --schedule and --latest")
+	}
+	if f.choice.Backup != "" {
+		if err := store.CheckName(f.choice.Backup); err != nil {
+			return cli.Usage("--backup: %w", err)
+		}
+	}
+	switch report.Level(f.level) {
+	case report.LevelIntegrity, report.LevelControlPlane:
+	default:
+		return cli.Usage("--level %q: must be integrity or controlplane", f.level)
+	}
+	if f.timeout <= 0 {
+		return cli.Usage("--timeout %s: must be longer than 0", f.timeout)
+	}
+	return nil
+}
+
+func (f *drillFlags) run(c *cobra.Command) error {
+	if err := f.check(); err != nil {
+		return err
+	}
+	ctx := c.Context()
+	s, err := f.loc.Open(ctx, false)
+	if err != nil {
+		return err
+	}
+	name, err := verifier.Choose(ctx, s, f.choice)
+	if err != nil {
+		return err
+	}
+	progress := cli.NewProgress(c.ErrOrStderr())
+	d := verifier.Drill{
+		Store: s, Backup: name, Level: report.Level(f.level), Now: time.Now, Version: cli.Version(), Timeout: f.timeout,
+		Progress: func(stage, detail string) { progress.Show("drilling %s: %s %s", name, stage, detail) },
+	}
+	if d.Level == report.LevelControlPlane {
+		d.Sandbox = &sandbox.ControlPlane{Binary: f.controlPlane}
+	}
+	rep, err := d.Run(ctx)
+	progress.Done()
+	if rep.Verdict == "" {
+		return err
+	}
+	if printErr := cli.Print(c.OutOrStdout(), f.out, rep, func(w io.Writer) error { return printReport(w, rep) }); printErr != nil {
+		return printErr
+	}
+	return exit(ctx, rep.Verdict, err, c.ErrOrStderr())
+}
+
+// exit maps a verdict to the exit code. That evidence could not be written
+// does not turn a bad backup into an error, nor a good one into a success.
+func exit(ctx context.Context, v report.Verdict, err error, stderr io.Writer) error {
+	switch {
+	case v == report.Failed:
+		if err != nil && ctx.Err() == nil {
+			fmt.Fprintln(stderr, "error:", err)
+		}
+		return cli.Status(cli.ExitRefuted)
+	case err != nil:
+		return err
+	case v == report.Error:
+		return cli.Status(cli.ExitError)
+	}
+	return nil
+}
+
+// mostFindings is how many findings the table shows; the evidence has all.
+const mostFindings = 20
+
+func printReport(w io.Writer, r report.Report) error {
+	fmt.Fprintf(w, "Drill %s of backup %s at level %s: %s\n%s\n\n", r.ID, r.Backup.Name, r.Level, r.Verdict, r.Summary)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "CHECK\tRESULT\tDETAIL")
+	for _, c := range r.Checks {
+		fmt.Fprintf(t, "%s\t%s\t%s\n", c.Name, c.Verdict, c.Message)
+	}
+	fmt.Fprintln(t, "\nSTAGE\tSECONDS\t")
+	for _, s := range r.Stages {
+		fmt.Fprintf(t, "%s\t%.2f\t%s\n", s.Name, s.Seconds, s.Error)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	if r.Level != report.LevelIntegrity {
+		i := r.Items
+		fmt.Fprintf(w, "\nItems: %d in the backup, %d expected, %d restored, %d equal, %d different, %d missing, %d skipped by rule\n",
+			i.InBackup, i.Expected, i.Restored, i.Equal, i.Different, i.Missing, i.Skipped)
+		for _, why := range slices.Sorted(maps.Keys(i.SkippedBy)) {
+			fmt.Fprintf(w, "  %d skipped: %s\n", i.SkippedBy[why], why)
+		}
+	}
+	for i, f := range r.Findings {
+		if i == 0 {
+			fmt.Fprintf(w, "\nFindings (%d):\n", len(r.Findings))
+		}
+		if i == mostFindings {
+			fmt.Fprintf(w, "  … and %d more (in the evidence, and with -o json)\n", len(r.Findings)-i)
+			break
+		}
+		object := f.Object
+		if object != "" {
+			object += ": "
+		}
+		fmt.Fprintf(w, "  [%s] %s%s\n", f.Check, object, f.Message)
+	}
+	for i, n := range r.NotProven {
+		if i == 0 {
+			fmt.Fprintln(w, "\nNot proven at this level:")
+		}
+		fmt.Fprintf(w, "  %s\n", n)
+	}
+	return nil
+}

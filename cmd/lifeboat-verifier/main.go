@@ -1,0 +1,24 @@
+// Command lifeboat-verifier proves or refutes that backups can be restored.
+package main
+
+import (
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lifeboat-backup/lifeboat/cmd/internal/cli"
+)
+
+func main() {
+	os.Exit(cli.Main(newRoot(), os.Args[1:], os.Stdout, os.Stderr))
+}
+
+func newRoot() *cobra.Command {
+	root := cli.Group("lifeboat-verifier", "Prove that backups can be restored", newDrill(), cli.NewVersion("lifeboat-verifier"))
+	root.Long = `Lifeboat-verifier restores backups, made by Lifeboat or Velero, into ephemeral
+clusters and compares what came back with the backup. It needs the location, not
+the cluster the backup was made of, and writes only evidence, below
+metadata/lifeboat/drills/.
+` + cli.ExitHelp
+	return root
+}

@@ -1,0 +1,135 @@
+package verifier
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/lifeboat-backup/lifeboat/core/apply"
+	"github.com/lifeboat-backup/lifeboat/core/item"
+	"github.com/lifeboat-backup/lifeboat/core/plan"
+	"github.com/lifeboat-backup/lifeboat/core/restore"
+	"github.com/lifeboat-backup/lifeboat/verifier/report"
+)
+
+// The checks of the level controlplane.
+const (
+	checkRestored = "items_restored"
+	checkEqual    = "items_equal"
+)
+
+// ownObject is why an item is not expected: a new cluster has the object
+// already, in a form of its own (the service kubernetes, for instance).
+const ownObject = "the sandbox has its own"
+
+// comparison sorts the items of a restore by what became of them. It is pure.
+type comparison struct {
+	items     report.Items
+	restored  []report.Finding
+	missing   []report.Finding
+	different []plan.Step // to be looked at in detail
+}
+
+// compareSteps holds the plan, what the restore did and what the sandbox has
+// afterwards against each other.
+func compareSteps(p plan.Plan, changes apply.ChangeSet, live map[item.Key]plan.Digest) comparison {
+	c := comparison{items: report.Items{SkippedBy: map[string]int{}}}
+	outcome := make(map[item.Key]apply.Change, len(changes))
+	for _, ch := range changes {
+		outcome[ch.Key] = ch
+	}
+	for _, s := range p.Steps {
+		if s.Bare {
+			continue
+		}
+		c.items.InBackup++
+		if s.Action == plan.Skip {
+			reason := s.Reason
+			if reason == plan.ReasonDiffers {
+				reason = ownObject
+			}
+			c.items.Skipped++
+			c.items.SkippedBy[reason]++
+			continue
+		}
+		c.expect(s, outcome[s.Key], live)
+	}
+	return c
+}
+
+func (c *comparison) expect(s plan.Step, ch apply.Change, live map[item.Key]plan.Digest) {
+	c.items.Expected++
+	if ch.Outcome == apply.Failed || ch.Outcome == "" {
+		c.items.Missing++
+		c.restored = append(c.restored, report.Finding{Check: checkRestored, Object: s.Key.String(), Message: "not restored: " + ch.Reason})
+		return
+	}
+	digest, there := live[s.Key]
+	switch {
+	case !there:
+		c.items.Missing++
+		c.missing = append(c.missing, report.Finding{Check: checkEqual, Object: s.Key.String(), Message: fmt.Sprintf("was %s, and is not in the sandbox", ch.Outcome)})
+	case digest != s.Digest:
+		c.items.Restored++
+		c.items.Different++
+		c.different = append(c.different, s)
+	default:
+		c.items.Restored++
+		c.items.Equal++
+	}
+}
+
+// compare reads every restored object back and reports each difference.
+func (r *run) compare(ctx context.Context) (bool, error) {
+	seen, err := restore.Observe(ctx, r.cluster, r.prepared.Entries)
+	if err != nil {
+		return false, r.cluster.Explain(err)
+	}
+	c := compareSteps(r.prepared.Plan, r.result.Changes, seen.Existing)
+	different, err := r.explainDifferences(ctx, c.different)
+	if err != nil {
+		return false, err
+	}
+	r.report.Items = c.items
+	r.addCheck(checkRestored, c.restored, fmt.Sprintf("%d of %d expected items were accepted by the API server", c.items.Expected-len(c.restored), c.items.Expected))
+	r.addCheck(checkEqual, append(c.missing, different...), fmt.Sprintf("%d of %d restored items equal the backup", c.items.Equal, c.items.Restored))
+	return false, nil
+}
+
+// maxExplained bounds for how many objects the differences are looked up.
+const maxExplained = 100
+
+// explainDifferences says in which fields the objects differ.
+func (r *run) explainDifferences(ctx context.Context, steps []plan.Step) ([]report.Finding, error) {
+	var out []report.Finding
+	rest := len(steps) - min(len(steps), maxExplained)
+	err := restore.Windows(ctx, r.Store, r.Backup, steps[:len(steps)-rest], func(work []apply.Work) error {
+		for _, w := range work {
+			res := item.Resource{Group: w.Step.Group, Version: w.Step.Version, Name: w.Step.Resource, Kind: w.Step.Kind}
+			live, err := r.cluster.Get(ctx, res, w.Step.Namespace, w.Step.Name)
+			if err != nil {
+				return r.cluster.Explain(err)
+			}
+			paths, err := plan.Diff(w.Item, live)
+			if err != nil {
+				return err
+			}
+			out = append(out, report.Finding{Check: checkEqual, Object: w.Step.Key.String(), Message: "differs from the backup: " + strings.Join(paths, "; ")})
+		}
+		return nil
+	})
+	if rest > 0 {
+		out = append(out, report.Finding{Check: checkEqual, Message: fmt.Sprintf("%d more objects differ", rest)})
+	}
+	return out, err
+}
+
+// addCheck records a check and its findings.
+func (r *run) addCheck(name string, findings []report.Finding, message string) {
+	verdict := report.Passed
+	if len(findings) > 0 {
+		verdict = report.Failed
+	}
+	r.report.Checks = append(r.report.Checks, report.Check{Name: name, Verdict: verdict, Message: message})
+	r.report.Findings = append(r.report.Findings, findings...)
+}

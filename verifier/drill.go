@@ -1,0 +1,218 @@
+// Package verifier proves or refutes that a backup can be restored: it checks
+// what lies in the location, restores it into a cluster that did not exist a
+// moment before, and compares what came back with the backup.
+//
+// A verdict is passed, failed or error. Failed is about the backup, error is
+// about the drill; what could not be looked at is never passed.
+package verifier
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/lifeboat-backup/lifeboat/core/api"
+	"github.com/lifeboat-backup/lifeboat/core/cluster"
+	"github.com/lifeboat-backup/lifeboat/core/plan"
+	"github.com/lifeboat-backup/lifeboat/core/restore"
+	"github.com/lifeboat-backup/lifeboat/core/store"
+	"github.com/lifeboat-backup/lifeboat/verifier/report"
+	"github.com/lifeboat-backup/lifeboat/verifier/sandbox"
+)
+
+// Drill is one verification run of one backup. Store, Backup, Level and Now
+// are required, Sandbox for the levels above integrity.
+type Drill struct {
+	Store   store.Store
+	Backup  string
+	Level   report.Level
+	Sandbox sandbox.Sandbox
+	Now     func() time.Time
+	Version string // of Lifeboat, for the evidence
+	// Timeout bounds the drill up to the removal of the sandbox; 0 = none. A
+	// drill that runs into it has the verdict error.
+	Timeout time.Duration
+	// Progress, when set, is told what the drill is doing.
+	Progress func(stage, detail string)
+}
+
+// downTimeout bounds the removal of the sandbox, which happens also when the
+// drill was cancelled.
+const downTimeout = time.Minute
+
+// run is a drill under way.
+type run struct {
+	Drill
+	report   report.Report
+	cluster  *cluster.Client
+	prepared restore.Prepared
+	result   restore.Result
+	seen     plan.Observed // of the sandbox, after the restore
+}
+
+// stage is one step of a drill. refuted says that the backup is bad and that
+// later stages have nothing to work on; an error that the drill cannot go on.
+type stage struct {
+	name string
+	run  func(context.Context) (refuted bool, err error)
+}
+
+// Run drills the backup and writes the evidence into the location. The report
+// is complete whatever the verdict. The error is set when there is no such
+// backup, ctx is done (no evidence is written then), or the evidence could not
+// be written.
+func (d Drill) Run(ctx context.Context) (report.Report, error) {
+	started := d.Now().UTC()
+	r := &run{Drill: d, report: report.Report{
+		Schema: report.Schema, ID: drillID(started), Level: d.Level, Started: started,
+		Backup:   report.Backup{Name: d.Backup, Location: d.Store.String()},
+		Versions: report.Versions{Lifeboat: d.Version},
+	}}
+	stages := []stage{{"integrity", r.integrity}}
+	if d.Level == report.LevelControlPlane {
+		stages = append(stages,
+			stage{"sandbox", r.up},
+			stage{"plan", r.plan},
+			stage{"restore", r.restore},
+			stage{"compare", r.compare},
+		)
+	}
+	err := r.bounded(ctx, stages)
+	downErr := r.down(ctx)
+	if ctx.Err() != nil {
+		return r.report, errors.Join(ctx.Err(), downErr)
+	}
+	if errors.Is(err, errNoBackup) {
+		return r.report, errors.Unwrap(err)
+	}
+	r.conclude(errors.Join(err, downErr))
+	return r.report, r.store(ctx)
+}
+
+func drillID(at time.Time) string {
+	var random [4]byte
+	_, _ = rand.Read(random[:]) // never fails (crypto/rand)
+	return at.Format("20060102T150405Z") + "-" + hex.EncodeToString(random[:])
+}
+
+func (r *run) bounded(ctx context.Context, stages []stage) error {
+	if r.Timeout == 0 {
+		return r.stages(ctx, stages)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, r.Timeout, fmt.Errorf("the drill took longer than %s", r.Timeout))
+	defer cancel()
+	err := r.stages(ctx, stages)
+	if err != nil && ctx.Err() != nil {
+		return errors.Join(context.Cause(ctx), err)
+	}
+	return err
+}
+
+// stages runs them in order, each timed, until one refutes the backup or fails.
+func (r *run) stages(ctx context.Context, stages []stage) error {
+	for _, s := range stages {
+		r.progress(s.name, "")
+		refuted, err := r.timed(ctx, s)
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+		if refuted {
+			return nil
+		}
+	}
+	return nil
+}
+
+func (r *run) timed(ctx context.Context, s stage) (bool, error) {
+	began := r.Now()
+	refuted, err := s.run(ctx)
+	took := report.Stage{Name: s.name, Seconds: r.Now().Sub(began).Seconds()}
+	if err != nil {
+		took.Error = err.Error()
+	}
+	r.report.Stages = append(r.report.Stages, took)
+	return refuted, err
+}
+
+func (r *run) progress(stage, detail string) {
+	if r.Progress != nil {
+		r.Progress(stage, detail)
+	}
+}
+
+// up starts the sandbox.
+func (r *run) up(ctx context.Context) (bool, error) {
+	c, err := r.Sandbox.Up(ctx)
+	if err != nil {
+		return false, err
+	}
+	r.report.Versions.Kubernetes = c.Version
+	r.cluster, err = cluster.FromKubeconfig(c.Kubeconfig, "lifeboat-verifier/"+r.Version)
+	return false, err
+}
+
+// down removes the sandbox in any case, with its own time.
+func (r *run) down(ctx context.Context) error {
+	if r.Sandbox == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), downTimeout)
+	defer cancel()
+	_, err := r.timed(ctx, stage{"teardown", func(ctx context.Context) (bool, error) { return false, r.Sandbox.Down(ctx) }})
+	return err
+}
+
+func (r *run) job() restore.Job {
+	return restore.Job{Name: "drill-" + strings.ToLower(r.report.ID), Backup: r.Backup, Store: r.Store, Cluster: r.cluster, Now: r.Now}
+}
+
+func (r *run) plan(ctx context.Context) (bool, error) {
+	p, err := r.job().Prepare(ctx)
+	r.prepared = p
+	return false, err
+}
+
+func (r *run) restore(ctx context.Context) (bool, error) {
+	job := r.job()
+	job.Progress = r.restoreProgress()
+	result, err := job.Execute(ctx, r.prepared)
+	r.result = result
+	return false, err
+}
+
+// store writes the evidence, once and last.
+func (r *run) store(ctx context.Context) error {
+	raw, err := r.report.Encode()
+	if err != nil {
+		return err
+	}
+	key := store.Evidence(r.Backup, r.report.ID)
+	if err := r.Store.Put(ctx, key, bytes.NewReader(raw)); err != nil {
+		return fmt.Errorf("the verdict is %s, but the evidence could not be written to %s (is the location writable?): %w", r.report.Verdict, key, err)
+	}
+	return nil
+}
+
+// identify copies into the evidence which backup it is about.
+func (r *run) identify(i IntegrityResult) {
+	b := &r.report.Backup
+	b.MetadataSHA256, b.ContentsSHA256, b.Manifest = i.MetadataSHA256, i.ContentsSHA256, i.Manifest
+	if i.Metadata == nil {
+		return
+	}
+	b.Schedule = i.Metadata.Labels[api.LabelScheduleName]
+	b.UID = string(i.Metadata.UID)
+	b.Phase = string(i.Metadata.Status.Phase)
+	b.KubernetesVersion = i.Metadata.Annotations[api.AnnotationSourceGitVersion]
+	if t := i.Metadata.Status.StartTimestamp; t != nil {
+		b.Started = t.UTC()
+	}
+	if t := i.Metadata.Status.CompletionTimestamp; t != nil {
+		b.Completed = t.UTC()
+	}
+}
