@@ -1,0 +1,15 @@
+//go:build unix && !linux
+
+package sandbox
+
+import "syscall"
+
+// ownGroup puts a child into a process group of its own, so that it can be
+// killed with its children. That it ends with this process is up to its stdin.
+func ownGroup() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true}
+}
+
+// inUse cannot be told here. The lock says that the owner is dead, and a
+// control plane ends within seconds of its owner.
+func inUse(string) bool { return false }

@@ -1,0 +1,27 @@
+//go:build !unix
+
+package sandbox
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+// The control plane itself runs on Unix only; here the package only compiles,
+// for the programs that import it.
+
+func ownGroup() *syscall.SysProcAttr { return nil }
+
+func killGroup(p *os.Process) { _ = p.Kill() }
+
+func groupAlive(int) bool { return false }
+
+func alive(int) bool { return true }
+
+func ours(fs.FileInfo) bool { return false }
+
+func inUse(string) bool { return true }
+
+func lockDir(string) (*os.File, error) { return nil, errors.ErrUnsupported }

@@ -1,0 +1,34 @@
+// Package sandbox provides the ephemeral clusters that drills restore into.
+//
+// A sandbox is somebody else's cluster as far as the drill knows: it gets a
+// kubeconfig and nothing more, and opens it with its own client. What a passed
+// drill proves depends on the sandbox: ControlPlane accepts objects as a real
+// API server does and runs nothing; kind runs the workloads too.
+//
+// Every sandbox keeps three promises. After Down nothing of it is left: no
+// process, no container, no file. When the process that called Up dies without
+// calling Down, the sandbox dies too, and what it leaves on disk is removed by
+// the next one. What is restored into it reaches nothing outside of it.
+package sandbox
+
+import "context"
+
+// Cluster is a running sandbox as a drill sees it.
+type Cluster struct {
+	Kubeconfig []byte // of an administrator; valid while the sandbox is up
+	Server     string // URL of the API server
+	Version    string // of Kubernetes, with the leading v
+}
+
+// Sandbox is an ephemeral cluster for one drill.
+type Sandbox interface {
+	// Up starts the cluster and returns when it can be used. When it fails,
+	// nothing is left, and Down need not be called. A sandbox that is up
+	// refuses a second Up; after Down it may be brought up again, empty.
+	Up(ctx context.Context) (Cluster, error)
+	// Down removes the cluster and everything that belonged to it. It does
+	// nothing when the sandbox is not up. It cleans up also with a context
+	// that is done, only less patiently: pass one that is not, made by
+	// context.WithoutCancel, with a limit.
+	Down(ctx context.Context) error
+}

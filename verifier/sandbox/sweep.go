@@ -1,0 +1,88 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// newborn is the age up to which a directory that nobody has locked may be one
+// whose owner is about to.
+const newborn = time.Minute
+
+// Sweep removes the data directories in dir that control planes left whose
+// owner was killed, and returns their paths. A directory stays when
+//   - it is not this user's, or not a directory, or not named by ControlPlane;
+//   - its owner holds the lock on it, which a process does as long as it lives;
+//   - it is newborn and a process of its owner's number lives;
+//   - a process works in it, as a control plane that is about to end does.
+//
+// The number alone would not do: in a container that is started again every
+// verifier has the same.
+func Sweep(dir string) (removed []string, err error) {
+	paths, err := filepath.Glob(filepath.Join(escapeGlob(dir), controlPlaneName+"-*"))
+	if err != nil {
+		return nil, fmt.Errorf("look for data directories in %s: %w", dir, err)
+	}
+	var failed []error
+	for _, path := range paths {
+		swept, err := sweep(path)
+		if err != nil {
+			failed = append(failed, err)
+		}
+		if swept {
+			removed = append(removed, path)
+		}
+	}
+	return removed, errors.Join(failed...)
+}
+
+func sweep(path string) (bool, error) {
+	pid, ok := ownerOf(path)
+	if !ok {
+		return false, nil
+	}
+	info, err := os.Lstat(path)
+	if err != nil || !info.IsDir() || !ours(info) {
+		return false, nil // gone, or nothing of ours
+	}
+	if alive(pid) && time.Since(info.ModTime()) < newborn {
+		return false, nil
+	}
+	lock, err := lockDir(path)
+	if err != nil {
+		return false, nil // its owner lives, or there is no telling
+	}
+	defer lock.Close()
+	if inUse(path) {
+		return false, nil
+	}
+	if err := os.RemoveAll(path); err != nil {
+		return false, fmt.Errorf("remove data of a dead sandbox: %w", err)
+	}
+	return true, nil
+}
+
+// ownerOf reads the owner's process number out of the name of a data directory:
+// lifeboat-controlplane-<pid>-<random>.
+func ownerOf(path string) (pid int, ok bool) {
+	rest, ok := strings.CutPrefix(filepath.Base(path), controlPlaneName+"-")
+	if !ok {
+		return 0, false
+	}
+	number, random, ok := strings.Cut(rest, "-")
+	if !ok || random == "" {
+		return 0, false
+	}
+	pid, err := strconv.Atoi(number)
+	return pid, err == nil && pid > 0
+}
+
+// escapeGlob makes a path stand for itself in a pattern.
+func escapeGlob(path string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
+}
