@@ -1,6 +1,3 @@
-// Package rig is what the end-to-end tests stand on: it starts the real things
-// they need and stops them when the test is over. What is absent fails the
-// test; nothing is skipped.
 package rig
 
 import (
@@ -47,7 +44,7 @@ func ControlPlane(t testing.TB, configure ...func(*sandbox.ControlPlane)) sandbo
 // ControlPlaneBinary is the lifeboat-controlplane that tests start.
 func ControlPlaneBinary(t testing.TB) string {
 	t.Helper()
-	explicit := filepath.Join(root(t), "bin", "lifeboat-controlplane")
+	explicit := filepath.Join(repoRoot(t), "bin", "lifeboat-controlplane")
 	if os.Getenv("LIFEBOAT_CONTROLPLANE") != "" {
 		explicit = ""
 	}
@@ -56,22 +53,4 @@ func ControlPlaneBinary(t testing.TB) string {
 		t.Fatalf("this test needs a control plane: %v", err)
 	}
 	return binary
-}
-
-// root is the top of the repository: the folder of the go.mod that the test's
-// own folder belongs to.
-func root(t testing.TB) string {
-	t.Helper()
-	start, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for dir := start; ; dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir
-		}
-		if dir == filepath.Dir(dir) {
-			t.Fatalf("there is no go.mod above %s", start)
-		}
-	}
 }
