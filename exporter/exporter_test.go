@@ -25,16 +25,18 @@ import (
 
 // inBubble runs an exporter of one location in a synctest bubble, where it is
 // midnight of 2000-01-01 UTC and time passes only when everything waits.
-func inBubble(t *testing.T, cfg Config, location Location, f func(e *Exporter)) {
+func inBubble(t *testing.T, cfg Config, location Location, f func(t *testing.T, e *Exporter)) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		e := New(cfg, silent(), location)
 		done := make(chan error)
 		go func() { done <- e.Run(ctx) }()
+		defer func() {
+			cancel()
+			assert.NoError(t, <-done)
+		}()
 		synctest.Wait()
-		f(e)
-		cancel()
-		require.NoError(t, <-done)
+		f(t, e)
 	})
 }
 
@@ -87,7 +89,7 @@ func aDayInTheLife(t *testing.T) (bucket, Config) {
 func TestTheExpositionIsAsRecorded(t *testing.T) {
 	bucket, cfg := aDayInTheLife(t)
 	_, location := locationOf(bucket)
-	inBubble(t, cfg, location, func(e *Exporter) {
+	inBubble(t, cfg, location, func(t *testing.T, e *Exporter) {
 		golden(t, "exposition.prom", exposition(t, e))
 	})
 }
@@ -97,7 +99,7 @@ func TestTheExpositionOfALocationThatIsGoneIsAsRecorded(t *testing.T) {
 	flaky := &flaky{Store: bucket}
 	source := NewStoreLocation(flaky.open, silent())
 	location := Location{Name: "default", Backups: source, Drills: source, Requests: source.Requests}
-	inBubble(t, cfg, location, func(e *Exporter) {
+	inBubble(t, cfg, location, func(t *testing.T, e *Exporter) {
 		flaky.gone = true
 		time.Sleep(10 * time.Minute) // the bubble's time
 		synctest.Wait()
@@ -120,7 +122,11 @@ func golden(t *testing.T, name, got string) {
 	}
 	want, err := os.ReadFile(path)
 	require.NoError(t, err)
-	assert.Equal(t, string(want), got, "go test ./exporter -update, and look at the difference")
+	wanted, have := strings.SplitAfter(string(want), "\n"), strings.SplitAfter(got, "\n")
+	for i := range min(len(wanted), len(have)) {
+		require.Equal(t, wanted[i], have[i], "%s, line %d; go test ./exporter -update, and look at the difference", path, i+1)
+	}
+	require.Len(t, have, len(wanted), path)
 }
 
 func TestALocationThatComesBackIsReadAgain(t *testing.T) {
@@ -128,7 +134,7 @@ func TestALocationThatComesBackIsReadAgain(t *testing.T) {
 	flaky := &flaky{Store: bucket, gone: true}
 	source := NewStoreLocation(flaky.open, silent())
 	location := Location{Name: "default", Backups: source, Drills: source, Requests: source.Requests}
-	inBubble(t, cfg, location, func(e *Exporter) {
+	inBubble(t, cfg, location, func(t *testing.T, e *Exporter) {
 		out := exposition(t, e)
 		assert.True(t, e.Ready(), "an exporter that cannot see must be scraped, or nobody is told")
 		assert.Contains(t, out, `lifeboat_exporter_source_up{backup_location_name="default",source="backups"} 0`)
@@ -148,7 +154,7 @@ func TestALocationThatComesBackIsReadAgain(t *testing.T) {
 func TestAScrapeAsksTheLocationForNothing(t *testing.T) {
 	bucket, cfg := aDayInTheLife(t)
 	source, location := locationOf(bucket)
-	inBubble(t, cfg, location, func(e *Exporter) {
+	inBubble(t, cfg, location, func(t *testing.T, e *Exporter) {
 		before := source.Requests()
 		for range 10 {
 			exposition(t, e)
@@ -160,7 +166,7 @@ func TestAScrapeAsksTheLocationForNothing(t *testing.T) {
 func TestAReadingThatHangsIsEndedAndShownAsDown(t *testing.T) {
 	hang := &hanging{}
 	location := Location{Name: "default", Backups: hang, Drills: hang}
-	inBubble(t, Config{Interval: time.Minute, Timeout: 10 * time.Second}, location, func(e *Exporter) {
+	inBubble(t, Config{Interval: time.Minute, Timeout: 10 * time.Second}, location, func(t *testing.T, e *Exporter) {
 		assert.False(t, e.Ready(), "nothing is known yet")
 		time.Sleep(25 * time.Second)
 		synctest.Wait()
@@ -192,7 +198,7 @@ var veleroNames = []string{
 func TestTheMetricsFollowTheConventions(t *testing.T) {
 	bucket, cfg := aDayInTheLife(t)
 	_, location := locationOf(bucket)
-	inBubble(t, cfg, location, func(e *Exporter) {
+	inBubble(t, cfg, location, func(t *testing.T, e *Exporter) {
 		problems, err := testutil.CollectAndLint(e)
 		require.NoError(t, err)
 		var found []string
@@ -206,7 +212,7 @@ func TestTheMetricsFollowTheConventions(t *testing.T) {
 func TestThePedanticRegistryAcceptsEverything(t *testing.T) {
 	bucket, cfg := aDayInTheLife(t)
 	_, location := locationOf(bucket)
-	inBubble(t, cfg, location, func(e *Exporter) {
+	inBubble(t, cfg, location, func(t *testing.T, e *Exporter) {
 		registry := prometheus.NewPedanticRegistry()
 		require.NoError(t, registry.Register(e))
 		families, err := registry.Gather()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"io"
+	"iter"
 	"log/slog"
 	"strings"
 	"sync/atomic"
@@ -175,7 +176,14 @@ func (f *flaky) open(context.Context) (store.Store, error) {
 	if f.gone {
 		return nil, errGone
 	}
-	return f.Store, nil
+	return f, nil
+}
+
+func (f *flaky) List(ctx context.Context, prefix string, recursive bool) iter.Seq2[store.Info, error] {
+	if f.gone {
+		return func(yield func(store.Info, error) bool) { yield(store.Info{}, errGone) }
+	}
+	return f.Store.List(ctx, prefix, recursive)
 }
 
 // failingGet is a store in which one object cannot be read.

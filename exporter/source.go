@@ -27,7 +27,7 @@ type ReportLister interface {
 
 // BackupScan is what a location holds of backups.
 type BackupScan struct {
-	// Answered says that the location answered a listing, even if the scan
+	// Answered says that the location listed its backups, even if the scan
 	// failed later.
 	Answered bool
 	Backups  []Backup

@@ -126,22 +126,16 @@ type DrillState struct {
 	Completed bool
 }
 
+// Levels are the levels of a drill, from the one that proves least.
+func Levels() []report.Level {
+	return []report.Level{report.LevelIntegrity, report.LevelControlPlane}
+}
+
 // rank orders levels by how much they prove. A level this version does not
 // know proves least.
 func rank(l report.Level) int {
-	switch l {
-	case report.LevelIntegrity:
-		return 1
-	case report.LevelControlPlane:
-		return 2
-	case levelKind:
-		return 3
-	}
-	return 0
+	return slices.Index(Levels(), l) + 1
 }
-
-// levelKind is the level at which workloads run.
-const levelKind report.Level = "kind"
 
 // assemble groups what the locations hold by schedule, sorted by name.
 func assemble(started time.Time, locations []LocationState, cfg Config) State {

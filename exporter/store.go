@@ -11,7 +11,6 @@ import (
 	"io"
 	"log/slog"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -46,13 +45,13 @@ const (
 // location costs listings only. Listing is recursive because only that shows a
 // backup that is half deleted, or was rewritten by Velero's finalizer.
 //
-// It implements BackupLister and ReportLister.
+// It implements BackupLister and ReportLister; its methods are called one at a
+// time, Requests at any time.
 type StoreLocation struct {
 	open func(context.Context) (store.Store, error)
 	log  *slog.Logger
 
-	mu      sync.Mutex
-	current store.Store // what the last ListBackups opened; ListDrills goes on with it
+	current store.Store // nil when nothing is open
 
 	backups cache[Backup]
 	drills  cache[Drill]
@@ -60,10 +59,11 @@ type StoreLocation struct {
 	get     atomic.Uint64
 }
 
-// NewStoreLocation makes a location that is opened anew at each scan: one that is
-// missing when the exporter starts may come back, and a directory that is
-// unmounted, or mounted again, is not what was opened before. A store that is
-// an io.Closer is closed when the next one takes its place.
+// NewStoreLocation makes a location that is opened when it is first read: one
+// that is missing when the exporter starts may come back. It is opened anew
+// after a scan that failed, and, if the store is an io.Closer, before each
+// scan: a directory that was unmounted, or mounted again, is not the one that
+// was opened, and an old handle of it may look like an empty location.
 func NewStoreLocation(open func(context.Context) (store.Store, error), log *slog.Logger) *StoreLocation {
 	return &StoreLocation{open: open, log: log}
 }
@@ -75,13 +75,17 @@ func (l *StoreLocation) Requests() Requests {
 
 // ListBackups implements BackupLister.
 func (l *StoreLocation) ListBackups(ctx context.Context) (BackupScan, error) {
-	s, err := l.reopen(ctx)
+	if _, ok := l.current.(io.Closer); ok {
+		l.release()
+	}
+	s, err := l.opened(ctx)
 	if err != nil {
 		return BackupScan{}, err
 	}
-	folders, answered, err := l.folders(ctx, s)
-	scan := BackupScan{Answered: answered && err == nil}
+	folders, err := l.folders(ctx, s)
+	scan := BackupScan{Answered: err == nil}
 	if err != nil {
+		l.release()
 		return scan, fmt.Errorf("list backups in %s: %w", s, err)
 	}
 	var markers []store.Info
@@ -133,6 +137,7 @@ func (l *StoreLocation) ListDrills(ctx context.Context) (DrillScan, error) {
 	}
 	evidence, err := l.evidence(ctx, s)
 	if err != nil {
+		l.release()
 		return DrillScan{}, fmt.Errorf("list evidence in %s: %w", s, err)
 	}
 	err = l.drills.refresh(ctx, evidence, func(ctx context.Context, info store.Info) (Drill, error) {
@@ -157,16 +162,11 @@ func (l *StoreLocation) noteUnreadable(key string, err error) {
 	l.log.Warn("object left out: it cannot be read or makes no sense", "key", key, "err", err)
 }
 
-// reopen opens the location and closes what was open before.
-func (l *StoreLocation) reopen(ctx context.Context) (store.Store, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if c, ok := l.current.(io.Closer); ok {
-		if err := c.Close(); err != nil {
-			l.log.Debug("close location", "err", err)
-		}
+// opened returns what is open, or opens it.
+func (l *StoreLocation) opened(ctx context.Context) (store.Store, error) {
+	if l.current != nil {
+		return l.current, nil
 	}
-	l.current = nil
 	s, err := l.open(ctx)
 	if err != nil {
 		return nil, err
@@ -175,15 +175,14 @@ func (l *StoreLocation) reopen(ctx context.Context) (store.Store, error) {
 	return s, nil
 }
 
-// opened returns what ListBackups opened, or opens it.
-func (l *StoreLocation) opened(ctx context.Context) (store.Store, error) {
-	l.mu.Lock()
-	s := l.current
-	l.mu.Unlock()
-	if s != nil {
-		return s, nil
+// release closes what is open, so that the next use opens it anew.
+func (l *StoreLocation) release() {
+	if c, ok := l.current.(io.Closer); ok {
+		if err := c.Close(); err != nil {
+			l.log.Debug("close location", "err", err)
+		}
 	}
-	return l.reopen(ctx)
+	l.current = nil
 }
 
 // folder is what a listing shows of a backup.
@@ -194,22 +193,21 @@ type folder struct {
 	archiveSize int64
 }
 
-// folders lists the folders below backups/. answered says that the listing
-// yielded something or came to its end.
-func (l *StoreLocation) folders(ctx context.Context, s store.Store) (out []folder, answered bool, err error) {
+// folders lists the folders below backups/.
+func (l *StoreLocation) folders(ctx context.Context, s store.Store) ([]folder, error) {
+	var out []folder
 	l.list.Add(1)
 	for info, err := range s.List(ctx, store.BackupsPrefix, true) {
 		if err != nil {
-			return nil, answered, err
+			return nil, err
 		}
-		answered = true
 		name, file, ok := strings.Cut(strings.TrimPrefix(info.Key, store.BackupsPrefix), "/")
 		if !ok || name == "" {
 			continue
 		}
 		if len(out) == 0 || out[len(out)-1].name != name {
 			if len(out) == maxListed {
-				return nil, answered, fmt.Errorf("more than %d backups", maxListed)
+				return nil, fmt.Errorf("more than %d backups", maxListed)
 			}
 			out = append(out, folder{name: name})
 		}
@@ -221,7 +219,7 @@ func (l *StoreLocation) folders(ctx context.Context, s store.Store) (out []folde
 			last.archive, last.archiveSize = true, info.Size
 		}
 	}
-	return out, true, nil
+	return out, nil
 }
 
 // evidence lists the reports below metadata/lifeboat/drills/, not the other

@@ -1,0 +1,208 @@
+package main
+
+import (
+	"io"
+	"log/slog"
+	"net"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/exporter-toolkit/web"
+	"github.com/spf13/cobra"
+
+	"github.com/lifeboat-backup/lifeboat/cmd/internal/cli"
+	"github.com/lifeboat-backup/lifeboat/core/api"
+	"github.com/lifeboat-backup/lifeboat/core/location"
+	"github.com/lifeboat-backup/lifeboat/core/schedule"
+	"github.com/lifeboat-backup/lifeboat/exporter"
+	"github.com/lifeboat-backup/lifeboat/verifier/report"
+)
+
+// flags are what the user wrote.
+type flags struct {
+	locations    []string
+	schedules    []string
+	rpos         []string
+	interval     time.Duration
+	timeout      time.Duration
+	provenLevel  string
+	provenWithin time.Duration
+	maxSchedules int
+	listen       []string
+	webConfig    string
+	logLevel     string
+	logFormat    string
+	checkOnly    bool
+}
+
+func (f *flags) add(c *cobra.Command) {
+	set := c.Flags()
+	set.SortFlags = false
+	// StringArray, not StringSlice: a cron expression holds commas.
+	set.StringArrayVar(&f.locations, "location", nil, "location to read, `[name=]URL`: file:///dir or s3://bucket/prefix; repeatable, then each needs a name")
+	set.StringArrayVar(&f.schedules, "schedule", nil, "cron expression of a schedule, `name=cron`, as in its spec.schedule; repeatable. Without it deadlines are inferred from the backups there are, and a schedule that never ran is not known")
+	set.StringArrayVar(&f.rpos, "rpo", nil, "how old the newest recovery point of a schedule may become, `name=duration`; repeatable (default: two intervals and a grace)")
+	set.DurationVar(&f.interval, "refresh-interval", time.Minute, "time between two readings of a location")
+	set.DurationVar(&f.timeout, "refresh-timeout", time.Minute, "time limit of one reading; the next goes on where it ended")
+	set.StringVar(&f.provenLevel, "proven-level", string(report.LevelControlPlane), "weakest `level` of a passed drill that proves a backup: integrity or controlplane")
+	set.DurationVar(&f.provenWithin, "proven-within", 7*24*time.Hour, "how long after it became due a backup may go unproven")
+	set.IntVar(&f.maxSchedules, "max-schedules", 500, "most schedules that get series")
+	set.StringArrayVar(&f.listen, "web.listen-address", []string{":9808"}, "`address` to serve on; repeatable")
+	set.StringVar(&f.webConfig, "web.config.file", "", "`file` with TLS and authentication settings, in the form of Prometheus' exporter-toolkit")
+	set.BoolVar(&f.checkOnly, "config.check", false, "check flags and files, and end")
+	set.StringVar(&f.logLevel, "log.level", "info", "`level`: debug, info, warn or error")
+	set.StringVar(&f.logFormat, "log.format", "text", "`format`: text or json")
+}
+
+// settings are flags that make sense.
+type settings struct {
+	locations []namedURL
+	exporter  exporter.Config
+	listen    []string
+	webConfig string
+	log       *slog.Logger
+}
+
+// namedURL is a location and the name it has in labels.
+type namedURL struct{ name, url string }
+
+// settings checks everything and returns the first mistake.
+func (f *flags) settings(stderr io.Writer) (settings, error) {
+	s := settings{listen: f.listen, webConfig: f.webConfig}
+	s.exporter = exporter.Config{
+		Interval: f.interval, Timeout: f.timeout, ProvenLevel: report.Level(f.provenLevel),
+		ProvenWithin: f.provenWithin, MaxSchedules: f.maxSchedules, Build: build(),
+	}
+	var err error
+	if s.locations, err = parseLocations(f.locations); err != nil {
+		return settings{}, err
+	}
+	if s.exporter.Schedules, err = parseSchedules(f.schedules); err != nil {
+		return settings{}, err
+	}
+	if s.exporter.RPO, err = parseRPOs(f.rpos); err != nil {
+		return settings{}, err
+	}
+	if err := f.checkRest(); err != nil {
+		return settings{}, err
+	}
+	s.log, err = newLogger(stderr, f.logLevel, f.logFormat)
+	return s, err
+}
+
+func (f *flags) checkRest() error {
+	for name, d := range map[string]time.Duration{"refresh-interval": f.interval, "refresh-timeout": f.timeout, "proven-within": f.provenWithin} {
+		if d < time.Second {
+			return cli.Usage("--%s %s: it must be a second or more", name, d)
+		}
+	}
+	if f.maxSchedules < 1 {
+		return cli.Usage("--max-schedules %d: it must be 1 or more", f.maxSchedules)
+	}
+	if !slices.Contains(exporter.Levels(), report.Level(f.provenLevel)) {
+		return cli.Usage("--proven-level %q: it must be one of %v", f.provenLevel, exporter.Levels())
+	}
+	for _, address := range f.listen {
+		if _, _, err := net.SplitHostPort(address); err != nil {
+			return cli.Usage("--web.listen-address %q: it must be host:port or :port", address)
+		}
+	}
+	if err := web.Validate(f.webConfig); err != nil {
+		return cli.Usage("--web.config.file %s: %w", f.webConfig, err)
+	}
+	return nil
+}
+
+// locationName is what a location may be called: the value of a label, and no
+// URL. A "=" within a URL comes after its "://".
+var locationName = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)=(.*)$`)
+
+const defaultName = "default"
+
+func parseLocations(args []string) ([]namedURL, error) {
+	if len(args) == 0 {
+		return nil, cli.Usage("no location to read: give --location file:///dir or --location s3://bucket/prefix")
+	}
+	var out []namedURL
+	for _, arg := range args {
+		l := namedURL{name: defaultName, url: arg}
+		if m := locationName.FindStringSubmatch(arg); m != nil {
+			l = namedURL{name: m[1], url: m[3]}
+		} else if len(args) > 1 {
+			return nil, cli.Usage("with more than one --location each needs a name, as in --location near=file:///var/backups")
+		}
+		if _, err := location.Parse(l.url); err != nil {
+			return nil, cli.Usage("--location: %w", err)
+		}
+		if slices.ContainsFunc(out, func(o namedURL) bool { return o.name == l.name }) {
+			return nil, cli.Usage("--location: the name %q is given twice", l.name)
+		}
+		out = append(out, l)
+	}
+	return out, nil
+}
+
+func parseSchedules(args []string) (map[string]schedule.Cron, error) {
+	out := map[string]schedule.Cron{}
+	for _, arg := range args {
+		name, expr, err := named("schedule", arg, `"db=0 2 * * *"`)
+		if err != nil {
+			return nil, err
+		}
+		cron, err := schedule.Parse(expr)
+		if err != nil {
+			return nil, cli.Usage("--schedule %s: %w", name, err)
+		}
+		if _, twice := out[name]; twice {
+			return nil, cli.Usage("--schedule: %q is given twice", name)
+		}
+		out[name] = cron
+	}
+	return out, nil
+}
+
+func parseRPOs(args []string) (map[string]time.Duration, error) {
+	out := map[string]time.Duration{}
+	for _, arg := range args {
+		name, value, err := named("rpo", arg, "db=26h")
+		if err != nil {
+			return nil, err
+		}
+		d, err := time.ParseDuration(value)
+		if err != nil || d <= 0 {
+			return nil, cli.Usage("--rpo %s: %q is no duration such as 26h or 90m", name, value)
+		}
+		if _, twice := out[name]; twice {
+			return nil, cli.Usage("--rpo: %q is given twice", name)
+		}
+		out[name] = d
+	}
+	return out, nil
+}
+
+// named splits name=value. The name becomes what the label of a backup holds,
+// which differs for a name longer than a label may be.
+func named(flag, arg, example string) (name, value string, err error) {
+	name, value, ok := strings.Cut(arg, "=")
+	if !ok || name == "" || value == "" {
+		return "", "", cli.Usage("--%s %q: it must be name=value, as in --%s %s", flag, arg, flag, example)
+	}
+	return api.LabelValue(name), value, nil
+}
+
+func newLogger(w io.Writer, level, format string) (*slog.Logger, error) {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil || !slices.Contains([]string{"debug", "info", "warn", "error"}, level) {
+		return nil, cli.Usage("--log.level %q: it must be debug, info, warn or error", level)
+	}
+	options := &slog.HandlerOptions{Level: l}
+	switch format {
+	case "text":
+		return slog.New(slog.NewTextHandler(w, options)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(w, options)), nil
+	}
+	return nil, cli.Usage("--log.format %q: it must be text or json", format)
+}

@@ -1,0 +1,100 @@
+// Command lifeboat-exporter tells Prometheus how fresh the backups of a cluster
+// are and what restore drills proved of them. It reads a location and writes
+// nothing.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	_ "time/tzdata" // CRON_TZ works where the image has no time zones
+
+	"github.com/prometheus/common/version"
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/lifeboat-backup/lifeboat/cmd/internal/cli"
+	"github.com/lifeboat-backup/lifeboat/core/location"
+	"github.com/lifeboat-backup/lifeboat/core/store"
+	"github.com/lifeboat-backup/lifeboat/exporter"
+)
+
+func main() {
+	os.Exit(cli.Main(newRoot(), os.Args[1:], os.Stdout, os.Stderr))
+}
+
+func newRoot() *cobra.Command {
+	var f flags
+	root := &cobra.Command{
+		Use:     "lifeboat-exporter --location URL",
+		Short:   "Serve metrics on how fresh backups are and what drills proved",
+		Args:    cli.Args(0, 0),
+		Version: cli.Version(),
+		Long: `lifeboat-exporter reads the backups and the evidence of drills in a location, at
+an interval, and serves what they are worth on /metrics. It writes nothing, and
+works beside Velero as it does beside lifeboat.
+
+One exporter watches one cluster: give it the location, or locations, of that
+cluster's backups, and a second cluster an exporter of its own.
+
+Exit status: 0 told to stop; 1 could not run; 2 wrong usage; 130 interrupted
+before it served.`,
+		Example: `  lifeboat-exporter --location s3://backups/prod?region=eu-west-1
+  lifeboat-exporter --location near=file:///var/backups --location far=s3://backups/prod \
+    --schedule "db=0 2 * * *" --rpo db=26h`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			s, err := f.settings(c.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			if f.checkOnly {
+				c.Println("flags and files are in order")
+				return nil
+			}
+			return run(c.Context(), s)
+		},
+	}
+	f.add(root)
+	return root
+}
+
+// run serves until ctx is done. Refreshing and serving end together.
+func run(ctx context.Context, s settings) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("start: %w", err)
+	}
+	e := exporter.New(s.exporter, s.log, locations(s)...)
+	listeners, err := listen(ctx, s.listen)
+	if err != nil {
+		return err
+	}
+	server, err := newServer(e, s)
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return e.Run(ctx) })
+	group.Go(func() error { return serve(listeners, server, s) })
+	group.Go(func() error {
+		<-ctx.Done()
+		return shutdown(ctx, server)
+	})
+	return group.Wait()
+}
+
+func locations(s settings) []exporter.Location {
+	out := make([]exporter.Location, 0, len(s.locations))
+	for _, l := range s.locations {
+		open := func(ctx context.Context) (store.Store, error) {
+			return location.Open(ctx, l.url, location.Options{})
+		}
+		source := exporter.NewStoreLocation(open, s.log.With("location", l.name))
+		out = append(out, exporter.Location{Name: l.name, Backups: source, Drills: source, Requests: source.Requests})
+	}
+	return out
+}
+
+func build() exporter.Build {
+	return exporter.Build{Version: cli.Version(), Revision: version.GetRevision(), GoVersion: runtime.Version()}
+}

@@ -1,0 +1,271 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/lifeboat-backup/lifeboat/cmd/internal/cli"
+	"github.com/lifeboat-backup/lifeboat/core/api"
+	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
+	"github.com/lifeboat-backup/lifeboat/core/store"
+	"github.com/lifeboat-backup/lifeboat/core/store/fs"
+)
+
+// runAsExporter makes the test binary the exporter itself, so that a test has a
+// process to send signals to.
+const runAsExporter = "LIFEBOAT_TEST_RUN_AS_EXPORTER"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(runAsExporter) != "" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+// process is an exporter that runs, and what it has logged.
+type process struct {
+	cmd  *exec.Cmd
+	base string // http://127.0.0.1:port
+	rest chan string
+}
+
+var listening = regexp.MustCompile(`msg="Listening on" address=(\S+)`)
+
+func start(t *testing.T, args ...string) *process {
+	t.Helper()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	cmd := exec.CommandContext(t.Context(), self, append([]string{"--web.listen-address=127.0.0.1:0", "--refresh-interval=1s"}, args...)...)
+	cmd.Env = append(os.Environ(), runAsExporter+"=1")
+	stderr, err := cmd.StderrPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	p := &process{cmd: cmd, rest: make(chan string, 1)}
+	lines := bufio.NewScanner(stderr)
+	var log strings.Builder
+	for p.base == "" && lines.Scan() {
+		log.WriteString(lines.Text() + "\n")
+		if m := listening.FindStringSubmatch(lines.Text()); m != nil {
+			p.base = "http://" + m[1]
+		}
+	}
+	go func() {
+		for lines.Scan() {
+			log.WriteString(lines.Text() + "\n")
+		}
+		p.rest <- log.String()
+	}()
+	t.Cleanup(func() { _ = cmd.Process.Kill() }) // has ended when all went well
+	require.NotEmpty(t, p.base, "it says where it listens")
+	return p
+}
+
+func (p *process) get(t *testing.T, path string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.base+path, nil)
+	require.NoError(t, err)
+	res, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	return res.StatusCode, string(body)
+}
+
+// metrics waits until the exporter serves a line.
+func (p *process) metrics(t *testing.T, line string) string {
+	t.Helper()
+	var body string
+	require.Eventually(t, func() bool {
+		_, body = p.get(t, "/metrics")
+		return strings.Contains(body, line)
+	}, 20*time.Second, 50*time.Millisecond, line)
+	return body
+}
+
+// end sends a signal and returns how the process ended, and its log.
+func (p *process) end(t *testing.T, s os.Signal) (code int, took time.Duration, log string) {
+	t.Helper()
+	began := time.Now()
+	require.NoError(t, p.cmd.Process.Signal(s))
+	log = <-p.rest
+	_ = p.cmd.Wait() // the exit code is looked at below
+	return p.cmd.ProcessState.ExitCode(), time.Since(began), log
+}
+
+func writeBackup(t *testing.T, dir, name, scheduleName string, started time.Time) {
+	t.Helper()
+	s, err := fs.Open(dir, true)
+	require.NoError(t, err)
+	defer s.Close()
+	b := velerov1.Backup{}
+	b.APIVersion, b.Kind, b.Name = velerov1.APIVersion, "Backup", name
+	b.Labels = map[string]string{api.LabelScheduleName: scheduleName}
+	b.Status = velerov1.BackupStatus{
+		Phase: velerov1.BackupPhaseCompleted, StartTimestamp: &metav1.Time{Time: started}, CompletionTimestamp: &metav1.Time{Time: started.Add(time.Minute)},
+	}
+	raw, err := json.Marshal(b)
+	require.NoError(t, err)
+	require.NoError(t, s.Put(t.Context(), store.Contents(name), strings.NewReader("archive")))
+	require.NoError(t, s.Put(t.Context(), store.Metadata(name), bytes.NewReader(raw)))
+}
+
+func TestTheExporterServesWhatALocationHolds(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "backups")
+	writeBackup(t, dir, "db-1", "db", time.Now().Add(-time.Hour))
+	p := start(t, "--location", "prod=file://"+dir, "--schedule", "db=0 2 * * *", "--schedule", "never=CRON_TZ=Europe/Berlin 5,35 3 * * *")
+
+	body := p.metrics(t, `lifeboat_exporter_source_up{backup_location_name="prod",source="drills"} 1`)
+	for _, want := range []string{
+		`lifeboat_schedule_last_backup_phase{phase="Completed",schedule="db"} 1`,
+		`lifeboat_schedule_last_backup_phase{phase="None",schedule="never"} 1`,
+		`lifeboat_schedule_info{backup_location_name="prod",cron="CRON_TZ=Europe/Berlin 5,35 3 * * *",schedule="never"} 1`,
+		`lifeboat_location_available{backup_location_name="prod"} 1`,
+		"velero_backup_total 1", "velero_backup_last_successful_timestamp{", "lifeboat_exporter_build_info{", "go_goroutines", "process_start_time_seconds",
+	} {
+		assert.Contains(t, body, want)
+	}
+
+	writeBackup(t, dir, "db-2", "db", time.Now())
+	p.metrics(t, "velero_backup_total 2")
+
+	for path, want := range map[string]string{"/-/healthy": "healthy", "/-/ready": "ready", "/": `href="/metrics"`} {
+		code, body := p.get(t, path)
+		assert.Equal(t, http.StatusOK, code, path)
+		assert.Contains(t, body, want, path)
+	}
+	code, _ := p.get(t, "/nothing-here")
+	assert.Equal(t, http.StatusNotFound, code)
+
+	exit, took, log := p.end(t, syscall.SIGTERM)
+	assert.Equal(t, cli.ExitOK, exit, log)
+	assert.Less(t, took, time.Second)
+}
+
+func TestALocationThatIsMissingAtTheStartIsReportedAndMayComeBack(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "backups")
+	p := start(t, "--location", "file://"+dir, "--refresh-timeout=1s")
+	body := p.metrics(t, `lifeboat_location_available{backup_location_name="default"} 0`)
+	assert.Contains(t, body, `lifeboat_exporter_source_up{backup_location_name="default",source="backups"} 0`)
+	assert.NotContains(t, body, "lifeboat_schedule_")
+	code, _ := p.get(t, "/-/ready")
+	assert.Equal(t, http.StatusOK, code, "an exporter that is not ready is not scraped, and then nobody is told")
+
+	writeBackup(t, dir, "db-1", "db", time.Now())
+	p.metrics(t, `lifeboat_schedule_last_backup_phase{phase="Completed",schedule="db"} 1`)
+	exit, _, log := p.end(t, os.Interrupt)
+	assert.Equal(t, cli.ExitOK, exit)
+	assert.Contains(t, log, "cannot read the location")
+}
+
+func TestMetricsCanBeProtected(t *testing.T) {
+	config := filepath.Join(t.TempDir(), "web.yml")
+	// The bcrypt of "secret".
+	require.NoError(t, os.WriteFile(config, []byte("basic_auth_users:\n  prometheus: $2a$04$wJdTPSVP8LKU3QKHQfGwR.2xQwBuLxnZDRY7UmRx3LzlFHsqFnQKK\n"), 0o600))
+	p := start(t, "--location", "file://"+t.TempDir(), "--web.config.file", config)
+	code, _ := p.get(t, "/metrics")
+	assert.Equal(t, http.StatusUnauthorized, code)
+}
+
+// execute runs the command in this process and returns its code and messages.
+func execute(ctx context.Context, args ...string) (code int, stdout, stderr string) {
+	var out, errs bytes.Buffer
+	code = cli.Run(ctx, newRoot(), args, &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+func TestAMistakeInTheFlagsIsOneClearError(t *testing.T) {
+	const good = "--location=file:///var/backups"
+	web := filepath.Join(t.TempDir(), "web.yml")
+	require.NoError(t, os.WriteFile(web, []byte("tls: yes\n"), 0o600))
+	for name, tc := range map[string]struct {
+		args []string
+		want string
+	}{
+		"no location":             {nil, "no location to read: give --location"},
+		"a path for a URL":        {[]string{"--location=/var/backups"}, "does not begin with file:// or s3://"},
+		"a name and a path":       {[]string{"--location=prod=/var/backups"}, "does not begin with file:// or s3://"},
+		"two without names":       {[]string{good, "--location=s3://bucket"}, "each needs a name"},
+		"two of one name":         {[]string{"--location=a=file:///x", "--location=a=file:///y"}, `the name "a" is given twice`},
+		"schedule without cron":   {[]string{good, "--schedule=db"}, "it must be name=value"},
+		"malformed cron":          {[]string{good, "--schedule=db=0 2 * *"}, "expected exactly 5 fields"},
+		"cron that is never due":  {[]string{good, "--schedule=db=0 0 30 2 *"}, "matches no date"},
+		"a schedule twice":        {[]string{good, "--schedule=db=@daily", "--schedule=db=@hourly"}, `"db" is given twice`},
+		"an RPO that is no time":  {[]string{good, "--rpo=db=soon"}, "no duration such as 26h"},
+		"an RPO of nothing":       {[]string{good, "--rpo=db=0s"}, "no duration such as 26h"},
+		"interval too short":      {[]string{good, "--refresh-interval=1ms"}, "--refresh-interval 1ms: it must be a second or more"},
+		"no schedules allowed":    {[]string{good, "--max-schedules=0"}, "it must be 1 or more"},
+		"unknown level of proof":  {[]string{good, "--proven-level=hope"}, "it must be one of [integrity controlplane]"},
+		"address without port":    {[]string{good, "--web.listen-address=localhost"}, "host:port"},
+		"web config that is not":  {[]string{good, "--web.config.file=" + web}, "--web.config.file"},
+		"web config not there":    {[]string{good, "--web.config.file=/nowhere/web.yml"}, "--web.config.file /nowhere/web.yml"},
+		"unknown log level":       {[]string{good, "--log.level=loud"}, "debug, info, warn or error"},
+		"unknown log format":      {[]string{good, "--log.format=xml"}, "text or json"},
+		"unknown flag":            {[]string{good, "--colour"}, "unknown flag: --colour"},
+		"an argument":             {[]string{good, "extra"}, "1 arguments"},
+		"duration without a unit": {[]string{good, "--refresh-timeout=60"}, "missing unit"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			code, stdout, stderr := execute(t.Context(), tc.args...)
+			assert.Equal(t, cli.ExitUsage, code)
+			assert.Contains(t, stderr, tc.want)
+			assert.Equal(t, 1, strings.Count(stderr, "\n"), "one line: %s", stderr)
+			assert.Empty(t, stdout)
+		})
+	}
+}
+
+func TestFlagsCanBeCheckedWithoutServing(t *testing.T) {
+	code, stdout, stderr := execute(t.Context(), "--location=file:///not/there", "--schedule=db=0 2 * * *", "--rpo=db=26h", "--config.check")
+	assert.Equal(t, cli.ExitOK, code, stderr)
+	assert.Equal(t, "flags and files are in order\n", stdout)
+}
+
+func TestAnAddressInUseIsAnErrorThatNamesIt(t *testing.T) {
+	p := start(t, "--location", "file://"+t.TempDir())
+	address := strings.TrimPrefix(p.base, "http://")
+	code, _, stderr := execute(t.Context(), "--location=file:///x", "--web.listen-address="+address)
+	assert.Equal(t, cli.ExitError, code)
+	assert.Contains(t, stderr, "listen on "+address)
+	assert.Contains(t, stderr, "address already in use")
+}
+
+func TestACommandInterruptedBeforeItServesSaysSo(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	code, _, _ := execute(ctx, "--location=file:///x", "--web.listen-address=127.0.0.1:0")
+	assert.Equal(t, cli.ExitCancelled, code)
+}
+
+func TestALocationMayHaveANameAndAURLMayHoldEqualsSigns(t *testing.T) {
+	got, err := parseLocations([]string{"s3://bucket/prod?region=eu-west-1"})
+	require.NoError(t, err)
+	assert.Equal(t, []namedURL{{"default", "s3://bucket/prod?region=eu-west-1"}}, got)
+	got, err = parseLocations([]string{"near=file:///a=b", "far=s3://bucket?region=eu-west-1"})
+	require.NoError(t, err)
+	assert.Equal(t, []namedURL{{"near", "file:///a=b"}, {"far", "s3://bucket?region=eu-west-1"}}, got)
+}
+
+func TestTheNameOfAScheduleIsThatOfTheLabelOfItsBackups(t *testing.T) {
+	long := strings.Repeat("x", 80)
+	got, err := parseSchedules([]string{long + "=@daily"})
+	require.NoError(t, err)
+	assert.Contains(t, got, api.LabelValue(long))
+	assert.Len(t, api.LabelValue(long), 63)
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/prometheus/exporter-toolkit/web"
+
+	"github.com/lifeboat-backup/lifeboat/exporter"
+)
+
+const (
+	headerTimeout = 5 * time.Second
+	writeTimeout  = time.Minute
+	idleTimeout   = 2 * time.Minute
+	// stopTimeout is how long requests under way may go on after the exporter
+	// was told to stop.
+	stopTimeout = 500 * time.Millisecond
+	// inFlight bounds the scrapes served at once.
+	inFlight = 4
+)
+
+func newServer(e *exporter.Exporter, s settings) (*http.Server, error) {
+	handler, err := newHandler(e, s.log)
+	if err != nil {
+		return nil, err
+	}
+	return &http.Server{
+		Handler: handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: headerTimeout,
+		WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}, nil
+}
+
+// newHandler serves the metrics, and whether the process is alive and ready.
+func newHandler(e *exporter.Exporter, log *slog.Logger) (http.Handler, error) {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(e, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	landing, err := web.NewLandingPage(web.LandingConfig{
+		Name:        "lifeboat-exporter",
+		Description: "How fresh backups are, and what drills proved of them",
+		Version:     build().Version,
+		Profiling:   "false",
+		Links: []web.LandingLinks{
+			{Address: "/metrics", Text: "Metrics"},
+			{Address: "/-/healthy", Text: "Health", Description: "whether the process is alive"},
+			{Address: "/-/ready", Text: "Readiness", Description: "whether every location was tried once"},
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("make the landing page: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelError),
+		// A metric that cannot be served is a mistake of ours: better no
+		// answer, which alerts, than one with a hole in it.
+		ErrorHandling:       promhttp.HTTPErrorOnError,
+		Registry:            registry,
+		MaxRequestsInFlight: inFlight,
+		EnableOpenMetrics:   true,
+	}))
+	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintln(w, "healthy")
+	})
+	mux.HandleFunc("GET /-/ready", func(w http.ResponseWriter, _ *http.Request) {
+		if !e.Ready() {
+			http.Error(w, "not ready: a location has not been tried yet", http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ready")
+	})
+	mux.Handle("GET /", landing)
+	return mux, nil
+}
+
+func listen(ctx context.Context, addresses []string) ([]net.Listener, error) {
+	var listeners []net.Listener
+	for _, address := range addresses {
+		l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+		if err != nil {
+			for _, open := range listeners {
+				open.Close()
+			}
+			return nil, fmt.Errorf("listen on %s: %w", address, err)
+		}
+		listeners = append(listeners, l)
+	}
+	return listeners, nil
+}
+
+func serve(listeners []net.Listener, server *http.Server, s settings) error {
+	off := false
+	flags := &web.FlagConfig{WebListenAddresses: &s.listen, WebSystemdSocket: &off, WebConfigFile: &s.webConfig}
+	if err := web.ServeMultiple(listeners, server, flags, s.log); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve metrics: %w", err)
+	}
+	return nil
+}
+
+// shutdown ends the server: at once for who waits, shortly for who is being
+// served.
+func shutdown(ctx context.Context, server *http.Server) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer cancel()
+	if err := server.Shutdown(ctx); err != nil {
+		return server.Close()
+	}
+	return nil
+}
