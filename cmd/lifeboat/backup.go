@@ -30,6 +30,8 @@ func newBackupCreate() *cobra.Command {
 		ff  filterFlags
 		ttl time.Duration
 		out cli.Format
+
+		labels map[string]string
 	)
 	c := &cobra.Command{
 		Use:   "create NAME --location URL",
@@ -52,6 +54,7 @@ that was selected could not be read (the backup is then PartiallyFailed).
 	loc.Add(c)
 	ff.add(c)
 	c.Flags().DurationVar(&ttl, "ttl", backup.DefaultTTL, "how long the backup is kept")
+	c.Flags().StringToStringVar(&labels, "labels", nil, "labels of the backup, `key=value,…`; velero.io/schedule-name=S makes it one of schedule S")
 	cli.AddOutput(c, &out)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		ctx := c.Context()
@@ -68,7 +71,7 @@ that was selected could not be read (the backup is then PartiallyFailed).
 		}
 		progress := cli.NewProgress(c.ErrOrStderr())
 		job := backup.Job{
-			Name: args[0], Store: s, Cluster: client, Filter: ff.Filter, TTL: ttl, UID: string(uuid.NewUUID()), Now: time.Now,
+			Name: args[0], Store: s, Cluster: client, Filter: ff.Filter, TTL: ttl, Labels: labels, UID: string(uuid.NewUUID()), Now: time.Now,
 			Progress: func(p backup.Progress) {
 				progress.Show("backing up %s: %d items, %s", p.Resource, p.Items, size(p.Bytes))
 			},
