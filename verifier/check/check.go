@@ -1,0 +1,132 @@
+// Package check asks of a backup in a location whether it is whole: every file
+// there, every byte as it was written, every record in agreement with the
+// others. It needs nothing but the bucket.
+//
+// Gather does all the reading, each file once, and makes an Input. The checks
+// are functions of an Input alone: they find what is wrong and never guess. A
+// check that lacks what it would have to look at says so and is an error, not
+// a failure: report.Failed means that the backup is bad, report.Error that
+// this check could not find out.
+//
+// What is not proven: that the objects can be restored, that volume data in a
+// repository can be read, and, for a backup without Lifeboat's manifest, that
+// velero-backup.json is as it was written (gzip guards the other files with
+// sums of its own, plain JSON has none).
+package check
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/lifeboat-backup/lifeboat/verifier/report"
+)
+
+// Func finds what is wrong in an Input. It looks at nothing else.
+type Func func(Input) []report.Finding
+
+// Check is one question asked of a backup.
+type Check struct {
+	// Name is stable: evidence and metrics carry it.
+	Name string
+	// Find answers it.
+	Find Func
+	// asks says whether the question makes sense for this backup; nil is always.
+	asks func(Input) bool
+	// needs are the files without which there is no answer; reads are those
+	// whose absence leaves it incomplete.
+	needs, reads func(Input) []string
+	// note is a remark on an answer, "" for none.
+	note func(Input) string
+}
+
+// MaxFindings bounds the findings kept of one check; what is over is counted
+// in one more.
+const MaxFindings = 100
+
+// All returns the checks in the order they are asked.
+func All() []Check {
+	return []Check{
+		filesPresent(),
+		metadataValid(),
+		manifestConsistent(),
+		filesDigests(),
+		archiveReadable(),
+		itemsDigests(),
+		resourceListAgrees(),
+		countsAgree(),
+		volumeRecordsConsistent(),
+		resultsReadable(),
+		companionsReadable(),
+	}
+}
+
+// Decide asks every check that applies to the backup. Findings are in the
+// order of the checks and sorted within each.
+func Decide(in Input) ([]report.Check, []report.Finding) {
+	var checks []report.Check
+	var findings []report.Finding
+	for _, c := range All() {
+		if c.asks != nil && !c.asks(in) {
+			continue
+		}
+		result, found := c.decide(in)
+		checks = append(checks, result)
+		findings = append(findings, found...)
+	}
+	return checks, findings
+}
+
+func (c Check) decide(in Input) (report.Check, []report.Finding) {
+	if reason := in.unusable(c.files(c.needs, in)); reason != "" {
+		return report.Check{Name: c.Name, Verdict: report.Error, Message: "not checked: " + reason}, nil
+	}
+	found := c.Find(in)
+	for i := range found {
+		found[i].Check = c.Name
+	}
+	found = capped(c.Name, found)
+	switch unread := in.unreadable(c.files(c.reads, in)); {
+	case len(found) > 0:
+		return report.Check{Name: c.Name, Verdict: report.Failed, Message: found[0].Message}, found
+	case unread != "":
+		return report.Check{Name: c.Name, Verdict: report.Error, Message: "not checked in full: " + unread}, nil
+	}
+	passed := report.Check{Name: c.Name, Verdict: report.Passed}
+	if c.note != nil {
+		passed.Message = c.note(in)
+	}
+	return passed, nil
+}
+
+func (c Check) files(of func(Input) []string, in Input) []string {
+	if of == nil {
+		return nil
+	}
+	return of(in)
+}
+
+// capped sorts findings and keeps the first MaxFindings.
+func capped(name string, f []report.Finding) []report.Finding {
+	slices.SortStableFunc(f, func(a, b report.Finding) int {
+		return cmp.Or(cmp.Compare(a.Object, b.Object), cmp.Compare(a.Message, b.Message))
+	})
+	if over := len(f) - MaxFindings; over > 0 {
+		f = append(f[:MaxFindings:MaxFindings], report.Finding{Check: name, Message: fmt.Sprintf("and %d more", over)})
+	}
+	return f
+}
+
+// Verdict sums up: failed when anything is wrong, error when nothing is known
+// to be wrong but not everything could be looked at.
+func Verdict(checks []report.Check, findings []report.Finding) report.Verdict {
+	if len(findings) > 0 {
+		return report.Failed
+	}
+	for _, c := range checks {
+		if c.Verdict == report.Error {
+			return report.Error
+		}
+	}
+	return report.Passed
+}

@@ -1,0 +1,220 @@
+package check
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
+	"github.com/lifeboat-backup/lifeboat/core/archive"
+	"github.com/lifeboat-backup/lifeboat/core/item"
+	"github.com/lifeboat-backup/lifeboat/core/manifest"
+	"github.com/lifeboat-backup/lifeboat/core/store"
+)
+
+// maxBad bounds the faulty entries of the tarball that are kept.
+const maxBad = 10 * MaxFindings
+
+// maxFiles bounds the objects below a backup's folder: Velero writes a dozen.
+const maxFiles = 1000
+
+// Gather reads a backup from a location: each file once, as a stream, with its
+// SHA-256 taken on the way. Memory grows with the index of items alone.
+//
+// A file the store cannot deliver is an Unreadable of the Input, not an error
+// here. Errors are: ErrNoBackup, a name that cannot be a backup's, a listing
+// that fails, and the end of ctx.
+func Gather(ctx context.Context, s store.Store, backup string, limits archive.Limits) (Input, error) {
+	if err := store.CheckName(backup); err != nil {
+		return Input{}, err
+	}
+	names, err := list(ctx, s, backup)
+	if err != nil {
+		return Input{}, err
+	}
+	if len(names) == 0 {
+		return Input{}, fmt.Errorf("backup %s in %s: %w", backup, s, ErrNoBackup)
+	}
+	g := gatherer{store: s, limits: limits, in: Input{Backup: backup, Files: map[string]File{}}}
+	for _, name := range names {
+		g.in.Files[name] = g.file(ctx, name)
+		if err := ctx.Err(); err != nil {
+			return Input{}, fmt.Errorf("read backup %s: %w", backup, err)
+		}
+	}
+	return g.in, nil
+}
+
+func list(ctx context.Context, s store.Store, backup string) ([]string, error) {
+	prefix := store.BackupPrefix(backup)
+	var names []string
+	for info, err := range s.List(ctx, prefix, true) {
+		if err != nil {
+			return nil, fmt.Errorf("list backup %s in %s: %w", backup, s, err)
+		}
+		if len(names) == maxFiles {
+			return nil, fmt.Errorf("list backup %s in %s: more than %d files", backup, s, maxFiles)
+		}
+		names = append(names, strings.TrimPrefix(info.Key, prefix))
+	}
+	return names, nil
+}
+
+type gatherer struct {
+	store  store.Store
+	limits archive.Limits
+	in     Input
+}
+
+func (g *gatherer) file(ctx context.Context, name string) File {
+	r, err := g.store.Get(ctx, g.in.objectKey(name))
+	if err != nil {
+		return File{Unreadable: err}
+	}
+	defer r.Close()
+	in := &source{r: r, sum: sha256.New()}
+	fault := g.consume(name, in)
+	io.Copy(io.Discard, in) //nolint:errcheck // in keeps the error
+	if in.err != nil {
+		g.forget(name)
+		return File{Unreadable: in.err}
+	}
+	return File{Size: in.size, SHA256: hex.EncodeToString(in.sum.Sum(nil)), Fault: fault}
+}
+
+// consume reads what a file holds into the Input; the error says what is wrong
+// with the file, unless the source has one of its own.
+func (g *gatherer) consume(name string, r io.Reader) error {
+	in := &g.in
+	switch name {
+	case store.MetadataFile:
+		var b velerov1.Backup
+		if err := decodeJSON(r, maxMetadata, &b); err != nil {
+			return err
+		}
+		in.Metadata = &b
+		return nil
+	case in.fileName(store.Manifest):
+		var m manifest.Manifest
+		if err := decodeGzip(r, manifest.MaxSize, &m); err != nil {
+			return err
+		}
+		in.Manifest = &m
+		return nil
+	case in.fileName(store.Contents):
+		return g.archive(r)
+	case in.fileName(store.ResourceList):
+		return decodeGzip(r, maxCompanion, &in.ResourceList)
+	case in.fileName(store.VolumeInfo):
+		return decodeGzip(r, maxCompanion, &in.VolumeInfos)
+	case in.fileName(store.VolumeSnapshots):
+		return decodeGzip(r, maxCompanion, &in.Snapshots)
+	case in.fileName(store.PodVolumeBackups):
+		return decodeGzip(r, maxCompanion, &in.PodVolumeBackups)
+	case in.fileName(store.ItemOperations):
+		return decodeGzip(r, maxCompanion, &in.Operations)
+	case in.fileName(store.Results):
+		return decodeGzip(r, maxCompanion, &in.Results)
+	}
+	switch {
+	case strings.HasSuffix(name, ".json.gz"):
+		var any json.RawMessage
+		return decodeGzip(r, maxCompanion, &any)
+	case strings.HasSuffix(name, ".gz"):
+		return readGzip(r, maxLog)
+	}
+	return nil
+}
+
+// forget drops what was read of a file before its source failed.
+func (g *gatherer) forget(name string) {
+	switch name {
+	case store.MetadataFile:
+		g.in.Metadata = nil
+	case g.in.fileName(store.Manifest):
+		g.in.Manifest = nil
+	case g.in.fileName(store.Contents):
+		g.in.Archive = Archive{}
+	}
+}
+
+func (g *gatherer) archive(in io.Reader) error {
+	a := &g.in.Archive
+	a.Claims = map[string]item.Key{}
+	r := archive.NewReader(in, g.limits)
+	r.OnBad = func(entry string, err error) error {
+		a.addBad(entry, err)
+		return nil
+	}
+	r.OnVersion = func(it item.Item) { a.Versions = append(a.Versions, digested(it)) }
+	for it, err := range r.Items() {
+		if err != nil {
+			a.Stats = r.Stats()
+			return err
+		}
+		a.Items = append(a.Items, digested(it))
+		if it.Key.Group == "" && it.Key.Resource == "persistentvolumes" {
+			if err := a.addClaim(it); err != nil {
+				a.addBad(archive.ItemPath(it.Key), err)
+			}
+		}
+	}
+	a.Stats = r.Stats()
+	return nil
+}
+
+func digested(it item.Item) Item {
+	return Item{Key: it.Key, Version: it.Version, Kind: it.Kind, Size: int64(len(it.Raw)), SHA256: sha256.Sum256(it.Raw)}
+}
+
+func (a *Archive) addBad(entry string, err error) {
+	if a.BadCount++; len(a.Bad) < maxBad {
+		a.Bad = append(a.Bad, &archive.EntryError{Entry: entry, Err: err})
+	}
+}
+
+func (a *Archive) addClaim(it item.Item) error {
+	u, err := it.Object()
+	if err != nil {
+		return err
+	}
+	name, _, err1 := unstructured.NestedString(u.Object, "spec", "claimRef", "name")
+	namespace, _, err2 := unstructured.NestedString(u.Object, "spec", "claimRef", "namespace")
+	if err := errors.Join(err1, err2); err != nil {
+		return fmt.Errorf("%w: %w", archive.ErrBadJSON, err)
+	}
+	if name != "" {
+		a.Claims[it.Key.Name] = item.Key{Resource: "persistentvolumeclaims", Namespace: namespace, Name: name}
+	}
+	return nil
+}
+
+// source hashes and counts a file as it is read and keeps the store's errors
+// apart from what is wrong with the bytes.
+type source struct {
+	r    io.Reader
+	sum  hash.Hash
+	size int64
+	err  error
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	if s.err != nil {
+		return 0, s.err
+	}
+	n, err := s.r.Read(p)
+	s.sum.Write(p[:n])
+	s.size += int64(n)
+	if err != nil && err != io.EOF {
+		s.err = err
+	}
+	return n, err
+}
