@@ -1,15 +1,11 @@
 package verifier
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/lifeboat-backup/lifeboat/core/apply"
-	"github.com/lifeboat-backup/lifeboat/core/backup"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
-
-var errNoBackup = backup.ErrNoBackup
 
 // conclude settles the verdict. A finding refutes the backup whatever happened
 // afterwards; without one, a drill that could not finish proves nothing.
@@ -78,7 +74,3 @@ func (r *run) restoreProgress() func(done, total int, c apply.Change) {
 		r.progress("restore", fmt.Sprintf("%d of %d", done, total))
 	}
 }
-
-// NoBackup reports whether an error of Drill.Run says that the location holds
-// no such backup.
-func NoBackup(err error) bool { return errors.Is(err, errNoBackup) }

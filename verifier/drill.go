@@ -21,6 +21,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/plan"
 	"github.com/lifeboat-backup/lifeboat/core/restore"
 	"github.com/lifeboat-backup/lifeboat/core/store"
+	"github.com/lifeboat-backup/lifeboat/verifier/check"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 	"github.com/lifeboat-backup/lifeboat/verifier/sandbox"
 )
@@ -87,8 +88,8 @@ func (d Drill) Run(ctx context.Context) (report.Report, error) {
 	if ctx.Err() != nil {
 		return r.report, errors.Join(ctx.Err(), downErr)
 	}
-	if errors.Is(err, errNoBackup) {
-		return r.report, errors.Unwrap(err)
+	if errors.Is(err, check.ErrNoBackup) {
+		return r.report, err
 	}
 	r.conclude(errors.Join(err, downErr))
 	return r.report, r.store(ctx)
@@ -215,4 +216,32 @@ func (r *run) identify(i IntegrityResult) {
 	if t := i.Metadata.Status.CompletionTimestamp; t != nil {
 		b.Completed = t.UTC()
 	}
+}
+
+// integrity reads everything of the backup. What it finds refutes the backup:
+// there is no point in restoring what is known to be damaged.
+func (r *run) integrity(ctx context.Context) (bool, error) {
+	i, err := Integrity(ctx, r.Store, r.Backup, IntegrityOptions{})
+	if err != nil {
+		return false, err
+	}
+	r.identify(i)
+	r.report.Checks = append(r.report.Checks, i.Checks...)
+	r.report.Findings = append(r.report.Findings, i.Findings...)
+	r.report.Items.InBackup = i.InBackup
+	if i.Verdict() == report.Error {
+		return false, errors.New("not everything could be looked at: " + unanswered(i.Checks))
+	}
+	return i.Verdict() == report.Failed, nil
+}
+
+// unanswered joins what the checks without an answer say.
+func unanswered(checks []report.Check) string {
+	var out []string
+	for _, c := range checks {
+		if c.Verdict == report.Error {
+			out = append(out, c.Name+": "+c.Message)
+		}
+	}
+	return strings.Join(out, "; ")
 }

@@ -28,7 +28,7 @@ type GroupFailure struct {
 
 // Version is what the API server says of itself.
 func (c *Client) Version(ctx context.Context) (version.Info, error) {
-	raw, err := c.rest.Get().AbsPath("/version").Do(ctx).Raw()
+	raw, err := answer(c.rest.Get().AbsPath("/version").Do(ctx))
 	if err != nil {
 		return version.Info{}, fmt.Errorf("ask for the version: %w", err)
 	}

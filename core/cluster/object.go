@@ -9,6 +9,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
 
 	"github.com/lifeboat-backup/lifeboat/core/item"
 )
@@ -110,7 +111,7 @@ func readString(dec *jsontext.Decoder) (string, error) {
 
 // Get reads one object; the error is the API server's (apierrors.IsNotFound).
 func (c *Client) Get(ctx context.Context, r item.Resource, namespace, name string) (item.Item, error) {
-	raw, err := c.rest.Get().AbsPath(append(path(r, namespace), name)...).Do(ctx).Raw()
+	raw, err := answer(c.rest.Get().AbsPath(append(path(r, namespace), name)...).Do(ctx))
 	if err != nil {
 		return item.Item{}, err
 	}
@@ -119,10 +120,19 @@ func (c *Client) Get(ctx context.Context, r item.Resource, namespace, name strin
 
 // Create posts an object (JSON) and returns the API server's copy of it.
 func (c *Client) Create(ctx context.Context, r item.Resource, namespace string, object []byte) ([]byte, error) {
-	return c.rest.Post().AbsPath(path(r, namespace)...).
+	return answer(c.rest.Post().AbsPath(path(r, namespace)...).
 		Param("fieldManager", FieldManager).
 		SetHeader("Content-Type", "application/json").
-		Body(object).Do(ctx).Raw()
+		Body(object).Do(ctx))
+}
+
+// answer is the body of a successful response, or the API server's own error:
+// Result.Raw alone would replace its words by generic ones.
+func answer(r rest.Result) ([]byte, error) {
+	if err := r.Error(); err != nil {
+		return nil, err
+	}
+	return r.Raw()
 }
 
 // FieldManager is the name under which the API server records our writes.
