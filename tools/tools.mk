@@ -5,15 +5,27 @@ include $(dir $(lastword $(MAKEFILE_LIST)))versions.mk
 ROOT_DIR   := $(abspath $(dir $(lastword $(MAKEFILE_LIST)))..)
 TOOLS_DIR  := $(ROOT_DIR)/.cache/tools
 VERSITYGW  := $(TOOLS_DIR)/versitygw-$(VERSITYGW_VERSION)
+GOTESTSUM  := $(TOOLS_DIR)/gotestsum-$(GOTESTSUM_VERSION)
 
 .PHONY: tools
-tools: $(VERSITYGW) ## build the pinned third-party tools
+tools: $(VERSITYGW) $(GOTESTSUM) prometheus ## build or fetch the third-party tools that tests run
+
+.PHONY: prometheus
+prometheus:
+	@$(ROOT_DIR)/tools/prometheus.sh $(TOOLS_DIR)/prometheus
 
 # A version is in the name of its file, so a file that is there is right. go
 # install writes to a folder of its own first: a half-written file never gets
 # the name.
-$(VERSITYGW):
+define go-install
 	@mkdir -p $(TOOLS_DIR)
 	tmp=$$(mktemp -d $(TOOLS_DIR)/build.XXXXXX) && trap 'rm -rf "$$tmp"' EXIT && \
-	CGO_ENABLED=0 GOFLAGS=-trimpath GOBIN="$$tmp" go install github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW_VERSION) && \
-	mv "$$tmp/versitygw" $@
+	CGO_ENABLED=0 GOFLAGS=-trimpath GOBIN="$$tmp" go install $(1) && \
+	mv "$$tmp"/* $@
+endef
+
+$(VERSITYGW):
+	$(call go-install,github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW_VERSION))
+
+$(GOTESTSUM):
+	$(call go-install,gotest.tools/gotestsum@$(GOTESTSUM_VERSION))

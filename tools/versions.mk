@@ -4,3 +4,7 @@
 
 # S3 server for tests, https://github.com/versity/versitygw (Apache-2.0).
 VERSITYGW_VERSION := v1.8.0
+
+# Prints what go test reports so that people and CI can read it,
+# https://github.com/gotestyourself/gotestsum (Apache-2.0).
+GOTESTSUM_VERSION := v1.13.0

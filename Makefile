@@ -1,0 +1,96 @@
+# `make help` lists the targets. Two of them do all set-up by themselves:
+# `make demo` and `make test`. They need Go, make, and for `make test` a C
+# compiler (race detector) and apt (Prometheus); what is missing is said in one
+# line.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+include verifier/sandbox/controlplane/controlplane.mk
+include tools/tools.mk
+include alerts/alerts.mk
+
+export PATH := $(TOOLS_DIR)/prometheus:$(PATH)
+export LIFEBOAT_CONTROLPLANE := $(CONTROLPLANE_BIN)
+
+BIN     := $(ROOT_DIR)/bin
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+LDFLAGS := -s -w -X github.com/lifeboat-backup/lifeboat/cmd/internal/cli.version=$(VERSION)
+NESTED  := verifier/sandbox/controlplane
+
+# What go test says goes into a file for the check on skipped tests.
+REPORTS := $(ROOT_DIR)/.cache/reports
+run-tests = @mkdir -p $(REPORTS); $(GOTESTSUM) --format pkgname --hide-summary skipped --jsonfile $(REPORTS)/$(1).json --
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST) | sort
+
+.PHONY: build
+build: ## the three programs, into bin/
+	@mkdir -p $(BIN)
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/...
+
+.PHONY: demo
+demo: build controlplane ## a backup, a loss, a restore, a drill, a refutation and the metrics, on clusters of its own
+	go run ./test/demo -bin $(BIN)
+
+.PHONY: test
+test: unit test-controlplane e2e check-alerts check-dashboards check-docs no-skips ## everything that needs no Docker
+
+.PHONY: unit
+unit: $(GOTESTSUM) ## the root module's tests, with the race detector
+	@command -v $${CC:-gcc} >/dev/null || { echo "missing: a C compiler for go test -race (Debian package: gcc)" >&2; exit 1; }
+	$(call run-tests,unit) -race ./...
+
+.PHONY: test-controlplane
+test-controlplane: $(GOTESTSUM) controlplane ## the nested module's tests
+	cd $(NESTED) && mkdir -p $(REPORTS) && $(GOTESTSUM) --format pkgname --jsonfile $(REPORTS)/controlplane.json -- ./...
+
+.PHONY: e2e
+e2e: build controlplane tools ## tests on real parts: API server, etcd, S3 server, Prometheus
+	$(call run-tests,e2e) -count=1 -tags e2e -p 1 -timeout 20m ./test/e2e/...
+
+.PHONY: no-skips
+no-skips: ## fail if a test of the last run was skipped
+	@skipped=$$(grep -h '"Action":"skip"' $(REPORTS)/*.json | grep '"Test":' || true); \
+	if [ -n "$$skipped" ]; then echo "tests were skipped; a required test never is:" >&2; echo "$$skipped" >&2; exit 1; fi
+
+.PHONY: cover
+cover: ## coverage of the unit tests
+	@mkdir -p $(REPORTS)
+	go test -coverprofile=$(REPORTS)/cover.out ./... >/dev/null
+	go tool cover -func=$(REPORTS)/cover.out | tail -n 1
+
+.PHONY: fuzz-short
+fuzz-short: ## each fuzzer for ten seconds
+	@for pkg in $$(grep -rl --include='*_test.go' '^func Fuzz' core exporter verifier cmd | xargs -n1 dirname | sort -u); do \
+		for f in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$pkg/*_test.go | sed 's/^func //'); do \
+			go test -run '^$$' -fuzz "^$$f\$$" -fuzztime 10s ./$$pkg; done; done
+
+.PHONY: bench
+bench: build controlplane tools ## end-to-end measurements; results in test/bench/results
+	go run ./test/bench -objects 10000 -bin $(BIN) -out test/bench/results
+
+.PHONY: fmt
+fmt: ## format the code
+	gofmt -w $$(git ls-files '*.go')
+
+.PHONY: lint
+lint: ## formatting and vet, tagged code included
+	@bad=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$bad" ] || { echo "not formatted (make fmt):" $$bad >&2; exit 1; }
+	go vet -tags e2e ./...
+	cd $(NESTED) && go vet ./...
+
+.PHONY: verify
+verify: ## modules are tidy
+	go mod tidy -diff
+	cd $(NESTED) && go mod tidy -diff
+
+.PHONY: ci
+ci: lint verify test demo ## what .ci/run runs
+
+.PHONY: clean
+clean: ## remove what was built, caches included
+	rm -rf $(BIN) $(ROOT_DIR)/.cache
