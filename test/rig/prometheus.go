@@ -1,0 +1,133 @@
+package rig
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// debianPrometheus is where both programs come from.
+const debianPrometheus = "apt-get install prometheus"
+
+// Promtool returns the path of promtool. The test fails, and is not skipped,
+// when there is none: an alert nobody tests is no alert.
+func Promtool(t testing.TB) string { return program(t, "promtool", debianPrometheus) }
+
+func program(t testing.TB, name, install string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		t.Fatalf("%s is not in PATH: %s", name, install)
+	}
+	return path
+}
+
+// PrometheusConfig says what a Prometheus scrapes and evaluates.
+type PrometheusConfig struct {
+	// Job and Target are what it scrapes: host:port.
+	Job, Target string
+	// RuleFiles are absolute paths.
+	RuleFiles []string
+	// Interval is the time between scrapes, and between evaluations.
+	Interval time.Duration
+}
+
+func (c PrometheusConfig) yaml() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "global: {scrape_interval: %[1]s, scrape_timeout: %[1]s, evaluation_interval: %[1]s}\n", c.Interval)
+	if len(c.RuleFiles) > 0 {
+		fmt.Fprintf(&b, "rule_files: [%q]\n", strings.Join(c.RuleFiles, `", "`))
+	}
+	fmt.Fprintf(&b, "scrape_configs:\n- job_name: %s\n  static_configs: [{targets: [%q]}]\n", c.Job, c.Target)
+	return b.String()
+}
+
+// Prometheus starts a Prometheus on a port of the loopback interface, waits
+// until it is ready, and returns its URL. It ends with the test, and its data
+// with it.
+func Prometheus(t testing.TB, c PrometheusConfig) (url string) {
+	t.Helper()
+	path := program(t, "prometheus", debianPrometheus)
+	dir := t.TempDir()
+	config := filepath.Join(dir, "prometheus.yml")
+	if err := os.WriteFile(config, []byte(c.yaml()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	address, err := freeAddress()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	cmd := exec.Command(path, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+address)
+	cmd.Stdout, cmd.Stderr = &log, &log
+	cmd.SysProcAttr = endWithParent()
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("start prometheus: %v", err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = cmd.Wait() // how it ended is in its log
+	}()
+	t.Cleanup(func() { stopPrometheus(t, cmd, ended, &log) })
+	awaitPrometheus(t, "http://"+address+"/-/ready", ended)
+	return "http://" + address
+}
+
+// prometheusStopTimeout is how long a program may take to end when it is asked to.
+const prometheusStopTimeout = 10 * time.Second
+
+// stopPrometheus ends a program and shows its log if the test failed.
+func stopPrometheus(t testing.TB, cmd *exec.Cmd, ended <-chan struct{}, log *bytes.Buffer) {
+	_ = cmd.Process.Signal(syscall.SIGTERM) // it may have ended by itself
+	select {
+	case <-ended:
+	case <-time.After(prometheusStopTimeout):
+		_ = cmd.Process.Kill()
+		<-ended
+	}
+	if t.Failed() {
+		t.Logf("log of %s:\n%s", filepath.Base(cmd.Path), log)
+	}
+}
+
+func awaitPrometheus(t testing.TB, url string, ended <-chan struct{}) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), readyTimeout)
+	defer cancel()
+	for {
+		if answers(ctx, url) {
+			return
+		}
+		select {
+		case <-ended:
+			t.Fatal("prometheus ended before it was ready")
+		case <-ctx.Done():
+			t.Fatalf("prometheus was not ready within %s", readyTimeout)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+func answers(ctx context.Context, url string) bool {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return false
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return false
+	}
+	defer res.Body.Close()
+	_, _ = io.Copy(io.Discard, res.Body) // so that the connection is used again
+	return res.StatusCode == http.StatusOK
+}
