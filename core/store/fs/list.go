@@ -25,7 +25,7 @@ func (s *Store) List(ctx context.Context, prefix string, recursive bool) iter.Se
 		// "a/b/c" asks for what starts with "c" in the folder "a/b".
 		dir, start := path.Split(prefix)
 		if _, err := l.folder(dir, start); err != nil {
-			l.fail(fmt.Errorf("list %s: %w", s.abs(prefix), err))
+			l.fail(fmt.Errorf("list %q: %w", prefix, err))
 		}
 	}
 }

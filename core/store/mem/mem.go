@@ -86,7 +86,7 @@ func (s *Store) List(ctx context.Context, prefix string, recursive bool) iter.Se
 		last := ""
 		for _, info := range s.snapshot() {
 			if err := ctx.Err(); err != nil {
-				yield(store.Info{}, fmt.Errorf("list %s: %w", prefix, err))
+				yield(store.Info{}, fmt.Errorf("list %q: %w", prefix, err))
 				return
 			}
 			rest, below := strings.CutPrefix(info.Key, prefix)

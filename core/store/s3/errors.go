@@ -83,6 +83,8 @@ func apiSentence(api smithy.APIError, err error, o Options, where string) string
 			o.Bucket, where, said)
 	case http.StatusMovedPermanently, http.StatusTemporaryRedirect:
 		return fmt.Sprintf("bucket %s is not in the region asked (%s): add ?region=%s to the location%s", o.Bucket, where, region(err), said)
+	case http.StatusNotFound, http.StatusMethodNotAllowed:
+		return fmt.Sprintf("what answers at %s does not know bucket %s and may be no S3 server: check the endpoint%s", where, o.Bucket, said)
 	}
 	return fmt.Sprintf("bucket %s at %s%s", o.Bucket, where, said)
 }
@@ -155,15 +157,14 @@ func code(err error) string {
 	return ""
 }
 
-// isMissing reports whether err says that there is no such object. A HEAD has
-// no body, so it cannot tell a missing bucket; the next request does.
-func isMissing(err error) bool {
-	switch code(err) {
-	case "NoSuchKey", "NotFound":
-		return true
-	}
-	return false
-}
+// isMissing reports whether err, of any request but a HEAD, says that there is
+// no such object. A status of 404 alone may be of a bucket, or of a server
+// that is no S3 server.
+func isMissing(err error) bool { return code(err) == "NoSuchKey" }
+
+// isMissingHead is isMissing for a HEAD, whose answer has no body. That it
+// cannot tell a missing bucket shows with the request that follows.
+func isMissingHead(err error) bool { return status(err) == http.StatusNotFound }
 
 // isRefused reports whether err is an answer to a HEAD that leaves open why.
 func isRefused(err error) bool { s := status(err); return s >= 300 && s < 500 }

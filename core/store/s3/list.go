@@ -30,7 +30,7 @@ func (s *Store) List(ctx context.Context, prefix string, recursive bool) iter.Se
 		for more := true; more; {
 			page, err := s.page(ctx, in)
 			if err != nil {
-				yield(store.Info{}, fmt.Errorf("list %s: %w", prefix, err))
+				yield(store.Info{}, fmt.Errorf("list %q: %w", prefix, err))
 				return
 			}
 			for _, info := range s.infos(page) {

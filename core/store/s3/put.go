@@ -76,7 +76,7 @@ func (s *Store) settle(ctx context.Context, key, id string, err error) error {
 // head looks for an object, and for the id its Put gave it.
 func (s *Store) head(ctx context.Context, key string) (id string, exists bool, err error) {
 	out, err := s.client.HeadObject(ctx, &awss3.HeadObjectInput{Bucket: &s.options.Bucket, Key: s.key(key)})
-	if isMissing(err) {
+	if isMissingHead(err) {
 		return "", false, nil
 	}
 	if err != nil {

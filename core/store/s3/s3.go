@@ -57,11 +57,12 @@ const (
 	partSize    = 8 << 20 // bytes
 	concurrency = 3       // parts under way per Put
 
-	// An endpoint that swallows packets is given up after four dials of three
-	// seconds and the pauses between them: 15 seconds on average.
+	// An endpoint that swallows packets is given up after four dials and the
+	// pauses between them, 15 seconds; one that refuses them, as a server that
+	// restarts does, after the 5 seconds of the pauses.
 	maxAttempts = 4
-	dialTimeout = 3 * time.Second
-	maxBackoff  = 3 * time.Second
+	dialTimeout = 2500 * time.Millisecond
+	maxBackoff  = 2 * time.Second
 	// Completing a large multipart upload takes some servers a minute.
 	answerTimeout = 2 * time.Minute
 	// credentialsTimeout bounds the chain's last resort, the metadata service

@@ -273,6 +273,9 @@ func (s *source) Read(p []byte) (int, error) {
 	}
 	s.read = true
 	n, err := s.r.Read(p)
+	if s.failed = s.faults.dead(); s.failed != nil {
+		return 0, s.failed
+	}
 	if s.fault != nil && err == io.EOF {
 		s.failed = s.faults.after(s.fault)
 		err = s.failed
