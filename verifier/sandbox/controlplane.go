@@ -81,10 +81,9 @@ var _ Sandbox = (*ControlPlane)(nil)
 
 // runningControlPlane is a started child and what must go with it.
 type runningControlPlane struct {
-	child   *child
-	dir     string
-	lock    *os.File // held on dir while this process lives; nil where there are no locks
-	stopped bool     // by Down
+	child *child
+	dir   string
+	lock  *os.File // held on dir while this process lives; nil where there are no locks
 }
 
 // FindControlPlane returns the path of the lifeboat-controlplane binary: the
@@ -113,7 +112,7 @@ func FindControlPlane(explicit string) (string, error) {
 	if path, err := exec.LookPath(controlPlaneName); err == nil {
 		return filepath.Abs(path)
 	}
-	return "", fmt.Errorf("%w beside this program or in PATH: build it with `make controlplane`, or name it with --controlplane or %s", ErrNoBinary, controlPlaneEnv)
+	return "", fmt.Errorf("%w beside this program or in PATH: build it with `make controlplane`, or name it with --controlplane-binary or %s", ErrNoBinary, controlPlaneEnv)
 }
 
 // Up removes what dead owners left in Dir and starts a control plane. A
@@ -175,14 +174,10 @@ func (c *ControlPlane) Down(ctx context.Context) error {
 	if run == nil {
 		return nil
 	}
-	died := run.died()
-	run.stopped = true
-	run.child.stop(ctx, endPatience)
-	if err := run.remove(); err != nil {
-		return errors.Join(died, err) // Down may be tried again
-	}
 	c.running = nil
-	return died
+	died := run.died()
+	run.child.stop(ctx, endPatience)
+	return errors.Join(died, run.remove())
 }
 
 // start runs the child until it says that it is ready.
@@ -203,14 +198,11 @@ func (r *runningControlPlane) start(ctx context.Context, timeout time.Duration) 
 	return Cluster{Kubeconfig: kubeconfig, Server: said.Server, Version: said.Version}, nil
 }
 
-// died is the error of a child that ended before it was stopped.
+// died is the error of a child that ended before it was asked to.
 func (r *runningControlPlane) died() error {
 	select {
 	case <-r.child.exited:
 	default:
-		return nil
-	}
-	if r.stopped {
 		return nil
 	}
 	return &LogError{Err: fmt.Errorf("%w: %w", ErrDied, r.child.failure()), Log: r.log()}
@@ -222,7 +214,6 @@ func (r *runningControlPlane) remove() error {
 	err := os.RemoveAll(r.dir)
 	if r.lock != nil {
 		err = errors.Join(err, r.lock.Close())
-		r.lock = nil
 	}
 	if err != nil {
 		return fmt.Errorf("remove data of the sandbox: %w", err)

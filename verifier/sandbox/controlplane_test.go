@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -98,7 +99,9 @@ func TestAControlPlaneIsHandedOverAndTakenDown(t *testing.T) {
 	_, err = f.Up(t.Context())
 	require.ErrorIs(t, err, ErrUp)
 
+	began := time.Now()
 	require.NoError(t, f.Down(t.Context()))
+	assert.Less(t, time.Since(began), endPatience, "it was killed, not asked to end")
 	f.nothingLeft(t)
 	require.NoError(t, f.Down(t.Context()), "Down is idempotent")
 
@@ -196,10 +199,20 @@ func TestDownTellsOfASandboxThatEndedOnItsOwn(t *testing.T) {
 }
 
 func TestTheSandboxOfAKilledVerifierIsGoneAndSweptByTheNext(t *testing.T) {
+	faults := []string{"none"}
+	if runtime.GOOS == "linux" {
+		faults = append(faults, "ignores the end of its stdin")
+	}
+	for _, fault := range faults {
+		t.Run("of a control plane with this fault: "+fault, func(t *testing.T) { testKilledVerifier(t, fault) })
+	}
+}
+
+func testKilledVerifier(t *testing.T, fault string) {
 	f := newFake(t, "none")
 	self, err := os.Executable()
 	require.NoError(t, err)
-	verifier := exec.Command(self, "verifier", f.Dir, "none")
+	verifier := exec.Command(self, "verifier", f.Dir, fault)
 	out, err := verifier.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, verifier.Start())
@@ -242,7 +255,7 @@ func TestFindControlPlane(t *testing.T) {
 		{name: "then the search path", path: dir, want: program},
 		{name: "an explicit path that is no program is an error", explicit: text, path: dir, err: "no lifeboat-controlplane binary at " + text + " (the path given): build it with `make controlplane`"},
 		{name: "and so is one in the environment", env: text, path: dir, err: "no lifeboat-controlplane binary at " + text + " (LIFEBOAT_CONTROLPLANE): build it with `make controlplane`"},
-		{name: "none at all", path: empty, err: "no lifeboat-controlplane binary beside this program or in PATH: build it with `make controlplane`, or name it with --controlplane or LIFEBOAT_CONTROLPLANE"},
+		{name: "none at all", path: empty, err: "no lifeboat-controlplane binary beside this program or in PATH: build it with `make controlplane`, or name it with --controlplane-binary or LIFEBOAT_CONTROLPLANE"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Setenv("LIFEBOAT_CONTROLPLANE", tc.env)

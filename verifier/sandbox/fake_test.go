@@ -87,6 +87,9 @@ func fakeControlPlane(dir, fault string) {
 		}
 	case "hangs":
 		forever()
+	case "ignores the end of its stdin":
+		ready()
+		forever()
 	case "does not end":
 		child := exec.Command(os.Args[0], "sleep")
 		must(child.Start())

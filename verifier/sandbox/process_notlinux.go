@@ -10,6 +10,10 @@ func ownGroup() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true}
 }
 
+func groupAlive(pid int) bool {
+	return syscall.Kill(-pid, 0) == nil
+}
+
 // inUse cannot be told here. The lock says that the owner is dead, and a
 // control plane ends within seconds of its owner.
 func inUse(string) bool { return false }

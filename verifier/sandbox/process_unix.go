@@ -15,10 +15,6 @@ func killGroup(p *os.Process) {
 	}
 }
 
-func groupAlive(pid int) bool {
-	return syscall.Kill(-pid, 0) == nil
-}
-
 // alive errs on the side of life: a process of another user counts.
 func alive(pid int) bool {
 	return !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)

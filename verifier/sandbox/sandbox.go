@@ -26,8 +26,9 @@ type Sandbox interface {
 	// nothing is left, and Down need not be called. A sandbox that is up
 	// refuses a second Up; after Down it may be brought up again, empty.
 	Up(ctx context.Context) (Cluster, error)
-	// Down removes the cluster and everything that belonged to it. It does
-	// nothing when the sandbox is not up. It cleans up also with a context
+	// Down removes the cluster and everything that belonged to it; an error
+	// says what it could not remove, or that the cluster had ended on its own.
+	// It does nothing when the sandbox is not up. It cleans up also with a context
 	// that is done, only less patiently: pass one that is not, made by
 	// context.WithoutCancel, with a limit.
 	Down(ctx context.Context) error
