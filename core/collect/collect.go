@@ -44,8 +44,8 @@ type Collection struct {
 	source     Source
 	filter     filter.Filter
 	choices    []Choice
-	namespaces []string // to list one by one; nil = all at once
-	found      map[string]item.Item
+	namespaces []string        // to list one by one; nil = all at once
+	excluded   map[string]bool // namespaces that ask by label to be left out
 	report     []manifest.Resource
 	problems   []Problem
 	related    related
@@ -63,7 +63,7 @@ func Begin(ctx context.Context, source Source, f filter.Filter) (*Collection, er
 	if err != nil {
 		return nil, err
 	}
-	c := &Collection{source: source, filter: f, found: map[string]item.Item{}, taken: map[item.Key]bool{}}
+	c := &Collection{source: source, filter: f, excluded: map[string]bool{}, taken: map[item.Key]bool{}}
 	if c.choices, err = Select(f, resources); err != nil {
 		return nil, err
 	}
@@ -82,31 +82,48 @@ func Begin(ctx context.Context, source Source, f filter.Filter) (*Collection, er
 	return c, nil
 }
 
-// findNamespaces resolves the included namespaces against those that exist.
+// findNamespaces resolves the included namespaces against those that exist and
+// finds those that are not to be backed up.
 func (c *Collection) findNamespaces(ctx context.Context) error {
-	if len(c.filter.IncludedNamespaces) == 0 || slices.Contains(c.filter.IncludedNamespaces, "*") {
-		return nil
-	}
 	r, ok := c.resource("namespaces")
 	if !ok {
 		return errors.New("the cluster serves no namespaces")
 	}
+	var existing []string
 	var info cluster.ListInfo
 	for it, err := range c.source.List(ctx, r, cluster.ListOptions{}, &info) {
 		if err != nil {
 			return err
 		}
-		if c.filter.HasNamespace(it.Key.Name) {
-			c.namespaces = append(c.namespaces, it.Key.Name)
+		existing = append(existing, it.Key.Name)
+		reason, err := c.leftOut(it)
+		if err != nil {
+			return err
+		}
+		c.excluded[it.Key.Name] = reason == leftByLabel
+	}
+	return c.resolve(existing)
+}
+
+// resolve matches the included namespaces with those that exist. One that does
+// not exist is a Problem; when none does, there is nothing to back up.
+func (c *Collection) resolve(existing []string) error {
+	included := c.filter.IncludedNamespaces
+	if len(included) == 0 || slices.Contains(included, "*") {
+		return nil
+	}
+	for _, name := range existing {
+		if c.filter.HasNamespace(name) {
+			c.namespaces = append(c.namespaces, name)
 		}
 	}
-	for _, p := range c.filter.IncludedNamespaces {
-		if !slices.ContainsFunc(c.namespaces, func(n string) bool { return filter.MatchAny(n, []string{p}) }) {
+	for _, p := range included {
+		if !slices.ContainsFunc(existing, func(n string) bool { return filter.MatchAny(n, []string{p}) }) {
 			c.problems = append(c.problems, Problem{Object: "namespace " + p, Err: errors.New("no such namespace in the cluster")})
 		}
 	}
 	if len(c.namespaces) == 0 {
-		return fmt.Errorf("none of the included namespaces exist in the cluster: %v", c.filter.IncludedNamespaces)
+		return fmt.Errorf("none of the included namespaces exist in the cluster: %v", included)
 	}
 	return nil
 }
@@ -175,7 +192,7 @@ func (c *Collection) drain(ctx context.Context, u *unit, yield func(item.Item, e
 	for batch := range u.batches {
 		for _, it := range batch {
 			report.Listed++
-			reason, err := leftOut(c.filter, it)
+			reason, err := c.leftOut(it)
 			if err != nil {
 				yield(item.Item{}, err)
 				return false

@@ -123,7 +123,7 @@ func (c *Collection) yieldOne(ctx context.Context, resource, name string, yield 
 	}
 	report := &c.report[i]
 	report.Listed++
-	if reason, err := leftOut(c.filter, it); err != nil || reason != "" {
+	if reason, err := c.leftOut(it); err != nil || reason != "" {
 		return true
 	}
 	return c.take(it, report, yield)

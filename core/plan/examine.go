@@ -176,6 +176,16 @@ func byRule(u *unstructured.Unstructured, k item.Key, o Options) string {
 		if u.Object["type"] == tokenType && strings.HasPrefix(k.Name, account+"-token-") {
 			return leaveGenerated
 		}
+	case "ipaddresses.networking.k8s.io":
+		// The API server allocates one for each Service's cluster IP.
+		if lbls["ipaddress.kubernetes.io/managed-by"] != "" {
+			return leaveGenerated
+		}
+	case "leases.coordination.k8s.io":
+		// Heartbeats of nodes and API servers.
+		if k.Namespace == "kube-node-lease" || lbls["apiserver.kubernetes.io/identity"] != "" {
+			return leaveNotRestorable
+		}
 	case "apiservices.apiregistration.k8s.io":
 		if lbls["kube-aggregator.kubernetes.io/automanaged"] != "" {
 			return leaveGenerated

@@ -63,7 +63,7 @@ func take(ctx context.Context, kubeconfig []byte) (inventory, error) {
 
 // compare holds what was lost against what is there. An object that is not back
 // must have been left out by rule: skipped with a reason by the restore, or
-// never in the backup because its own label said so.
+// never in the backup because its label or its namespace's said so.
 func (before inventory) compare(after inventory, outcome map[item.Key]apply.Change) (equal, byRule int, lost []string) {
 	for key, o := range before {
 		now, there := after[key]
@@ -71,7 +71,7 @@ func (before inventory) compare(after inventory, outcome map[item.Key]apply.Chan
 		switch {
 		case there && now.digest == o.digest:
 			equal++
-		case known && change.Outcome == apply.Skipped, !known && o.excluded:
+		case known && change.Outcome == apply.Skipped, !known && (o.excluded || before.excludedNamespace(key)):
 			byRule++
 		default:
 			lost = append(lost, fmt.Sprintf("%s: %s (in the cluster: %t) %s", key, change.Outcome, there, change.Reason))
@@ -79,4 +79,8 @@ func (before inventory) compare(after inventory, outcome map[item.Key]apply.Chan
 	}
 	slices.Sort(lost)
 	return equal, byRule, lost
+}
+
+func (before inventory) excludedNamespace(k item.Key) bool {
+	return k.Namespace != "" && before[item.Key{Resource: "namespaces", Name: k.Namespace}].excluded
 }

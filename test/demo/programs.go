@@ -16,6 +16,9 @@ import (
 
 func (d *demo) url() string { return "file://" + d.location() }
 
+// temp is where programs may keep temporary files.
+func (d *demo) temp() string { return filepath.Join(d.dir, "tmp") }
+
 // show runs a program as a user would, with its command line and output shown.
 // Exit codes up to 4 are answers; others are errors.
 func (d *demo) show(ctx context.Context, program string, args ...string) (code int, err error) {
@@ -43,6 +46,7 @@ func (d *demo) run(ctx context.Context, stdout io.Writer, program string, args .
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
 	cmd.Stdout, cmd.Stderr = stdout, d.out
+	cmd.Env = append(os.Environ(), "TMPDIR="+d.temp())
 	err := cmd.Run()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && exit.ExitCode() > 1 && exit.ExitCode() <= 4 {

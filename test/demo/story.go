@@ -23,6 +23,9 @@ const (
 )
 
 func (d *demo) story(ctx context.Context) error {
+	if err := os.Mkdir(d.temp(), 0o700); err != nil {
+		return err
+	}
 	before, err := d.backedUpAndLost(ctx)
 	if err != nil {
 		return err
@@ -154,13 +157,13 @@ func (d *demo) drilled(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	left, err := filepath.Glob(filepath.Join(os.TempDir(), "lifeboat-controlplane-*"))
+	left, err := os.ReadDir(d.temp())
 	if err != nil {
 		return err
 	}
 	d.claim("drilled", code == 0 && rep.Verdict == report.Passed && rep.Items.Equal == rep.Items.Expected && rep.Items.Expected > 0,
 		time.Since(began), "%s: %d of %d items equal", rep.Verdict, rep.Items.Equal, rep.Items.Expected)
-	d.claim("nothing left of the sandbox", len(left) == 0, 0, "%d folders", len(left))
+	d.claim("nothing left of the sandbox", len(left) == 0, 0, "%d files or folders", len(left))
 	return nil
 }
 
