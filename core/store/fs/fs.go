@@ -53,7 +53,7 @@ func Open(dir string, create bool) (*Store, error) {
 	s := &Store{dir: abs}
 	if create {
 		if err := makeDir(abs); err != nil {
-			return nil, fmt.Errorf("make location %s: %w", s, explain(err, abs))
+			return nil, fmt.Errorf("make location %s: %w", s, explainOpen(err, abs))
 		}
 	}
 	if s.root, err = os.OpenRoot(abs); err != nil {
@@ -197,11 +197,12 @@ func explain(err error, name string) error {
 }
 
 func explainOpen(err error, dir string) error {
+	info, statErr := os.Stat(dir) // os.OpenRoot has no error of its own for a file
 	switch {
 	case errors.Is(err, iofs.ErrNotExist):
 		return fmt.Errorf("%w: check the path and that the disk is mounted; the first backup into a location makes its folder", cause(err))
-	case errors.Is(err, syscall.ENOTDIR):
-		return fmt.Errorf("%s is a file, or lies below one; name a folder", dir)
+	case errors.Is(err, syscall.ENOTDIR), statErr == nil && !info.IsDir():
+		return fmt.Errorf("%s is a file or lies below one: name a folder", dir)
 	}
 	return explain(err, dir)
 }

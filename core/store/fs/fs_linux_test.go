@@ -1,0 +1,79 @@
+package fs_test
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/lifeboat-backup/lifeboat/core/store"
+	"github.com/lifeboat-backup/lifeboat/core/store/fs"
+)
+
+// asAnyUser makes the file accesses of the test those of a user without
+// privileges, also when it runs as root, whom no mode stops.
+func asAnyUser(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		return
+	}
+	const nobody = 65534
+	runtime.LockOSThread() // the file system user id is a thread's
+	_, _, errno := syscall.RawSyscall(syscall.SYS_SETFSUID, nobody, 0, 0)
+	require.Zero(t, errno)
+	t.Cleanup(func() {
+		syscall.RawSyscall(syscall.SYS_SETFSUID, 0, 0, 0)
+		runtime.UnlockOSThread()
+	})
+}
+
+func TestAFolderThatIsClosedToTheUserIsNoEmptyLocation(t *testing.T) {
+	for name, mode := range map[string]os.FileMode{"closed": 0o000, "not to be listed": 0o711} {
+		t.Run(name, func(t *testing.T) {
+			dir := sharedDir(t)
+			require.NoError(t, os.Mkdir(filepath.Join(dir, "locked"), 0o700))
+			require.NoError(t, os.Chmod(filepath.Join(dir, "locked"), mode))
+			asAnyUser(t)
+			_, err := fs.Open(filepath.Join(dir, "locked"), false)
+			assert.ErrorIs(t, err, os.ErrPermission)
+			assert.ErrorContains(t, err, dir+"/locked: permission denied; check owner and mode")
+		})
+	}
+}
+
+func TestAFolderThatCannotBeWrittenSaysSo(t *testing.T) {
+	dir := sharedDir(t)
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "readable"), 0o755))
+	require.NoError(t, os.Chmod(filepath.Join(dir, "readable"), 0o555))
+	asAnyUser(t)
+	s, err := fs.Open(filepath.Join(dir, "readable"), true)
+	require.NoError(t, err)
+	defer s.Close()
+	err = s.Put(t.Context(), "backups/a/x", strings.NewReader("x"))
+	assert.ErrorIs(t, err, os.ErrPermission)
+	assert.ErrorContains(t, err, "put backups/a/x: "+dir+"/readable/backups/a/x: permission denied; check owner and mode")
+}
+
+// sharedDir is a temporary folder that other users may enter.
+func sharedDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "lifeboat-fs")
+	require.NoError(t, err)
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	require.NoError(t, os.Chmod(dir, 0o755))
+	return dir
+}
+
+func TestANamedPipeIsNoObjectAndHoldsUpNothing(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, syscall.Mkfifo(filepath.Join(dir, "pipe"), 0o600))
+	s := open(t, dir)
+	_, err := s.Get(t.Context(), "pipe")
+	assert.ErrorIs(t, err, store.ErrNotFound)
+	assert.Empty(t, list(t, s, "", true))
+}
