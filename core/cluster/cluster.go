@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -70,6 +69,7 @@ func open(cfg *rest.Config, userAgent string) (*Client, error) {
 	// Compressing lists costs the API server more CPU than the network saves
 	// between a backup and its cluster.
 	cfg.DisableCompression = true
+	cfg.Wrap(func(rt http.RoundTripper) http.RoundTripper { return impatient{rt} })
 	cfg.GroupVersion = &schema.GroupVersion{}
 	cfg.APIPath = "/"
 	cfg.NegotiatedSerializer = statusCodecs()
@@ -91,9 +91,11 @@ func statusCodecs() runtime.NegotiatedSerializer {
 func (c *Client) Host() string { return c.config.Host }
 
 // Unreachable reports whether err says that the API server could not be asked
-// at all, rather than that it answered no: nothing further will succeed.
+// at all, rather than that it answered no: nothing further will succeed. A
+// caller whose own context may be over asks that first, because a time limit
+// and a connection that timed out look alike.
 func Unreachable(err error) bool {
-	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	if err == nil || errors.Is(err, context.Canceled) {
 		return false
 	}
 	var status apierrors.APIStatus
@@ -116,19 +118,4 @@ func (c *Client) Explain(err error) error {
 		return fmt.Errorf("cannot reach the API server at %s (is it running, and is this the right --context?): %w", c.Host(), err)
 	}
 	return err
-}
-
-// discoveryTimeout bounds one round of discovery, which an aggregated API that
-// hangs would otherwise hold up.
-const discoveryTimeout = 60 * time.Second
-
-// bound is a transport whose requests end with ctx: client-go's discovery
-// client takes no context.
-type bound struct {
-	ctx  context.Context
-	next http.RoundTripper
-}
-
-func (b bound) RoundTrip(r *http.Request) (*http.Response, error) {
-	return b.next.RoundTrip(r.WithContext(b.ctx))
 }

@@ -2,12 +2,14 @@ package cluster
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 
 	"github.com/go-json-experiment/json/jsontext"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 
@@ -22,52 +24,75 @@ func newItem(r item.Resource, raw jsontext.Value) (item.Item, error) {
 	if err != nil {
 		return item.Item{}, fmt.Errorf("%w: an object of %s: %w", ErrMalformed, r.GroupResource(), err)
 	}
-	if head.name == "" {
+	switch {
+	case head.name == "":
 		return item.Item{}, fmt.Errorf("%w: an object of %s has no name", ErrMalformed, r.GroupResource())
+	case head.hasKind != (head.kind != ""), head.hasAPIVersion != (head.apiVersion != ""):
+		return item.Item{}, fmt.Errorf("%w: kind or apiVersion of %s %s is no name", ErrMalformed, r.GroupResource(), head.name)
 	}
 	it := item.Item{
 		Key:     item.Key{Group: r.Group, Resource: r.Name, Namespace: head.namespace, Name: head.name},
-		Version: r.Version, Kind: r.Kind,
+		Version: r.Version, Kind: cmp.Or(head.kind, r.Kind),
 	}
-	if head.typed {
-		it.Raw = bytes.Clone(raw)
-		return it, nil
+	if head.apiVersion != "" {
+		gv, err := schema.ParseGroupVersion(head.apiVersion)
+		if err != nil || gv.Group != r.Group {
+			return item.Item{}, fmt.Errorf("%w: %s has apiVersion %q", ErrMalformed, it.Key, head.apiVersion)
+		}
+		it.Version = gv.Version
 	}
-	it.Raw = make([]byte, 0, len(raw)+len(r.Kind)+len(r.APIVersion())+32)
-	it.Raw = append(it.Raw, `{"apiVersion":"`...)
-	it.Raw = append(it.Raw, r.APIVersion()...)
-	it.Raw = append(it.Raw, `","kind":"`...)
-	it.Raw = append(it.Raw, r.Kind...)
-	it.Raw = append(it.Raw, `",`...)
-	it.Raw = append(it.Raw, raw[1:]...)
+	it.Raw = complete(raw, head, r)
 	return it, nil
 }
 
+// complete is a copy of the object with apiVersion and kind.
+func complete(raw jsontext.Value, h head, r item.Resource) []byte {
+	out := make([]byte, 0, len(raw)+len(r.Kind)+len(r.APIVersion())+32)
+	out = append(out, '{')
+	if h.apiVersion == "" {
+		out = append(out, `"apiVersion":"`...)
+		out = append(out, r.APIVersion()...)
+		out = append(out, `",`...)
+	}
+	if h.kind == "" {
+		out = append(out, `"kind":"`...)
+		out = append(out, r.Kind...)
+		out = append(out, `",`...)
+	}
+	return append(out, raw[1:]...)
+}
+
+// head is what tells objects apart.
 type head struct {
-	name, namespace string
-	typed           bool // carries apiVersion and kind
+	apiVersion, kind, name, namespace string
+	hasAPIVersion, hasKind            bool
 }
 
 // readHead reads the top of an object and its metadata and skips the rest.
 func readHead(raw []byte) (head, error) {
 	var h head
 	dec := jsontext.NewDecoder(bytes.NewReader(raw))
+	read := func(into *string) (err error) {
+		*into, err = readString(dec)
+		return err
+	}
 	err := members(dec, func(name string) error {
 		switch name {
+		case "apiVersion":
+			h.hasAPIVersion = true
+			return read(&h.apiVersion)
 		case "kind":
-			h.typed = true
+			h.hasKind = true
+			return read(&h.kind)
 		case "metadata":
 			return members(dec, func(name string) error {
-				var err error
 				switch name {
 				case "name":
-					h.name, err = readString(dec)
+					return read(&h.name)
 				case "namespace":
-					h.namespace, err = readString(dec)
-				default:
-					err = dec.SkipValue()
+					return read(&h.namespace)
 				}
-				return err
+				return dec.SkipValue()
 			})
 		}
 		return dec.SkipValue()
@@ -98,6 +123,8 @@ func members(dec *jsontext.Decoder, read func(name string) error) error {
 	return err
 }
 
+// readString reads a string; anything else, null for instance, is as good as
+// an empty one.
 func readString(dec *jsontext.Decoder) (string, error) {
 	if dec.PeekKind() != '"' {
 		return "", dec.SkipValue()
