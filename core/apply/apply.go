@@ -215,9 +215,10 @@ func (a *Applier) existing(ctx context.Context, r item.Resource, w Work) (Change
 	return Change{Key: w.Step.Key, Outcome: Skipped, Reason: plan.ReasonDiffers}, nil
 }
 
-// mergeServiceAccount adds the labels, annotations and image pull secrets of
-// the backup to a service account, what the cluster has keeping its value
-// (Velero v1.18, pkg/restore/merge_service_account.go).
+// mergeServiceAccount adds the labels, annotations, image pull secrets and
+// whether to mount tokens of the backup to a service account, what the cluster
+// has keeping its value (after Velero v1.18,
+// pkg/restore/merge_service_account.go).
 func (a *Applier) mergeServiceAccount(ctx context.Context, r item.Resource, w Work, live item.Item) (Change, error) {
 	change := Change{Key: w.Step.Key, Outcome: Updated, Reason: "made by a controller first; completed with what the backup has more"}
 	patch, err := a.serviceAccountPatch(w.Item, live)
@@ -246,13 +247,19 @@ func (a *Applier) serviceAccountPatch(backup, live item.Item) ([]byte, error) {
 	}
 	plan.Prepare(want)
 	plan.Mark(want, a.Backup, a.Restore)
-	return json.Marshal(map[string]any{
+	patch := map[string]any{
 		"metadata": map[string]any{
 			"labels":      missing(want.GetLabels(), have.GetLabels()),
 			"annotations": missing(want.GetAnnotations(), have.GetAnnotations()),
 		},
 		"imagePullSecrets": union(list(have, "imagePullSecrets"), list(want, "imagePullSecrets")),
-	})
+	}
+	// Ours: without it an account that must not be mounted would be.
+	const automount = "automountServiceAccountToken"
+	if value, set := want.Object[automount]; set && have.Object[automount] == nil {
+		patch[automount] = value
+	}
+	return json.Marshal(patch)
 }
 
 func missing(want, have map[string]string) map[string]string {

@@ -45,9 +45,11 @@ const (
 )
 
 // notRestorable are Velero's nonRestorableResources (pkg/controller,
-// restore_controller.go).
+// restore_controller.go), and certificate signing requests: the API server
+// would take whoever restores them for the one who asks.
 var notRestorable = map[string]bool{
-	"nodes":                            true,
+	"nodes": true,
+	"certificatesigningrequests.certificates.k8s.io": true,
 	"events":                           true,
 	"events.events.k8s.io":             true,
 	"backups.velero.io":                true,

@@ -21,6 +21,7 @@ import (
 //   - clusterroles with an aggregation rule: the rules, which a controller
 //     computes
 //   - namespaces: spec.finalizers, which the API server sets
+//   - services that prefer dual stack: the IP families, which the cluster picks
 //   - customresourcedefinitions and webhook configurations keep everything,
 //     CA bundles included
 //   - empty maps and lists, which the API server may drop or add, and null
@@ -36,6 +37,10 @@ func Normalise(u *unstructured.Unstructured) {
 		}
 	case "Namespace":
 		delete(child(u.Object, "spec"), "finalizers")
+	case "Service":
+		if spec := child(u.Object, "spec"); spec["ipFamilyPolicy"] == "PreferDualStack" {
+			delete(spec, "ipFamilies")
+		}
 	}
 	prune(u.Object)
 }

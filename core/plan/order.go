@@ -31,6 +31,7 @@ var first = []string{
 	"configmaps",
 	"limitranges",
 	"priorityclasses.scheduling.k8s.io",
+	"runtimeclasses.node.k8s.io", // ours: admission refuses a pod whose class is not there
 	"pods",
 	"replicasets.apps",
 	"clusterclasses.cluster.x-k8s.io",

@@ -26,6 +26,8 @@ import (
 //   - serviceaccounts: generated token secrets
 //   - secrets of type service-account-token: the token, its CA and the
 //     account's UID, which the target issues anew
+//   - customresourcedefinitions: preserveUnknownFields, which v1 refuses, is
+//     said in the schemas instead
 func Prepare(u *unstructured.Unstructured) {
 	obj := u.Object
 	delete(obj, "status")
@@ -51,6 +53,7 @@ var preparers = map[string]func(*unstructured.Unstructured){
 	"Job.batch":             prepareJob,
 	"ServiceAccount":        prepareServiceAccount,
 	"Secret":                prepareSecret,
+	"CustomResourceDefinition.apiextensions.k8s.io": prepareDefinition,
 }
 
 func child(m map[string]any, path ...string) map[string]any {
@@ -181,6 +184,25 @@ func prepareSecret(u *unstructured.Unstructured) {
 	}
 	dropKeys(u.Object, "data", []string{"token", "ca.crt", "namespace"})
 	dropKeys(child(u.Object, "metadata"), "annotations", []string{"kubernetes.io/service-account.uid"})
+}
+
+// prepareDefinition follows Velero's crd-preserve-fields: a definition made
+// through v1beta1 may say preserveUnknownFields, which v1 serves and refuses.
+func prepareDefinition(u *unstructured.Unstructured) {
+	spec := child(u.Object, "spec")
+	if preserve, _ := spec["preserveUnknownFields"].(bool); !preserve {
+		delete(spec, "preserveUnknownFields")
+		return
+	}
+	delete(spec, "preserveUnknownFields")
+	for _, v := range mapsIn(spec["versions"]) {
+		schema := child(v, "schema", "openAPIV3Schema")
+		if schema == nil {
+			schema = map[string]any{"type": "object"}
+			v["schema"] = map[string]any{"openAPIV3Schema": schema}
+		}
+		schema["x-kubernetes-preserve-unknown-fields"] = true
+	}
 }
 
 // dropKeys removes keys of the map m[field], and the map when it is empty.
