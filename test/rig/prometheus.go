@@ -44,8 +44,9 @@ type PrometheusConfig struct {
 func (c PrometheusConfig) yaml() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "global: {scrape_interval: %[1]s, scrape_timeout: %[1]s, evaluation_interval: %[1]s}\n", c.Interval)
-	if len(c.RuleFiles) > 0 {
-		fmt.Fprintf(&b, "rule_files: [%q]\n", strings.Join(c.RuleFiles, `", "`))
+	b.WriteString("rule_files:\n")
+	for _, path := range c.RuleFiles {
+		fmt.Fprintf(&b, "- %q\n", path)
 	}
 	fmt.Fprintf(&b, "scrape_configs:\n- job_name: %s\n  static_configs: [{targets: [%q]}]\n", c.Job, c.Target)
 	return b.String()
