@@ -130,8 +130,8 @@ func buildExporter(t *testing.T) string {
 	return binary
 }
 
-// api1 asks Prometheus and decodes the data of its answer.
-func api1[T any](t *testing.T, base, path string, query url.Values) T {
+// ask asks Prometheus and decodes the data of its answer.
+func ask[T any](t *testing.T, base, path string, query url.Values) T {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+"/api/v1/"+path+"?"+query.Encode(), nil)
 	require.NoError(t, err)
@@ -151,7 +151,7 @@ type result struct{ Result []any }
 
 func series(t *testing.T, base, query string) int {
 	t.Helper()
-	return len(api1[result](t, base, "query", url.Values{"query": {query}}).Result)
+	return len(ask[result](t, base, "query", url.Values{"query": {query}}).Result)
 }
 
 // firing are the alerts that fire: name, and the schedule or location.
@@ -162,7 +162,7 @@ func firing(t *testing.T, base string) []string {
 		Labels map[string]string
 	}
 	var out []string
-	for _, a := range api1[struct{ Alerts []alert }](t, base, "alerts", nil).Alerts {
+	for _, a := range ask[struct{ Alerts []alert }](t, base, "alerts", nil).Alerts {
 		if a.State == "firing" {
 			out = append(out, strings.TrimSpace(a.Labels["alertname"]+" "+a.Labels["schedule"]+a.Labels["source"]))
 		}
@@ -267,7 +267,7 @@ func TestARealPrometheusUnderstandsItAll(t *testing.T) {
 			series(t, base, expr) // an error ends the test
 		}
 		type rule struct{ Name, Health, LastError string }
-		groups := api1[struct{ Groups []struct{ Rules []rule } }](t, base, "rules", nil).Groups
+		groups := ask[struct{ Groups []struct{ Rules []rule } }](t, base, "rules", nil).Groups
 		require.NotEmpty(t, groups)
 		for _, g := range groups {
 			for _, r := range g.Rules {
