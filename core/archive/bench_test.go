@@ -102,4 +102,3 @@ func BenchmarkMeta(b *testing.B) {
 		}
 	}
 }
-

@@ -183,6 +183,9 @@ func TestLimits(t *testing.T) {
 	exact := archive.Limits{MaxSize: int64(len(archivetest.Tar(t, archivetest.Entries(items...)...))), MaxEntries: int64(1 + 2*len(items))}
 	_, err := readAll(sound, exact)
 	require.NoError(t, err, "a limit that is just met is no fault")
+	exact.MaxSize--
+	_, err = readAll(sound, exact)
+	require.ErrorIs(t, err, archive.ErrTooLarge)
 }
 
 func TestNestingIsRefusedAtTheLimitAndNotBefore(t *testing.T) {
@@ -195,6 +198,9 @@ func TestNestingIsRefusedAtTheLimitAndNotBefore(t *testing.T) {
 	require.ErrorIs(t, err, archive.ErrBadJSON)
 	_, err = archive.Meta([]byte(`{"apiVersion":"v1","kind":"A","x":"` + strings.Repeat(`[\\\"[`, 2000) + `"}`))
 	require.NoError(t, err, "brackets in strings do not nest")
+	hidden := bytes.Replace(nested(1001), []byte(`"x"`), []byte(`"y":"\\","x"`), 1)
+	_, err = archive.Meta(hidden)
+	require.ErrorContains(t, err, "nested more than 1000 deep", "a backslash at the end of a string hides nothing")
 }
 
 // Nothing is kept of an object but what finds duplicates and copies.

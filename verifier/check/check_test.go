@@ -290,11 +290,15 @@ func TestSabotageOfVelerosBackupIsFound(t *testing.T) {
 		"the backup was left Finalizing":        {edit(store.Metadata, `"phase": "Completed"`, `"phase": "Finalizing"`), "metadata_valid"},
 		"the backup Failed":                     {edit(store.Metadata, `"phase": "Completed"`, `"phase": "Failed"`), "metadata_valid"},
 		"the phase is none":                     {edit(store.Metadata, `"phase": "Completed",`, ``), "metadata_valid"},
-		"the phase is unknown":                  {edit(store.Metadata, `"phase": "Completed"`, `"phase": "Complete"`), "metadata_valid"},
-		"the backup has no end":                 {edit(store.Metadata, `"completionTimestamp": "2026-11-22T08:42:49Z",`, ``), "metadata_valid"},
-		"a volume record names another volume":  {edit(store.VolumeInfo, `"pvName":"pv-notes"`, `"pvName":"pv-other"`), "volume_records_consistent"},
-		"a volume record names another claim":   {edit(store.VolumeInfo, `"pvcName":"notes"`, `"pvcName":"other"`), "volume_records_consistent"},
-		"a volume record names no method":       {edit(store.VolumeInfo, `"backupMethod":"PodVolumeBackup",`, ``), "volume_records_consistent"},
+		"the backup ended before it began":      {edit(store.Metadata, `"completionTimestamp": "2026-11-22`, `"completionTimestamp": "2026-11-21`), "metadata_valid"},
+		"the tarball is of a later format": {rebuilt(archivetest.Replace(entries, archive.VersionFile, func(e *archivetest.Entry) {
+			e.Body = []byte("2.0.0")
+		})), "archive_readable"},
+		"the phase is unknown":                 {edit(store.Metadata, `"phase": "Completed"`, `"phase": "Complete"`), "metadata_valid"},
+		"the backup has no end":                {edit(store.Metadata, `"completionTimestamp": "2026-11-22T08:42:49Z",`, ``), "metadata_valid"},
+		"a volume record names another volume": {edit(store.VolumeInfo, `"pvName":"pv-notes"`, `"pvName":"pv-other"`), "volume_records_consistent"},
+		"a volume record names another claim":  {edit(store.VolumeInfo, `"pvcName":"notes"`, `"pvcName":"other"`), "volume_records_consistent"},
+		"a volume record names no method":      {edit(store.VolumeInfo, `"backupMethod":"PodVolumeBackup",`, ``), "volume_records_consistent"},
 		"a volume record names another snapshot": {
 			edit(store.VolumeInfo, "7866ab99d8e5151f66ed5241d65ea594", "7866ab99d8e5151f66ed5241d65ea595"), "volume_records_consistent"},
 		"a volume record names no snapshot": {
@@ -316,7 +320,12 @@ func TestSabotageOfVelerosBackupIsFound(t *testing.T) {
 		"the volume records are no JSON": {edit(store.VolumeInfo, `}`, `]`), "companions_readable"},
 		"the resource list is a list":    {func(t *testing.T, b bucket) { b[store.ResourceList(veleros)] = zipped(t, []int{1}) }, "companions_readable"},
 		"the log is cut short":           {func(_ *testing.T, b bucket) { k := store.Log(veleros); b[k] = b[k][:len(b[k])-9] }, "companions_readable"},
-		"a file goes on after its end":   {func(_ *testing.T, b bucket) { k := store.ItemOperations(veleros); b[k] = append(bytes.Clone(b[k]), 0) }, "companions_readable"},
+		"a file holds two documents":     {edit(store.ItemOperations, `[]`, `[] []`), "companions_readable"},
+		"a file has a second part": {func(t *testing.T, b bucket) {
+			k := store.ItemOperations(veleros)
+			b[k] = append(bytes.Clone(b[k]), archivetest.Gzip(t, nil)...)
+		}, "companions_readable"},
+		"a file goes on after its end": {func(_ *testing.T, b bucket) { k := store.ItemOperations(veleros); b[k] = append(bytes.Clone(b[k]), 0) }, "companions_readable"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := sound.clone()
@@ -374,10 +383,11 @@ func TestSabotageOfOurBackupIsFound(t *testing.T) {
 			[]string{"manifest_consistent"}},
 		"the manifest has a digest that is none": {changeManifest(func(m *manifest.Manifest) { m.Items[0].SHA256 = "abc" }),
 			[]string{"manifest_consistent", "items_digests"}},
-		"the manifest lacks an item":   {changeManifest(func(m *manifest.Manifest) { m.Items = m.Items[1:] }), []string{"items_digests"}},
-		"the manifest lacks a file":    {changeManifest(func(m *manifest.Manifest) { delete(m.Files, ours+"-results.gz") }), []string{"files_digests"}},
-		"the manifest lacks the items": {changeManifest(func(m *manifest.Manifest) { delete(m.Files, ours+".tar.gz") }), []string{"manifest_consistent", "files_digests"}},
-		"a volume record was altered":  {func(t *testing.T, b bucket) { b.edit(t, store.VolumeInfo(ours), "pv-1", "pv-2") }, []string{"files_digests", "volume_records_consistent"}},
+		"the manifest says another kind": {changeManifest(func(m *manifest.Manifest) { m.Items[0].Kind = "Other" }), []string{"items_digests"}},
+		"the manifest lacks an item":     {changeManifest(func(m *manifest.Manifest) { m.Items = m.Items[1:] }), []string{"items_digests"}},
+		"the manifest lacks a file":      {changeManifest(func(m *manifest.Manifest) { delete(m.Files, ours+"-results.gz") }), []string{"files_digests"}},
+		"the manifest lacks the items":   {changeManifest(func(m *manifest.Manifest) { delete(m.Files, ours+".tar.gz") }), []string{"manifest_consistent", "files_digests"}},
+		"a volume record was altered":    {func(t *testing.T, b bucket) { b.edit(t, store.VolumeInfo(ours), "pv-1", "pv-2") }, []string{"files_digests", "volume_records_consistent"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := sound.clone()
@@ -541,6 +551,21 @@ func TestBackupsOfOlderVelerosAreSound(t *testing.T) {
 		_, findings = verify(t, b, veleros)
 		assert.Empty(t, findings)
 	})
+	t.Run("status.hookStatus shows 1.13", func(t *testing.T) {
+		b := velerosBucket(t)
+		delete(b, store.VolumeInfo(veleros))
+		b.edit(t, store.Metadata(veleros), `"volumeGroupSnapshotLabelKey": "velero.io/volume-group",`, ``)
+		_, findings := verify(t, b, veleros)
+		require.Len(t, findings, 1)
+		assert.Contains(t, findings[0].Message, "status.hookStatus")
+	})
+	t.Run("format 1.1.0 shows a resource list", func(t *testing.T) {
+		b := older(store.VolumeInfo, store.Results, store.ItemOperations, store.ResourceList)
+		b.edit(t, store.Metadata(veleros), `"itemOperationTimeout": "4h0m0s",`, ``)
+		_, findings := verify(t, b, veleros)
+		require.Len(t, findings, 1)
+		assert.Equal(t, store.ResourceList(veleros), findings[0].Object)
+	})
 	t.Run("before format 1.1.0 nothing is certain", func(t *testing.T) {
 		b := older(store.VolumeInfo, store.Results, store.ItemOperations, store.ResourceList, store.PodVolumeBackups)
 		b.edit(t, store.Metadata(veleros), `"itemOperationTimeout": "4h0m0s",`, ``)
@@ -575,6 +600,128 @@ func TestOtherVersionsOfAnItemAreCountedAsVeleroCountsThem(t *testing.T) {
 	b.edit(t, store.ResourceList(veleros), `"apps/v1/Deployment":["notes/notes"]`, `"apps/v1/Deployment":["notes/notes"],"apps/v1beta2/Deployment":["notes/notes"]`)
 	_, findings := verify(t, b, veleros)
 	assert.Empty(t, findings)
+}
+
+// gathered is Velero's sound backup as the checks see it, for tests that turn
+// one thing in it.
+func gathered(t *testing.T) check.Input {
+	t.Helper()
+	in, err := check.Gather(t.Context(), velerosBucket(t).store(t), veleros, archive.Limits{})
+	require.NoError(t, err)
+	return in
+}
+
+func TestVolumeRecords(t *testing.T) {
+	csi := func(change func(*volume.Info)) func(*check.Input) {
+		return func(in *check.Input) {
+			info := volume.Info{PVName: "pv-notes", PVCName: "notes", PVCNamespace: "notes", BackupMethod: volume.CSISnapshot}
+			change(&info)
+			in.VolumeInfos, in.PodVolumeBackups = []volume.Info{info}, nil
+		}
+	}
+	snapshot := func(s volume.Snapshot) func(*check.Input) {
+		return func(in *check.Input) { in.Snapshots = []volume.Snapshot{s} }
+	}
+	for name, c := range map[string]struct {
+		turn  func(*check.Input)
+		sound bool
+	}{
+		"a CSI snapshot with a handle": {csi(func(i *volume.Info) { i.CSISnapshotInfo = &volume.CSISnapshotInfo{SnapshotHandle: "snap-1"} }), true},
+		"a CSI snapshot without":       {csi(func(i *volume.Info) { i.CSISnapshotInfo = &volume.CSISnapshotInfo{} }), false},
+		"moved data with its snapshot": {csi(func(i *volume.Info) {
+			i.SnapshotDataMoved, i.SnapshotDataMovementInfo = true, &volume.SnapshotDataMovementInfo{SnapshotHandle: "k1"}
+		}), true},
+		"moved data with a CSI handle only": {csi(func(i *volume.Info) {
+			i.SnapshotDataMoved, i.CSISnapshotInfo = true, &volume.CSISnapshotInfo{SnapshotHandle: "unknown"}
+		}), false},
+		"a native snapshot in the records": {csi(func(i *volume.Info) {
+			i.BackupMethod, i.NativeSnapshotInfo = volume.NativeSnapshot, &volume.NativeSnapshotInfo{SnapshotHandle: "snap-1"}
+		}), true},
+		"a native snapshot without an ID in the records": {csi(func(i *volume.Info) { i.BackupMethod = volume.NativeSnapshot }), false},
+		"a volume without a claim, skipped": {csi(func(i *volume.Info) {
+			i.PVCName, i.PVCNamespace, i.BackupMethod, i.Skipped = "gone", "gone", "", true
+		}), true},
+		"a volume in an emptyDir": {func(in *check.Input) {
+			pod := *in.VolumeInfos[0].PVBInfo
+			pod.VolumeName = "cache"
+			in.VolumeInfos = append(in.VolumeInfos, volume.Info{BackupMethod: volume.PodVolumeBackup, PVBInfo: &pod})
+			pvb := in.PodVolumeBackups[0]
+			pvb.Spec.Volume = "cache"
+			in.PodVolumeBackups = append(in.PodVolumeBackups, pvb)
+		}, true},
+		"a bound volume without a record": {func(in *check.Input) { in.VolumeInfos, in.PodVolumeBackups = nil, nil }, false},
+		"an unbound volume without a record": {func(in *check.Input) {
+			in.VolumeInfos, in.PodVolumeBackups, in.Archive.Claims = nil, nil, nil
+		}, true},
+		"a skipped volume with a PodVolumeBackup that saved nothing": {func(in *check.Input) {
+			in.VolumeInfos = []volume.Info{{PVName: "pv-notes", Skipped: true}}
+			in.PodVolumeBackups[0].Status.SnapshotID = ""
+		}, false},
+		"a native snapshot": {snapshot(volume.Snapshot{
+			Spec: volume.SnapshotSpec{BackupName: veleros}, Status: volume.SnapshotStatus{Phase: volume.SnapshotPhaseCompleted, ProviderSnapshotID: "snap-1"}}), true},
+		"a native snapshot of another backup": {snapshot(volume.Snapshot{
+			Spec: volume.SnapshotSpec{BackupName: "other"}, Status: volume.SnapshotStatus{Phase: volume.SnapshotPhaseCompleted, ProviderSnapshotID: "snap-1"}}), false},
+		"a native snapshot that failed": {snapshot(volume.Snapshot{
+			Spec: volume.SnapshotSpec{BackupName: veleros}, Status: volume.SnapshotStatus{Phase: volume.SnapshotPhaseFailed}}), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in := gathered(t)
+			c.turn(&in)
+			checks, findings := check.Decide(in)
+			if c.sound {
+				assert.Empty(t, findings)
+				return
+			}
+			assert.Equal(t, []string{"volume_records_consistent"}, failedChecks(checks))
+		})
+	}
+}
+
+func TestAPodVolumeBackupWithoutASnapshotIsExplained(t *testing.T) {
+	in := gathered(t)
+	in.PodVolumeBackups[0].Status.SnapshotID = ""
+	in.VolumeInfos = []volume.Info{{PVName: "pv-notes", Skipped: true}}
+	_, findings := check.Decide(in)
+	require.Len(t, findings, 1)
+	assert.Contains(t, findings[0].Object, "podvolumebackups.velero.io velero/notes-1h-20261122084242")
+	assert.Contains(t, findings[0].Message, "without the ID of a snapshot")
+}
+
+// Velero's plugins and operations change the tarball in ways its list and
+// counts do not follow.
+func TestWhatVelerosPluginsDoIsNoFault(t *testing.T) {
+	t.Run("a CRD is written at another version than the one listed", func(t *testing.T) {
+		in := gathered(t)
+		in.Archive.Items = append(in.Archive.Items, check.Item{
+			Key: item.Key{Group: "apiextensions.k8s.io", Resource: "customresourcedefinitions", Name: "widgets.example.com"}, Version: "v1beta1", Kind: "CustomResourceDefinition"})
+		in.ResourceList["apiextensions.k8s.io/v1/CustomResourceDefinition"] = []string{"widgets.example.com"}
+		in.Metadata.Status.Progress = &velerov1.BackupProgress{TotalItems: 21, ItemsBackedUp: 21}
+		_, findings := check.Decide(in)
+		assert.Empty(t, findings)
+	})
+	t.Run("operations bring snapshot objects and errors with them", func(t *testing.T) {
+		in := gathered(t)
+		in.Operations = make([]check.Operation, 1)
+		in.Metadata.Status.BackupItemOperationsAttempted = 1
+		in.Metadata.Status.Warnings = 1
+		in.Archive.Items = append(in.Archive.Items, check.Item{
+			Key: item.Key{Group: "snapshot.storage.k8s.io", Resource: "volumesnapshotcontents", Name: "vsc-1"}, Version: "v1", Kind: "VolumeSnapshotContent"})
+		_, findings := check.Decide(in)
+		assert.Empty(t, findings)
+		in.Operations = nil
+		checks, _ := check.Decide(in)
+		assert.Equal(t, []string{"resource_list_agrees", "counts_agree"}, failedChecks(checks))
+	})
+}
+
+func TestTheDigestOfADamagedFileIsOfAllOfIt(t *testing.T) {
+	b := velerosBucket(t)
+	junk := bytes.Repeat([]byte("no archive "), 100_000)
+	b[store.Contents(veleros)] = junk
+	in, err := check.Gather(t.Context(), b.store(t), veleros, archive.Limits{})
+	require.NoError(t, err)
+	sum := sha256.Sum256(junk)
+	assert.Equal(t, hex.EncodeToString(sum[:]), in.Digest(store.Contents))
 }
 
 func TestFindingsAreOrderedAndBounded(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 // Bounds on what is read of a file, decompressed, in bytes.
 const (
 	maxMetadata  = 16 << 20
-	maxCompanion = 256 << 20 // held in memory: a resource list of a million items has 60 MB
+	maxCompanion = 128 << 20 // held in memory: a resource list of a million items has 60 MB
 	maxLog       = 16 << 30  // only looked through
 )
 

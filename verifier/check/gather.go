@@ -84,7 +84,6 @@ func (g *gatherer) file(ctx context.Context, name string) File {
 	fault := g.consume(name, in)
 	io.Copy(io.Discard, in) //nolint:errcheck // in keeps the error
 	if in.err != nil {
-		g.forget(name)
 		return File{Unreadable: in.err}
 	}
 	return File{Size: in.size, SHA256: hex.EncodeToString(in.sum.Sum(nil)), Fault: fault}
@@ -132,18 +131,6 @@ func (g *gatherer) consume(name string, r io.Reader) error {
 		return readGzip(r, maxLog)
 	}
 	return nil
-}
-
-// forget drops what was read of a file before its source failed.
-func (g *gatherer) forget(name string) {
-	switch name {
-	case store.MetadataFile:
-		g.in.Metadata = nil
-	case g.in.fileName(store.Manifest):
-		g.in.Manifest = nil
-	case g.in.fileName(store.Contents):
-		g.in.Archive = Archive{}
-	}
 }
 
 func (g *gatherer) archive(in io.Reader) error {

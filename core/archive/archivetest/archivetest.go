@@ -23,6 +23,7 @@ type Entry struct {
 	Body []byte
 	Type byte
 	Link string
+	PAX  map[string]string
 }
 
 // File is a regular file.
@@ -94,7 +95,7 @@ func Tar(t testing.TB, entries ...Entry) []byte {
 }
 
 func writeEntry(w *tar.Writer, e Entry) error {
-	h := &tar.Header{Typeflag: e.Type, Name: e.Path, Linkname: e.Link, Size: int64(len(e.Body)), Mode: 0o755}
+	h := &tar.Header{Typeflag: e.Type, Name: e.Path, Linkname: e.Link, Size: int64(len(e.Body)), Mode: 0o755, PAXRecords: e.PAX}
 	if e.Type == 0 {
 		h.Typeflag = tar.TypeReg
 	}
@@ -178,6 +179,16 @@ func Tiny(w io.Writer, n int) error {
 	return z.Close()
 }
 
+// sparse adds a file whose holes are not in the archive. The tar package does
+// not write such files, so a record of the same length is renamed.
+func sparse(t testing.TB, entries []Entry) []byte {
+	t.Helper()
+	holes := File("resources/services/namespaces/shop/holes.json", "{}")
+	holes.PAX = map[string]string{"XXX.sparse.numblocks": "1", "XXX.sparse.map": "0,2", "XXX.sparse.size": "2"}
+	plain := Tar(t, append(slices.Clone(entries), holes)...)
+	return Gzip(t, bytes.ReplaceAll(plain, []byte("XXX.sparse"), []byte("GNU.sparse")))
+}
+
 // Case is a faulty archive.
 type Case struct {
 	Name    string
@@ -227,6 +238,8 @@ func Cases(t testing.TB) []Case {
 		{Name: "character device", Archive: link(tar.TypeChar), Want: archive.ErrBadEntry},
 		{Name: "block device", Archive: link(tar.TypeBlock), Want: archive.ErrBadEntry},
 		{Name: "named pipe", Archive: link(tar.TypeFifo), Want: archive.ErrBadEntry},
+		{Name: "sparse file", Archive: sparse(t, sound), Want: archive.ErrBadEntry},
+		{Name: "directory below an item's", Archive: with(Entry{Path: "resources/services/v1/namespaces/shop/deep/", Type: tar.TypeDir}), Want: archive.ErrBadPath},
 		{Name: "item twice", Archive: at(path), Want: archive.ErrDuplicate},
 		{Name: "item of another name", Archive: swapped(`"name":"web"`, `"name":"db"`), Want: archive.ErrMismatch},
 		{Name: "item of another namespace", Archive: swapped(`"namespace":"shop"`, `"namespace":"kube-system"`), Want: archive.ErrMismatch},
@@ -255,6 +268,7 @@ func Cases(t testing.TB) []Case {
 		{Name: "gzip length wrong", Archive: Flip(whole, len(whole)-1), Want: archive.ErrCorrupt, Whole: true},
 		{Name: "data after gzip", Archive: append(bytes.Clone(whole), 'x'), Want: archive.ErrTruncated, Whole: true},
 		{Name: "second gzip member", Archive: append(bytes.Clone(whole), whole...), Want: archive.ErrTruncated, Whole: true},
+		{Name: "second gzip member of nothing", Archive: append(bytes.Clone(whole), Gzip(t, nil)...), Want: archive.ErrTruncated, Whole: true},
 		{Name: "tar cut short in an entry", Archive: Gzip(t, plain[:700]), Want: archive.ErrTruncated, Whole: true},
 		{Name: "tar cut short between entries", Archive: Gzip(t, plain[:len(plain)-1024]), Want: archive.ErrTruncated, Whole: true},
 		{Name: "tar with data after its end", Archive: Gzip(t, append(bytes.Clone(plain), plain...)), Want: archive.ErrTruncated, Whole: true},
