@@ -5,8 +5,8 @@ import "cmp"
 // Limits bound what a Reader takes from an archive it does not trust. A zero
 // field means the default. Sizes are in bytes.
 type Limits struct {
-	// MaxSize is of the whole archive, decompressed. Default 16 GiB: five
-	// million objects with their copies.
+	// MaxSize is of the whole archive, decompressed. Default 16 GiB: more than
+	// two million objects of 2 kB with their copies.
 	MaxSize int64
 	// MaxEntries counts files and directories. Default 5 million.
 	MaxEntries int64
@@ -24,8 +24,8 @@ type Limits struct {
 	RatioFloor int64
 	// MaxPath is of an entry's path. Default 4096.
 	MaxPath int
-	// MaxDepth is how deep a JSON document may nest. Default 1000; the API
-	// server gives up at 10,000, real objects stay below 50.
+	// MaxDepth is how deep a JSON document may nest. Default 1000; Go's
+	// own decoder, which the API server uses, gives up at 10,000.
 	MaxDepth int
 }
 
