@@ -1,0 +1,86 @@
+package verifier
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/lifeboat-backup/lifeboat/core/apply"
+	"github.com/lifeboat-backup/lifeboat/core/item"
+	"github.com/lifeboat-backup/lifeboat/core/plan"
+	"github.com/lifeboat-backup/lifeboat/verifier/report"
+)
+
+func key(name string) item.Key { return item.Key{Resource: "configmaps", Namespace: "n", Name: name} }
+
+func step(name string, a plan.Action, reason string) plan.Step {
+	return plan.Step{Key: key(name), Version: "v1", Kind: "ConfigMap", Action: a, Reason: reason, Digest: plan.Digest{1}}
+}
+
+func TestEveryItemOfAComparisonIsCountedOnce(t *testing.T) {
+	p := plan.Plan{Steps: []plan.Step{
+		{Key: item.Key{Resource: "namespaces", Name: "n"}, Action: plan.Create, Bare: true},
+		step("equal", plan.Create, ""), step("there-already", plan.Unchanged, ""),
+		step("different", plan.Create, ""), step("vanished", plan.Create, ""),
+		step("refused", plan.Create, ""), step("not-served", plan.Fail, "the target cluster does not serve it"),
+		step("mirror", plan.Skip, "mirror pod"), step("own", plan.Skip, plan.ReasonDiffers),
+		step("forgotten", plan.Create, ""),
+	}}
+	changes := apply.ChangeSet{
+		{Key: key("equal"), Outcome: apply.Created}, {Key: key("there-already"), Outcome: apply.Unchanged},
+		{Key: key("different"), Outcome: apply.Created}, {Key: key("vanished"), Outcome: apply.Created},
+		{Key: key("refused"), Outcome: apply.Failed, Reason: "quota exceeded"},
+		{Key: key("not-served"), Outcome: apply.Failed, Reason: "the target cluster does not serve it"},
+		{Key: key("mirror"), Outcome: apply.Skipped}, {Key: key("own"), Outcome: apply.Skipped},
+	}
+	live := map[item.Key]plan.Digest{
+		key("equal"): {1}, key("there-already"): {1}, key("different"): {2}, key("own"): {3},
+	}
+	c := compareSteps(p, changes, live)
+	assert.Equal(t, report.Items{
+		InBackup: 9, Expected: 7, Restored: 3, Equal: 2, Different: 1, Missing: 4, Skipped: 2,
+		SkippedBy: map[string]int{"mirror pod": 1, "the sandbox has its own": 1},
+	}, c.items)
+	require.Len(t, c.restored, 3, "an item without an outcome was not restored either")
+	assert.Equal(t, report.Finding{Check: "items_restored", Object: "configmaps n/refused", Message: "not restored: quota exceeded"}, c.restored[0])
+	require.Len(t, c.missing, 1)
+	assert.Equal(t, "configmaps n/vanished", c.missing[0].Object)
+	require.Len(t, c.different, 1)
+	assert.Equal(t, key("different"), c.different[0].Key)
+}
+
+func concluded(rep report.Report, err error) report.Report {
+	r := run{Drill: Drill{Now: now}, report: rep}
+	r.conclude(err)
+	return r.report
+}
+
+func TestAVerdictIsNeverBetterThanWhatWasSeen(t *testing.T) {
+	good := report.Report{
+		Level:  report.LevelControlPlane,
+		Items:  report.Items{InBackup: 3, Expected: 2, Restored: 2, Equal: 2, Skipped: 1},
+		Checks: []report.Check{{Name: "items_equal", Verdict: report.Passed}},
+	}
+	assert.Equal(t, report.Passed, concluded(good, nil).Verdict)
+
+	found := good
+	found.Findings = []report.Finding{{Object: "pods n/p", Message: "differs"}}
+	assert.Equal(t, report.Failed, concluded(found, nil).Verdict)
+	assert.Equal(t, report.Failed, concluded(found, assert.AnError).Verdict, "what was found stays found when the drill breaks later")
+	assert.Equal(t, "The backup is bad: pods n/p: differs", concluded(found, nil).Summary)
+
+	assert.Equal(t, report.Error, concluded(good, assert.AnError).Verdict)
+
+	unanswered := good
+	unanswered.Checks = []report.Check{{Name: "items_equal", Verdict: report.Error}}
+	assert.Equal(t, report.Error, concluded(unanswered, nil).Verdict)
+
+	uncounted := good
+	uncounted.Items.InBackup = 4
+	assert.Equal(t, report.Error, concluded(uncounted, nil).Verdict)
+
+	unequal := good
+	unequal.Items.Equal = 1
+	assert.Equal(t, report.Error, concluded(unequal, nil).Verdict)
+}
