@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/lifeboat-backup/lifeboat/core/api"
 	"github.com/lifeboat-backup/lifeboat/core/cluster"
 	"github.com/lifeboat-backup/lifeboat/core/filter"
 	"github.com/lifeboat-backup/lifeboat/core/item"
@@ -39,15 +40,16 @@ type Problem struct {
 	Err    error
 }
 
-// Collection is one walk over a cluster.
+// Collection is one walk over a cluster. It is used by one goroutine.
 type Collection struct {
 	source     Source
 	filter     filter.Filter
 	choices    []Choice
 	namespaces []string        // to list one by one; nil = all at once
-	excluded   map[string]bool // namespaces that ask by label to be left out
+	marked     map[string]bool // namespaces with the label that excludes them
 	report     []manifest.Resource
 	problems   []Problem
+	warnings   []Problem
 	related    related
 	taken      map[item.Key]bool // cluster-scoped items, kept only when related ones are looked up
 }
@@ -63,16 +65,15 @@ func Begin(ctx context.Context, source Source, f filter.Filter) (*Collection, er
 	if err != nil {
 		return nil, err
 	}
-	c := &Collection{source: source, filter: f, excluded: map[string]bool{}, taken: map[item.Key]bool{}}
-	if c.choices, err = Select(f, resources); err != nil {
+	if err := known(f, resources, failures); err != nil {
 		return nil, err
 	}
-	if len(f.IncludedResources) == 0 {
-		for _, failure := range failures {
-			c.problems = append(c.problems, Problem{Object: "API group " + failure.GroupVersion, Err: failure.Err})
-		}
-	}
+	c := &Collection{source: source, filter: f, choices: Select(f, resources), taken: map[item.Key]bool{}}
+	c.problems = undiscovered(f, failures)
 	if err := c.findNamespaces(ctx); err != nil {
+		return nil, err
+	}
+	if err := c.findMarked(ctx); err != nil {
 		return nil, err
 	}
 	c.report = make([]manifest.Resource, len(c.choices))
@@ -82,59 +83,82 @@ func Begin(ctx context.Context, source Source, f filter.Filter) (*Collection, er
 	return c, nil
 }
 
-// findNamespaces resolves the included namespaces against those that exist and
-// finds those that are not to be backed up.
+// findNamespaces resolves the included namespaces against those that exist.
 func (c *Collection) findNamespaces(ctx context.Context) error {
-	r, ok := c.resource("namespaces")
-	if !ok {
-		return errors.New("the cluster serves no namespaces")
-	}
-	var existing []string
-	var info cluster.ListInfo
-	for it, err := range c.source.List(ctx, r, cluster.ListOptions{}, &info) {
-		if err != nil {
-			return err
-		}
-		existing = append(existing, it.Key.Name)
-		reason, err := c.leftOut(it)
-		if err != nil {
-			return err
-		}
-		c.excluded[it.Key.Name] = reason == leftByLabel
-	}
-	return c.resolve(existing)
-}
-
-// resolve matches the included namespaces with those that exist. One that does
-// not exist is a Problem; when none does, there is nothing to back up.
-func (c *Collection) resolve(existing []string) error {
-	included := c.filter.IncludedNamespaces
-	if len(included) == 0 || slices.Contains(included, "*") {
+	if len(c.filter.IncludedNamespaces) == 0 || slices.Contains(c.filter.IncludedNamespaces, "*") {
 		return nil
 	}
-	for _, name := range existing {
-		if c.filter.HasNamespace(name) {
-			c.namespaces = append(c.namespaces, name)
-		}
+	i := c.choice("namespaces")
+	if i < 0 {
+		return errors.New("the cluster serves no namespaces")
 	}
-	for _, p := range included {
-		if !slices.ContainsFunc(existing, func(n string) bool { return filter.MatchAny(n, []string{p}) }) {
+	var info cluster.ListInfo
+	var there []string
+	for it, err := range c.source.List(ctx, c.choices[i].Resource, cluster.ListOptions{}, &info) {
+		if err != nil {
+			return err
+		}
+		there = append(there, it.Key.Name)
+	}
+	for _, p := range c.filter.IncludedNamespaces {
+		if !slices.ContainsFunc(there, func(n string) bool { return filter.MatchAny(n, []string{p}) }) {
 			c.problems = append(c.problems, Problem{Object: "namespace " + p, Err: errors.New("no such namespace in the cluster")})
 		}
 	}
+	for _, n := range there {
+		if c.filter.HasNamespace(n) {
+			c.namespaces = append(c.namespaces, n)
+		}
+	}
 	if len(c.namespaces) == 0 {
-		return fmt.Errorf("none of the included namespaces exist in the cluster: %v", included)
+		return fmt.Errorf("no namespace of the cluster is selected by %v without %v (see: kubectl get namespaces)", c.filter.IncludedNamespaces, c.filter.ExcludedNamespaces)
 	}
 	return nil
 }
 
-func (c *Collection) resource(groupResource string) (item.Resource, bool) {
-	for _, ch := range c.choices {
-		if ch.GroupResource() == groupResource {
-			return ch.Resource, true
+// findMarked finds the namespaces that carry the label which excludes them
+// from backups, with everything in them (Velero v1.18, prepareBackupRequest).
+func (c *Collection) findMarked(ctx context.Context) error {
+	c.marked = map[string]bool{}
+	i := c.choice("namespaces")
+	if i < 0 {
+		return nil
+	}
+	r := c.choices[i].Resource
+	var info cluster.ListInfo
+	for it, err := range c.source.List(ctx, r, cluster.ListOptions{LabelSelector: api.LabelExcludeFromBackup + "=true"}, &info) {
+		switch {
+		case err == nil:
+			c.marked[it.Key.Name] = true
+		case ctx.Err() != nil, cluster.Unreachable(err):
+			return err
+		default:
+			c.problem(r.GroupResource(), err)
 		}
 	}
-	return item.Resource{}, false
+	c.namespaces = slices.DeleteFunc(c.namespaces, func(n string) bool { return c.marked[n] })
+	return nil
+}
+
+// problem notes that an object could not be had, once.
+func (c *Collection) problem(object string, err error) {
+	if !slices.ContainsFunc(c.problems, func(p Problem) bool { return p.Object == object }) {
+		c.problems = append(c.problems, Problem{Object: object, Err: err})
+	}
+}
+
+// resource finds a resource of the cluster, unless the user excluded it.
+func (c *Collection) resource(groupResource string) (item.Resource, bool) {
+	i := c.choice(groupResource)
+	if i < 0 || c.choices[i].Excluded == isExcluded {
+		return item.Resource{}, false
+	}
+	return c.choices[i].Resource, true
+}
+
+// choice is the index of a resource, -1 if the cluster does not have it.
+func (c *Collection) choice(groupResource string) int {
+	return slices.IndexFunc(c.choices, func(ch Choice) bool { return ch.GroupResource() == groupResource })
 }
 
 // Total is how many resources will be listed.
@@ -149,11 +173,18 @@ func (c *Collection) Total() int {
 }
 
 // Report says what became of each resource; it is complete when Items has
-// ended.
+// ended. Written counts what was yielded.
 func (c *Collection) Report() []manifest.Resource { return c.report }
 
 // Problems are what was selected and is not in the stream, each named.
 func (c *Collection) Problems() []Problem { return c.problems }
+
+// Warnings are what is in the stream and may not be what it seems.
+func (c *Collection) Warnings() []Problem { return c.warnings }
+
+// errExpired says that a list is of two states of the cluster.
+var errExpired = errors.New("the list took so long that the API server had forgotten the state it began with; " +
+	"what was created among the earlier objects meanwhile is missing")
 
 // Items yields what was selected. An error ends the sequence: ctx is done or
 // the API server has gone away. A resource that the API server refuses to list
@@ -191,20 +222,7 @@ func (c *Collection) drain(ctx context.Context, u *unit, yield func(item.Item, e
 	report := &c.report[u.choice]
 	for batch := range u.batches {
 		for _, it := range batch {
-			report.Listed++
-			reason, err := c.leftOut(it)
-			if err != nil {
-				yield(item.Item{}, err)
-				return false
-			}
-			if reason != "" {
-				if report.LeftOut == nil {
-					report.LeftOut = map[string]int{}
-				}
-				report.LeftOut[reason]++
-				continue
-			}
-			if !c.take(it, report, yield) {
+			if !c.consider(it, report, yield) {
 				return false
 			}
 		}
@@ -214,6 +232,10 @@ func (c *Collection) drain(ctx context.Context, u *unit, yield func(item.Item, e
 		return false
 	}
 	report.ResourceVersion = u.info.ResourceVersion
+	if u.info.Expired && !report.Inconsistent {
+		report.Inconsistent = true
+		c.warnings = append(c.warnings, Problem{Object: u.resource.GroupResource(), Err: errExpired})
+	}
 	if u.err == nil {
 		return true
 	}
@@ -222,7 +244,30 @@ func (c *Collection) drain(ctx context.Context, u *unit, yield func(item.Item, e
 		return false
 	}
 	report.Error = cluster.Reason(u.err)
-	c.problems = append(c.problems, Problem{Object: u.resource.GroupResource(), Err: u.err})
+	object := u.resource.GroupResource()
+	if u.namespace != "" {
+		object += " in " + u.namespace
+	}
+	c.problem(object, u.err)
+	return true
+}
+
+// consider takes an object that was listed or read, or counts why it is left
+// out. It returns false when the sequence is over.
+func (c *Collection) consider(it item.Item, report *manifest.Resource, yield func(item.Item, error) bool) bool {
+	report.Listed++
+	reason, err := c.leftOut(it)
+	switch {
+	case err != nil:
+		yield(item.Item{}, err)
+		return false
+	case reason == "":
+		return c.take(it, report, yield)
+	}
+	if report.LeftOut == nil {
+		report.LeftOut = map[string]int{}
+	}
+	report.LeftOut[reason]++
 	return true
 }
 
@@ -251,7 +296,8 @@ type unit struct {
 }
 
 // A unit runs ahead of the consumer by at most unitBuffer batches, each closed
-// at batchBytes: with Parallel lists, some 16 MiB in all.
+// at batchBytes or one object more: with Parallel lists, some 8 MiB in all
+// unless single objects are larger.
 const (
 	unitBuffer = 8
 	batchBytes = 256 << 10

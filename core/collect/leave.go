@@ -6,6 +6,7 @@ import (
 
 	"github.com/lifeboat-backup/lifeboat/core/api"
 	"github.com/lifeboat-backup/lifeboat/core/cluster"
+	"github.com/lifeboat-backup/lifeboat/core/filter"
 	"github.com/lifeboat-backup/lifeboat/core/item"
 )
 
@@ -15,23 +16,26 @@ const (
 	leftByLabel     = "label " + api.LabelExcludeFromBackup + "=true"
 	leftDeleting    = "being deleted"
 	leftByNamespace = "its namespace is not selected"
-	leftWithOwner   = "its namespace has the label " + api.LabelExcludeFromBackup + "=true"
+	leftByMark      = "its namespace has the label " + api.LabelExcludeFromBackup + "=true"
 )
 
-// leftOut says why a listed object is not taken, "" when it is. Only objects
-// whose text holds one of the marks are decoded.
+// leftOut says why an object is not taken, "" when it is.
 func (c *Collection) leftOut(it item.Item) (string, error) {
+	return leftOut(c.filter, c.marked, it)
+}
+
+// leftOut is pure. Only objects whose text holds one of the marks are decoded.
+func leftOut(f filter.Filter, marked map[string]bool, it item.Item) (string, error) {
 	namespace := it.Key.Namespace
 	if it.Key.Group == "" && it.Key.Resource == "namespaces" {
 		namespace = it.Key.Name
 	}
 	switch {
-	case namespace != "" && !c.filter.HasNamespace(namespace):
+	case namespace != "" && !f.HasNamespace(namespace):
 		return leftByNamespace, nil
-	case it.Key.Namespace != "" && c.excluded[it.Key.Namespace]:
-		return leftWithOwner, nil
-	}
-	if !bytes.Contains(it.Raw, []byte(api.LabelExcludeFromBackup)) && !bytes.Contains(it.Raw, []byte(`"deletionTimestamp"`)) {
+	case marked[it.Key.Namespace]:
+		return leftByMark, nil
+	case !bytes.Contains(it.Raw, []byte(api.LabelExcludeFromBackup)) && !bytes.Contains(it.Raw, []byte(`"deletionTimestamp"`)):
 		return "", nil
 	}
 	obj, err := it.Object()

@@ -3,6 +3,7 @@ package collect
 import (
 	"context"
 	"slices"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -15,9 +16,10 @@ import (
 // filter leaves cluster-scoped objects out: the namespaces they are in, the
 // volume of a claim, the priority class of a pod, the definition of a custom
 // resource, and the cluster roles bound to a service account (Velero's item
-// block actions and backupCRD).
+// block actions and backupCRD); besides, the cluster role of a role binding,
+// without which the binding grants nothing.
 type related struct {
-	namespaces, volumes, priorityClasses, definitions, serviceAccounts names
+	namespaces, volumes, priorityClasses, definitions, serviceAccounts, roles names
 }
 
 type names map[string]bool
@@ -45,25 +47,32 @@ func (n names) sorted() []string {
 // decoded.
 func (r *related) note(it item.Item) error {
 	r.namespaces.add(it.Key.Namespace)
-	if it.Key.Group != "" {
+	if strings.Contains(it.Key.Group, ".") { // a definition's group is a domain name
 		r.definitions.add(it.Key.GroupResource())
-		return nil
 	}
-	switch it.Key.Resource {
+	switch it.Key.GroupResource() {
 	case "serviceaccounts":
 		r.serviceAccounts.add(it.Key.Namespace + "/" + it.Key.Name)
-	case "persistentvolumeclaims", "pods":
-		obj, err := it.Object()
-		if err != nil {
-			return err
-		}
-		if it.Key.Resource == "pods" {
-			r.priorityClasses.add(text(obj, "spec", "priorityClassName"))
-		} else {
-			r.volumes.add(text(obj, "spec", "volumeName"))
-		}
+	case "persistentvolumeclaims":
+		return read(it, func(obj *unstructured.Unstructured) { r.volumes.add(text(obj, "spec", "volumeName")) })
+	case "pods":
+		return read(it, func(obj *unstructured.Unstructured) { r.priorityClasses.add(text(obj, "spec", "priorityClassName")) })
+	case "rolebindings.rbac.authorization.k8s.io":
+		return read(it, func(obj *unstructured.Unstructured) {
+			if text(obj, "roleRef", "kind") == "ClusterRole" {
+				r.roles.add(text(obj, "roleRef", "name"))
+			}
+		})
 	}
 	return nil
+}
+
+func read(it item.Item, use func(*unstructured.Unstructured)) error {
+	obj, err := it.Object()
+	if err == nil {
+		use(obj)
+	}
+	return err
 }
 
 func text(obj *unstructured.Unstructured, path ...string) string {
@@ -99,11 +108,10 @@ func (c *Collection) yieldRelated(ctx context.Context, yield func(item.Item, err
 // resource is excluded by the user, or it does not exist: a claim may name a
 // volume that is gone, and most API groups have no definition.
 func (c *Collection) yieldOne(ctx context.Context, resource, name string, yield func(item.Item, error) bool) bool {
-	i := slices.IndexFunc(c.choices, func(ch Choice) bool { return ch.GroupResource() == resource })
-	if i < 0 || c.choices[i].Excluded == isExcluded {
+	r, ok := c.resource(resource)
+	if !ok {
 		return true
 	}
-	r := c.choices[i].Resource
 	if c.taken[item.Key{Group: r.Group, Resource: r.Name, Name: name}] {
 		return true
 	}
@@ -118,56 +126,65 @@ func (c *Collection) yieldOne(ctx context.Context, resource, name string, yield 
 		yield(item.Item{}, err)
 		return false
 	case err != nil:
-		c.problems = append(c.problems, Problem{Object: resource + " " + name, Err: err})
+		c.problem(resource+" "+name, err)
 		return true
 	}
-	report := &c.report[i]
-	report.Listed++
-	if reason, err := c.leftOut(it); err != nil || reason != "" {
-		return true
-	}
-	return c.take(it, report, yield)
+	return c.consider(it, &c.report[c.choice(resource)], yield)
 }
 
+const (
+	clusterRoleBindings = "clusterrolebindings.rbac.authorization.k8s.io"
+	clusterRoles        = "clusterroles.rbac.authorization.k8s.io"
+)
+
 // yieldRoles fetches the cluster role bindings that name a taken service
-// account, and their cluster roles.
+// account, their cluster roles, and those of role bindings.
 func (c *Collection) yieldRoles(ctx context.Context, yield func(item.Item, error) bool) {
-	const bindings, roles = "clusterrolebindings.rbac.authorization.k8s.io", "clusterroles.rbac.authorization.k8s.io"
-	r, ok := c.resource(bindings)
-	if !ok || len(c.related.serviceAccounts) == 0 {
+	bindings, err := c.findBindings(ctx)
+	if err != nil {
+		yield(item.Item{}, err)
 		return
 	}
-	var boundTo, bindingNames names
+	for _, name := range bindings.sorted() {
+		if !c.yieldOne(ctx, clusterRoleBindings, name, yield) {
+			return
+		}
+	}
+	for _, name := range c.related.roles.sorted() {
+		if !c.yieldOne(ctx, clusterRoles, name, yield) {
+			return
+		}
+	}
+}
+
+// findBindings finds the cluster role bindings of the taken service accounts
+// and notes their roles. The error is one after which nothing more can be had.
+func (c *Collection) findBindings(ctx context.Context) (names, error) {
+	r, ok := c.resource(clusterRoleBindings)
+	if !ok || len(c.related.serviceAccounts) == 0 {
+		return nil, nil
+	}
+	var found names
 	var info cluster.ListInfo
 	for it, err := range c.source.List(ctx, r, cluster.ListOptions{}, &info) {
-		if err != nil {
-			if ctx.Err() != nil || cluster.Unreachable(err) {
-				yield(item.Item{}, err)
-				return
+		switch {
+		case err != nil && (ctx.Err() != nil || cluster.Unreachable(err)):
+			return nil, err
+		case err != nil:
+			c.problem(clusterRoleBindings, err)
+			return found, nil
+		}
+		err := read(it, func(obj *unstructured.Unstructured) {
+			if bindsAny(obj, c.related.serviceAccounts) {
+				found.add(it.Key.Name)
+				c.related.roles.add(text(obj, "roleRef", "name"))
 			}
-			c.problems = append(c.problems, Problem{Object: bindings, Err: err})
-			return
-		}
-		obj, err := it.Object()
+		})
 		if err != nil {
-			yield(item.Item{}, err)
-			return
-		}
-		if bindsAny(obj, c.related.serviceAccounts) {
-			bindingNames.add(it.Key.Name)
-			boundTo.add(text(obj, "roleRef", "name"))
+			return nil, err
 		}
 	}
-	for _, name := range bindingNames.sorted() {
-		if !c.yieldOne(ctx, bindings, name, yield) {
-			return
-		}
-	}
-	for _, name := range boundTo.sorted() {
-		if !c.yieldOne(ctx, roles, name, yield) {
-			return
-		}
-	}
+	return found, nil
 }
 
 func bindsAny(binding *unstructured.Unstructured, accounts names) bool {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -15,9 +16,9 @@ import (
 )
 
 // Filter says what a backup or restore takes, in Velero's terms. The zero
-// value is everything. Namespace names may hold the wildcards of path.Match;
-// resources may be named by plural, singular, kind, short name, or any of
-// these followed by "." and the group.
+// value is everything. Namespace names may hold the wildcards *, ? and [abc];
+// resources may be named by plural, singular, kind, short name, any of these
+// followed by "." and the group, or "*." and the group for all of a group.
 type Filter struct {
 	IncludedNamespaces, ExcludedNamespaces []string
 	IncludedResources, ExcludedResources   []string
@@ -63,29 +64,44 @@ func (f Filter) MatchLabels(set labels.Set) bool {
 	return err == nil && selector.Matches(set)
 }
 
-// Check says what is wrong with the filter by itself, before any cluster has
-// been asked.
+// namespaceRE is what a pattern for the name of a namespace is made of.
+var namespaceRE = regexp.MustCompile(`^[-a-z0-9*?\[\]]+$`)
+
+// Check says what is wrong with the filter by itself, all of it, before any
+// cluster has been asked.
 func (f Filter) Check() error {
 	var errs []error
 	for _, p := range slices.Concat(f.IncludedNamespaces, f.ExcludedNamespaces) {
-		if _, err := path.Match(p, ""); err != nil || p == "" {
-			errs = append(errs, fmt.Errorf("namespace pattern %q is not valid", p))
+		if _, err := path.Match(p, ""); err != nil || !namespaceRE.MatchString(p) || strings.Contains(p, "**") {
+			errs = append(errs, fmt.Errorf("namespace %q is not valid: lower case letters, digits, '-' and the wildcards *, ? and [abc]", p))
 		}
 	}
-	for _, n := range f.IncludedNamespaces {
-		if n != "*" && slices.Contains(f.ExcludedNamespaces, n) {
-			errs = append(errs, fmt.Errorf("namespace %q is both included and excluded", n))
+	if slices.Contains(f.ExcludedNamespaces, "*") {
+		errs = append(errs, errors.New(`excluding the namespace "*" leaves nothing`))
+	}
+	if slices.Contains(f.ExcludedResources, "*") {
+		errs = append(errs, errors.New(`excluding the resource "*" leaves nothing`))
+	}
+	for _, n := range slices.Concat(f.IncludedResources, f.ExcludedResources) {
+		if n == "" {
+			errs = append(errs, errors.New("the name of a resource is empty"))
 		}
 	}
-	for _, n := range f.IncludedResources {
-		if n != "*" && slices.Contains(f.ExcludedResources, n) {
-			errs = append(errs, fmt.Errorf("resource %q is both included and excluded", n))
-		}
-	}
+	errs = append(errs, both("namespace", f.IncludedNamespaces, f.ExcludedNamespaces)...)
+	errs = append(errs, both("resource", f.IncludedResources, f.ExcludedResources)...)
 	if _, err := labels.Parse(f.LabelSelector); err != nil {
 		errs = append(errs, fmt.Errorf("label selector %q is not valid: %w", f.LabelSelector, err))
 	}
 	return errors.Join(errs...)
+}
+
+func both(what string, in, ex []string) (errs []error) {
+	for _, n := range in {
+		if slices.Contains(ex, n) && n != "*" {
+			errs = append(errs, fmt.Errorf("%s %q is both included and excluded", what, n))
+		}
+	}
+	return errs
 }
 
 // MatchResource reports whether a name a user gave means the resource.
@@ -93,12 +109,12 @@ func MatchResource(name string, r item.Resource) bool {
 	if name == "*" {
 		return true
 	}
-	name = strings.ToLower(name)
-	short, group, qualified := strings.Cut(name, ".")
+	short, group, qualified := strings.Cut(strings.ToLower(name), ".")
 	if qualified && group != r.Group {
 		return false
 	}
-	return short == r.Name || short == r.Singular || short == strings.ToLower(r.Kind) || slices.Contains(r.ShortNames, short)
+	return short == "*" && qualified ||
+		short == r.Name || short == r.Singular && short != "" || short == strings.ToLower(r.Kind) || slices.Contains(r.ShortNames, short)
 }
 
 // NamesResource reports whether one of the names means the resource.
@@ -106,17 +122,33 @@ func NamesResource(names []string, r item.Resource) bool {
 	return slices.ContainsFunc(names, func(n string) bool { return MatchResource(n, r) })
 }
 
-// Unknown is an error that lists every resource the filter names and none of
-// the resources is, or nil.
-func (f Filter) Unknown(resources []item.Resource) error {
-	var missing []string
-	for _, n := range slices.Concat(f.IncludedResources, f.ExcludedResources) {
+// Unknown are the names that mean none of the resources, quoted.
+func Unknown(names []string, resources []item.Resource) []string {
+	var out []string
+	for _, n := range names {
 		if n != "*" && !slices.ContainsFunc(resources, func(r item.Resource) bool { return MatchResource(n, r) }) {
-			missing = append(missing, fmt.Sprintf("%q", n))
+			out = append(out, fmt.Sprintf("%q", n))
 		}
 	}
-	if len(missing) == 0 {
-		return nil
+	return out
+}
+
+// Expanded is the filter with the full name of every resource that its names
+// mean besides those names. A backup does not hold the short names of its
+// resources; whoever has asked a cluster knows them.
+func (f Filter) Expanded(resources []item.Resource) Filter {
+	f.IncludedResources = expand(f.IncludedResources, resources)
+	f.ExcludedResources = expand(f.ExcludedResources, resources)
+	return f
+}
+
+func expand(names []string, resources []item.Resource) []string {
+	out := slices.Clone(names)
+	for _, r := range resources {
+		full := r.GroupResource()
+		if NamesResource(names, r) && !slices.Contains(out, full) && !slices.Contains(names, "*") {
+			out = append(out, full)
+		}
 	}
-	return fmt.Errorf("no resource is named %s (see: kubectl api-resources)", strings.Join(missing, ", "))
+	return out
 }

@@ -61,7 +61,10 @@ type Resource struct {
 	// resource that was not listed at all, Excluded says why.
 	LeftOut  map[string]int `json:"leftOut,omitempty"`
 	Excluded string         `json:"excluded,omitempty"`
-	Error    string         `json:"error,omitempty"`
+	// Inconsistent says that the pages of the list are of two states of the
+	// cluster: the API server had forgotten the first one meanwhile.
+	Inconsistent bool   `json:"inconsistent,omitempty"`
+	Error        string `json:"error,omitempty"`
 }
 
 // Encode writes the manifest as gzipped JSON.

@@ -1,0 +1,119 @@
+package filter
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/lifeboat-backup/lifeboat/core/item"
+)
+
+func TestNamespacesAreSelectedByNameAndWildcard(t *testing.T) {
+	for name, c := range map[string]struct {
+		in, ex  []string
+		yes, no []string
+		all     bool
+	}{
+		"nothing said is everything":      {nil, nil, []string{"a", "kube-system"}, nil, true},
+		"a star is everything":            {[]string{"*"}, nil, []string{"a"}, nil, true},
+		"names":                           {[]string{"shop", "web"}, nil, []string{"shop", "web"}, []string{"shops", "sho", "default"}, false},
+		"wildcards":                       {[]string{"team-*", "t?", "[ab]1"}, nil, []string{"team-", "team-x", "t1", "a1"}, []string{"team", "t", "c1"}, false},
+		"an exclusion wins":               {[]string{"team-*"}, []string{"team-x"}, []string{"team-y"}, []string{"team-x"}, false},
+		"an exclusion alone narrows":      {nil, []string{"tmp-*"}, []string{"a"}, []string{"tmp-1"}, false},
+		"a star beside others is a star":  {[]string{"a", "*"}, nil, []string{"b"}, nil, true},
+		"a star with an exclusion is not": {[]string{"*"}, []string{"a"}, []string{"b"}, []string{"a"}, false},
+	} {
+		f := Filter{IncludedNamespaces: c.in, ExcludedNamespaces: c.ex}
+		require.NoError(t, f.Check(), name)
+		for _, n := range c.yes {
+			assert.True(t, f.HasNamespace(n), "%s: %s", name, n)
+		}
+		for _, n := range c.no {
+			assert.False(t, f.HasNamespace(n), "%s: %s", name, n)
+		}
+		assert.Equal(t, c.all, f.AllNamespaces(), name)
+	}
+}
+
+func TestEveryMistakeOfAFilterIsNamed(t *testing.T) {
+	err := Filter{
+		IncludedNamespaces: []string{"a", "Shop", "[", "x**", " b"}, ExcludedNamespaces: []string{"a", "*", ""},
+		IncludedResources: []string{"pods", ""}, ExcludedResources: []string{"pods", "*"},
+		LabelSelector: "a in (",
+	}.Check()
+	for _, want := range []string{
+		`"Shop" is not valid`, `"[" is not valid`, `"x**" is not valid`, `" b" is not valid`, `"" is not valid`,
+		`namespace "a" is both`, `resource "pods" is both`, `excluding the namespace "*"`, `excluding the resource "*"`,
+		"the name of a resource is empty", `label selector "a in (" is not valid`,
+	} {
+		assert.ErrorContains(t, err, want)
+	}
+	assert.NoError(t, Filter{}.Check())
+}
+
+var deployments = item.Resource{Group: "apps", Version: "v1", Name: "deployments", Singular: "deployment", Kind: "Deployment", ShortNames: []string{"deploy"}}
+
+func TestAResourceIsKnownByAllItsNames(t *testing.T) {
+	for _, n := range []string{"*", "deployments", "deployment", "Deployment", "DEPLOYMENTS", "deploy", "deployments.apps", "deploy.apps", "Deployment.apps", "*.apps"} {
+		assert.True(t, MatchResource(n, deployments), n)
+	}
+	for _, n := range []string{"", "dep", "deployments.", "deployments.extensions", "*.extensions", "pods", ".apps", "deployments.apps.v1", "*."} {
+		assert.False(t, MatchResource(n, deployments), n)
+	}
+	noSingular := item.Resource{Name: "things", Kind: "Thing"}
+	assert.False(t, MatchResource("", noSingular))
+	assert.True(t, MatchResource("*.", noSingular), "the core group has no name")
+}
+
+func TestUnknownNamesAreListed(t *testing.T) {
+	assert.Equal(t, []string{`"widgets"`, `"deployment.x"`}, Unknown([]string{"deploy", "widgets", "*", "deployment.x"}, []item.Resource{deployments}))
+	assert.Empty(t, Unknown(nil, nil))
+}
+
+func TestExpandingAddsFullNamesAndKeepsWhatWasSaid(t *testing.T) {
+	f := Filter{IncludedResources: []string{"deploy", "other"}, ExcludedResources: []string{"*.apps"}, LabelSelector: "a=b"}
+	got := f.Expanded([]item.Resource{deployments, {Name: "pods", Kind: "Pod"}})
+	assert.Equal(t, []string{"deploy", "other", "deployments.apps"}, got.IncludedResources)
+	assert.Equal(t, []string{"*.apps", "deployments.apps"}, got.ExcludedResources)
+	assert.Equal(t, []string{"deploy", "other"}, f.IncludedResources, "the filter itself stays as it is")
+	assert.Empty(t, Filter{}.Expanded([]item.Resource{deployments}).IncludedResources)
+	assert.Equal(t, []string{"*"}, Filter{IncludedResources: []string{"*"}}.Expanded([]item.Resource{deployments}).IncludedResources)
+}
+
+func TestLabels(t *testing.T) {
+	f := Filter{LabelSelector: "app=shop,tier!=cache"}
+	assert.True(t, f.MatchLabels(labels.Set{"app": "shop"}))
+	assert.False(t, f.MatchLabels(labels.Set{"app": "shop", "tier": "cache"}))
+	assert.True(t, Filter{}.MatchLabels(nil))
+	assert.False(t, Filter{LabelSelector: "a in ("}.MatchLabels(nil), "a selector nobody understands selects nothing")
+}
+
+func TestNarrowedMeansThatNeededObjectsMayBeLeftOut(t *testing.T) {
+	for _, f := range []Filter{
+		{IncludedNamespaces: []string{"a"}}, {ExcludedNamespaces: []string{"a"}}, {LabelSelector: "a"}, {IncludedResources: []string{"pods"}},
+	} {
+		assert.True(t, f.Narrowed(), "%+v", f)
+	}
+	assert.False(t, Filter{}.Narrowed())
+	assert.False(t, Filter{ExcludedResources: []string{"secrets"}}.Narrowed(), "an explicit exclusion is what the user wants")
+}
+
+func FuzzFilter(f *testing.F) {
+	f.Add("shop", "*", "deploy.apps", "a=b")
+	f.Add("[a", "a**", "*.x", "a in (b")
+	f.Fuzz(func(t *testing.T, in, ex, resource, selector string) {
+		x := Filter{IncludedNamespaces: []string{in}, ExcludedNamespaces: []string{ex}, IncludedResources: []string{resource}, LabelSelector: selector}
+		if x.Check() != nil {
+			return
+		}
+		// What passed the check means something, and the same again.
+		x.MatchLabels(labels.Set{"a": "b"})
+		assert.Equal(t, x.HasNamespace("shop"), x.HasNamespace("shop"))
+		if MatchResource(resource, deployments) {
+			assert.True(t, NamesResource(x.Expanded([]item.Resource{deployments}).IncludedResources, deployments))
+		}
+		assert.False(t, x.HasNamespace(ex) && in == ex)
+	})
+}
