@@ -52,6 +52,9 @@ test-controlplane: $(GOTESTSUM) controlplane ## the nested module's tests
 e2e: build controlplane tools ## tests on real parts: API server, etcd, S3 server, Prometheus
 	$(call run-tests,e2e) -count=1 -tags e2e -p 1 -timeout 20m ./test/e2e/...
 
+# Both talk to Prometheus' own programs.
+check-alerts check-dashboards: prometheus
+
 .PHONY: no-skips
 no-skips: ## fail if a test of the last run was skipped
 	@skipped=$$(grep -h '"Action":"skip"' $(REPORTS)/*.json | grep '"Test":' || true); \
