@@ -64,7 +64,7 @@ func apiSentence(api smithy.APIError, err error, o Options, where string) string
 		return fmt.Sprintf("bucket %s does not exist at %s: check the name and the endpoint, or create it%s", o.Bucket, where, said)
 	case "PermanentRedirect", "MovedPermanently", "TemporaryRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException":
 		return fmt.Sprintf("bucket %s is not in the region asked (%s): add ?region=%s to the location%s", o.Bucket, where, region(err), said)
-	case "InvalidAccessKeyId", "InvalidClientTokenId", "UnrecognizedClientException":
+	case "InvalidAccessKeyId", "InvalidClientTokenId", "UnrecognizedClientException", "XAdminUserNotFound":
 		return fmt.Sprintf("%s does not know the access key: check AWS_ACCESS_KEY_ID or the profile%s", where, said)
 	case "SignatureDoesNotMatch":
 		return fmt.Sprintf("%s does not accept the secret key: check AWS_SECRET_ACCESS_KEY or the profile%s", where, said)
@@ -83,7 +83,7 @@ func apiSentence(api smithy.APIError, err error, o Options, where string) string
 			o.Bucket, where, said)
 	case http.StatusMovedPermanently, http.StatusTemporaryRedirect:
 		return fmt.Sprintf("bucket %s is not in the region asked (%s): add ?region=%s to the location%s", o.Bucket, where, region(err), said)
-	case http.StatusNotFound, http.StatusMethodNotAllowed:
+	case http.StatusNotFound: // with no code of S3's, which have been dealt with
 		return fmt.Sprintf("what answers at %s does not know bucket %s and may be no S3 server: check the endpoint%s", where, o.Bucket, said)
 	}
 	return fmt.Sprintf("bucket %s at %s%s", o.Bucket, where, said)
@@ -166,8 +166,12 @@ func isMissing(err error) bool { return code(err) == "NoSuchKey" }
 // cannot tell a missing bucket shows with the request that follows.
 func isMissingHead(err error) bool { return status(err) == http.StatusNotFound }
 
-// isRefused reports whether err is an answer to a HEAD that leaves open why.
-func isRefused(err error) bool { s := status(err); return s >= 300 && s < 500 }
+// isRefused reports whether err is an answer that asking again would not
+// change.
+func isRefused(err error) bool {
+	s := status(err)
+	return s >= 300 && s < 500 || s == http.StatusInsufficientStorage
+}
 
 func isNotImplemented(err error) bool {
 	return code(err) == "NotImplemented" || status(err) == http.StatusNotImplemented

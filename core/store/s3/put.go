@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
@@ -122,7 +123,11 @@ func (a api) PutObject(ctx context.Context, in *awss3.PutObjectInput, opts ...fu
 	})
 }
 
+// UploadPart outlives ctx by partGrace: a part that is still arriving when its
+// upload is aborted may stay, and S3 then keeps the upload with it.
 func (a api) UploadPart(ctx context.Context, in *awss3.UploadPartInput, opts ...func(*awss3.Options)) (*awss3.UploadPartOutput, error) {
+	ctx, cancel := outlive(ctx, partGrace)
+	defer cancel()
 	sum, err := md5Of(in.Body.(io.ReadSeeker))
 	if err != nil {
 		return nil, err
@@ -166,6 +171,16 @@ func conditional[T any](s *Store, condition **string, send func() (*T, error)) (
 		return send()
 	}
 	return out, err
+}
+
+// outlive is a context that ends a while after ctx does.
+func outlive(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		timer := time.AfterFunc(grace, cancel)
+		context.AfterFunc(longer, func() { timer.Stop() })
+	})
+	return longer, func() { stop(); cancel() }
 }
 
 func md5Of(body io.ReadSeeker) (*string, error) {

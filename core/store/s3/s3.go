@@ -20,7 +20,9 @@
 // An object smaller than a part (8 MiB) is sent as one request. A larger one
 // goes up in parts, three at a time; with one being read and the first, at
 // most five parts, 40 MiB, are held per Put, whatever its size. S3 takes
-// 10,000 parts, so an object is at most 78 GiB.
+// 10,000 parts, so an object is at most 78 GiB. An upload that fails or is
+// cancelled is aborted; only one whose process dies, or whose server is gone,
+// leaves parts, which a rule of the bucket for incomplete uploads removes.
 //
 // # Checksums
 //
@@ -65,12 +67,15 @@ const (
 	maxBackoff  = 2 * time.Second
 	// Completing a large multipart upload takes some servers a minute.
 	answerTimeout = 2 * time.Minute
-	// credentialsTimeout bounds the chain's last resort, the metadata service
-	// of an instance, which outside of one does not answer.
-	credentialsTimeout = 8 * time.Second
+	// credentialsTimeout bounds helpers of the chain that hang. The SDK itself
+	// gives up the metadata service of an instance after 5 seconds.
+	credentialsTimeout = time.Minute
 	// cleanupTimeout bounds what is done about a Put that failed, when its
 	// own context may be over.
 	cleanupTimeout = 30 * time.Second
+	// partGrace is what parts under way get to arrive after a Put was
+	// cancelled, which then takes that long to return.
+	partGrace = 3 * time.Second
 
 	// defaultRegion signs for servers that have no regions. On AWS a bucket
 	// elsewhere answers with its region, which the error then names.

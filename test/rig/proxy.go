@@ -1,0 +1,54 @@
+package rig
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"testing"
+)
+
+// Breaks choose the connections that a FaultProxy breaks. They are called
+// concurrently; nil breaks none.
+type Breaks struct {
+	// Before breaks a connection instead of passing the request on.
+	Before func(r *http.Request) bool
+	// After breaks a connection after the server has done what the request
+	// asks: the answer is lost.
+	After func(r *http.Request) bool
+}
+
+// FaultProxy stands before the server at the URL target for the time of the
+// test and breaks connections, which a real server does not do on demand. It
+// returns its own URL.
+func FaultProxy(t testing.TB, target string, breaks Breaks) string {
+	t.Helper()
+	to, err := url.Parse(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forward := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(to)
+			r.Out.Host = r.In.Host // it is part of the signature
+		},
+		ModifyResponse: func(resp *http.Response) error {
+			if breaks.After != nil && breaks.After(resp.Request) {
+				resp.Body.Close()
+				panic(http.ErrAbortHandler)
+			}
+			return nil
+		},
+		ErrorHandler: func(http.ResponseWriter, *http.Request, error) {
+			panic(http.ErrAbortHandler)
+		},
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if breaks.Before != nil && breaks.Before(r) {
+			panic(http.ErrAbortHandler)
+		}
+		forward.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
+}
