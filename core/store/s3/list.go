@@ -3,6 +3,7 @@ package s3
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -13,6 +14,8 @@ import (
 
 	"github.com/lifeboat-backup/lifeboat/core/store"
 )
+
+var errCut = errors.New("the server says there is more but not where it goes on")
 
 // List implements store.Store. It holds one page, 1000 keys, in memory.
 // Objects whose key ends in "/", which some tools make to show a folder, are

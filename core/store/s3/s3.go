@@ -34,7 +34,6 @@ package s3
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -270,5 +269,3 @@ func check(ctx context.Context, key string) error {
 	}
 	return nil
 }
-
-var errCut = errors.New("the server says there is more but not where it goes on")
