@@ -142,6 +142,7 @@ func (j Job) object(r *record, started time.Time, info version.Info) velerov1.Ba
 				api.AnnotationSourceMajor:      info.Major,
 				api.AnnotationSourceMinor:      info.Minor,
 				api.AnnotationResourceTimeout:  "10m0s",
+				api.AnnotationManifest:         manifest.Schema,
 			},
 		},
 		Spec: velerov1.BackupSpec{

@@ -33,12 +33,8 @@ func take(ctx context.Context, kubeconfig []byte) (inventory, error) {
 	if err != nil {
 		return nil, err
 	}
-	choices, err := collect.Select(filter.Filter{}, resources)
-	if err != nil {
-		return nil, err
-	}
 	inv := inventory{}
-	for _, c := range choices {
+	for _, c := range collect.Select(filter.Filter{}, resources) {
 		if c.Excluded != "" {
 			continue
 		}
