@@ -10,6 +10,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/wait"
 
+	"github.com/lifeboat-backup/lifeboat/core/api"
 	"github.com/lifeboat-backup/lifeboat/core/cluster"
 	"github.com/lifeboat-backup/lifeboat/core/item"
 	"github.com/lifeboat-backup/lifeboat/core/plan"
@@ -39,7 +41,10 @@ type Applier struct {
 	Backup  string // names for the labels of restored objects
 	Restore string
 	Workers int // 0 = DefaultWorkers
-	// Progress, when set, is called after each step, from many goroutines.
+	// Defines are the group-resources of definitions that the same restore
+	// creates; an API server may need a moment to serve them.
+	Defines map[string]string
+	// Progress, when set, is called after each step, by one goroutine at a time.
 	Progress func(Change)
 }
 
@@ -93,10 +98,10 @@ func (a *Applier) stage(ctx context.Context, work []Work, changes ChangeSet) err
 		}
 		g.Go(func() error {
 			change, err := a.step(gctx, w)
+			changes[i] = change
 			if err != nil {
 				return err
 			}
-			changes[i] = change
 			if a.Progress != nil {
 				progress.Lock()
 				defer progress.Unlock()
@@ -122,18 +127,27 @@ func (a *Applier) step(ctx context.Context, w Work) (Change, error) {
 		return done(Failed, err.Error())
 	}
 	r := resourceOf(w.Step)
-	err = a.create(ctx, r, w.Step.Namespace, object)
+	tries, err := a.try(ctx, r, func() error {
+		_, err := a.Cluster.Create(ctx, r, w.Step.Namespace, object)
+		return err
+	})
 	switch {
 	case err == nil:
 		return done(Created, w.Step.Reason)
 	case ctx.Err() != nil:
-		return Change{}, ctx.Err()
+		return unanswered(w, context.Cause(ctx))
 	case cluster.Unreachable(err):
-		return Change{}, err
+		return unanswered(w, err)
 	case apierrors.IsAlreadyExists(err):
-		return a.existing(ctx, r, w)
+		return a.existing(ctx, r, w, tries)
 	}
 	return done(Failed, cluster.Reason(err))
+}
+
+// unanswered is what becomes of a step whose request has no answer, and of
+// those after it.
+func unanswered(w Work, err error) (Change, error) {
+	return Change{Key: w.Step.Key, Outcome: Failed, Reason: "no answer, so it may have been done or not: " + cluster.Reason(err)}, err
 }
 
 func resourceOf(s plan.Step) item.Resource {
@@ -155,24 +169,31 @@ func (a *Applier) object(w Work) ([]byte, error) {
 }
 
 // retries are for answers that a moment may change: a quota that counts
-// concurrently, a server that asks to come back.
-var retries = wait.Backoff{Duration: 200 * time.Millisecond, Factor: 2, Jitter: 0.3, Steps: 5}
+// concurrently, a server that asks to come back, one of several API servers
+// that goes away. With five tries they take three seconds.
+func retries() wait.Backoff {
+	return wait.Backoff{Duration: 200 * time.Millisecond, Factor: 2, Jitter: 0.1, Steps: 5}
+}
 
-func (a *Applier) create(ctx context.Context, r item.Resource, namespace string, object []byte) error {
-	backoff := retries
+// try makes a request as often as is worth it and says how often that was.
+func (a *Applier) try(ctx context.Context, r item.Resource, request func() error) (tries int, err error) {
+	backoff := retries()
 	for {
-		_, err := a.Cluster.Create(ctx, r, namespace, object)
-		if err == nil || !worthRetrying(err) || backoff.Steps <= 1 {
-			return err
+		tries++
+		err := request()
+		if err == nil || ctx.Err() != nil || !a.worthRetrying(r, err) || backoff.Steps <= 1 {
+			return tries, err
 		}
 		if !sleep(ctx, backoff.Step()) {
-			return err
+			return tries, err
 		}
 	}
 }
 
-func worthRetrying(err error) bool {
-	return apierrors.IsConflict(err) || apierrors.IsServerTimeout(err) || apierrors.IsTooManyRequests(err) || apierrors.IsServiceUnavailable(err)
+func (a *Applier) worthRetrying(r item.Resource, err error) bool {
+	_, defined := a.Defines[r.GroupResource()]
+	return apierrors.IsConflict(err) || apierrors.IsServerTimeout(err) || apierrors.IsTooManyRequests(err) || apierrors.IsServiceUnavailable(err) ||
+		cluster.Unreachable(err) || defined && apierrors.IsNotFound(err)
 }
 
 func sleep(ctx context.Context, d time.Duration) bool {
@@ -189,18 +210,21 @@ func sleep(ctx context.Context, d time.Duration) bool {
 // existing says what it means that an object the plan creates is there: made
 // by a controller since, by somebody else, or by an earlier try of this
 // request whose answer got lost.
-func (a *Applier) existing(ctx context.Context, r item.Resource, w Work) (Change, error) {
+func (a *Applier) existing(ctx context.Context, r item.Resource, w Work, tries int) (Change, error) {
 	live, err := a.Cluster.Get(ctx, r, w.Step.Namespace, w.Step.Name)
 	switch {
 	case ctx.Err() != nil:
-		return Change{}, ctx.Err()
+		return unanswered(w, context.Cause(ctx))
 	case cluster.Unreachable(err):
-		return Change{}, err
+		return unanswered(w, err)
 	case err != nil:
 		return Change{Key: w.Step.Key, Outcome: Failed, Reason: "exists, and cannot be read: " + cluster.Reason(err)}, nil
 	}
 	if w.Step.Bare {
 		return Change{Key: w.Step.Key, Outcome: Unchanged, Reason: "exists by now"}, nil
+	}
+	if tries > 1 && a.isOurs(live) {
+		return Change{Key: w.Step.Key, Outcome: Created, Reason: w.Step.Reason}, nil
 	}
 	digest, err := plan.DigestOf(live)
 	if err != nil {
@@ -215,6 +239,12 @@ func (a *Applier) existing(ctx context.Context, r item.Resource, w Work) (Change
 	return Change{Key: w.Step.Key, Outcome: Skipped, Reason: plan.ReasonDiffers}, nil
 }
 
+// isOurs reports whether this restore made the object.
+func (a *Applier) isOurs(live item.Item) bool {
+	u, err := live.Object()
+	return err == nil && u.GetLabels()[api.LabelRestoreName] == api.LabelValue(a.Restore)
+}
+
 // mergeServiceAccount adds the labels, annotations, image pull secrets and
 // whether to mount tokens of the backup to a service account, what the cluster
 // has keeping its value (after Velero v1.18,
@@ -222,20 +252,25 @@ func (a *Applier) existing(ctx context.Context, r item.Resource, w Work) (Change
 func (a *Applier) mergeServiceAccount(ctx context.Context, r item.Resource, w Work, live item.Item) (Change, error) {
 	change := Change{Key: w.Step.Key, Outcome: Updated, Reason: "made by a controller first; completed with what the backup has more"}
 	patch, err := a.serviceAccountPatch(w.Item, live)
+	if err == nil && patch == nil {
+		change.Outcome, change.Reason = Unchanged, "made by a controller first; it has all that the backup has"
+		return change, nil
+	}
 	if err == nil {
-		err = a.Cluster.MergePatch(ctx, r, w.Step.Namespace, w.Step.Name, patch)
+		_, err = a.try(ctx, r, func() error { return a.Cluster.MergePatch(ctx, r, w.Step.Namespace, w.Step.Name, patch) })
 	}
 	switch {
 	case ctx.Err() != nil:
-		return Change{}, ctx.Err()
-	case err != nil && cluster.Unreachable(err):
-		return Change{}, err
+		return unanswered(w, context.Cause(ctx))
+	case cluster.Unreachable(err):
+		return unanswered(w, err)
 	case err != nil:
 		change.Outcome, change.Reason = Failed, "made by a controller first, and cannot be completed: "+cluster.Reason(err)
 	}
 	return change, nil
 }
 
+// serviceAccountPatch is what the backup has more, nil for nothing.
 func (a *Applier) serviceAccountPatch(backup, live item.Item) ([]byte, error) {
 	want, err := backup.Object()
 	if err != nil {
@@ -246,19 +281,23 @@ func (a *Applier) serviceAccountPatch(backup, live item.Item) ([]byte, error) {
 		return nil, err
 	}
 	plan.Prepare(want)
-	plan.Mark(want, a.Backup, a.Restore)
-	patch := map[string]any{
-		"metadata": map[string]any{
-			"labels":      missing(want.GetLabels(), have.GetLabels()),
-			"annotations": missing(want.GetAnnotations(), have.GetAnnotations()),
-		},
-		"imagePullSecrets": union(list(have, "imagePullSecrets"), list(want, "imagePullSecrets")),
+	patch := map[string]any{}
+	for _, field := range []string{"imagePullSecrets", "secrets"} {
+		if all := union(list(have, field), list(want, field)); len(all) > len(list(have, field)) {
+			patch[field] = all
+		}
 	}
 	// Ours: without it an account that must not be mounted would be.
 	const automount = "automountServiceAccountToken"
 	if value, set := want.Object[automount]; set && have.Object[automount] == nil {
 		patch[automount] = value
 	}
+	labels, annotations := missing(want.GetLabels(), have.GetLabels()), missing(want.GetAnnotations(), have.GetAnnotations())
+	if len(patch)+len(labels)+len(annotations) == 0 {
+		return nil, nil
+	}
+	plan.Mark(want, a.Backup, a.Restore)
+	patch["metadata"] = map[string]any{"labels": missing(want.GetLabels(), have.GetLabels()), "annotations": annotations}
 	return json.Marshal(patch)
 }
 
@@ -280,7 +319,7 @@ func list(u *unstructured.Unstructured, field string) []any {
 func union(a, b []any) []any {
 	seen := map[string]bool{}
 	out := []any{}
-	for _, e := range append(a, b...) {
+	for _, e := range slices.Concat(a, b) {
 		if key := fmt.Sprint(e); !seen[key] {
 			seen[key] = true
 			out = append(out, e)

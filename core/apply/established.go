@@ -18,8 +18,12 @@ import (
 // one has refused the definition.
 const EstablishTimeout = time.Minute
 
+// establishPoll is how long to wait between two looks.
+const establishPoll = 100 * time.Millisecond
+
 // Established waits until a custom resource definition is established, its
-// names are accepted and its objects can be asked for.
+// names are accepted and its objects can be asked for. The caller looks at its
+// own ctx before it believes the error.
 func (a *Applier) Established(ctx context.Context, definition item.Key) error {
 	ctx, cancel := context.WithTimeout(ctx, EstablishTimeout)
 	defer cancel()
@@ -27,19 +31,17 @@ func (a *Applier) Established(ctx context.Context, definition item.Key) error {
 	var last error
 	for {
 		it, err := a.Cluster.Get(ctx, r, "", definition.Name)
+		if err == nil {
+			err = a.served(ctx, it)
+		}
 		switch {
-		case err == nil:
-			if last = a.served(ctx, it); last == nil {
-				return nil
-			}
-		case cluster.Unreachable(err):
+		case ctx.Err() != nil && last != nil:
+			return fmt.Errorf("%s is not established after %s: %w", definition, EstablishTimeout, last)
+		case err == nil || cluster.Unreachable(err):
 			return err
-		default:
-			last = err
 		}
-		if !sleep(ctx, 100*time.Millisecond) {
-			return fmt.Errorf("%s: %w", definition, last)
-		}
+		last = err
+		sleep(ctx, establishPoll)
 	}
 }
 
@@ -70,8 +72,11 @@ func (a *Applier) served(ctx context.Context, definition item.Item) error {
 		// Asking for an object that cannot exist tells a served resource (the
 		// answer names the object) from one that is not (it names nothing).
 		_, err := a.Cluster.Get(ctx, item.Resource{Group: group, Version: version, Name: plural}, namespace, probe)
-		if apierrors.IsNotFound(err) && !namesProbe(err) {
+		switch {
+		case apierrors.IsNotFound(err) && !namesProbe(err):
 			return fmt.Errorf("%s/%s is not served yet", group, version)
+		case cluster.Unreachable(err):
+			return err
 		}
 	}
 	return nil

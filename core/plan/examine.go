@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"crypto/sha256"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -16,8 +17,9 @@ type Entry struct {
 	Key     item.Key
 	Version string
 	Kind    string
-	Size    int // bytes of JSON
-	Digest  Digest
+	Size    int    // bytes of JSON
+	Sum     Digest // of the JSON as the archive holds it
+	Digest  Digest // of the normalised object
 	// Leave is why the item is not restored by rule, "" when it is.
 	Leave string
 	// Defines is the group-resource that a custom resource definition adds.
@@ -37,11 +39,12 @@ type Options struct {
 // The reasons for which items are not restored.
 const (
 	leaveFiltered      = "left out by the filter of the restore"
+	leaveExcluded      = "excluded by the filter of the restore"
 	leaveNotRestorable = "belongs to the cluster it came from"
 	leaveFinished      = "has finished"
 	leaveMirror        = "mirror pod: the kubelet makes it from a file of its node"
 	leaveGenerated     = "generated: the target cluster makes its own"
-	leaveProvisioned   = "a volume is provisioned anew for its claim"
+	leaveProvisioned   = "its data is not restored, and a claim gets a new, empty volume in its place"
 )
 
 // notRestorable are Velero's nonRestorableResources (pkg/controller,
@@ -66,7 +69,7 @@ func Examine(it item.Item, o Options) (Entry, error) {
 	if err != nil {
 		return Entry{}, err
 	}
-	e := Entry{Key: it.Key, Version: it.Version, Kind: it.Kind, Size: len(it.Raw)}
+	e := Entry{Key: it.Key, Version: it.Version, Kind: it.Kind, Size: len(it.Raw), Sum: sha256.Sum256(it.Raw)}
 	switch it.Key.GroupResource() {
 	case "customresourcedefinitions.apiextensions.k8s.io":
 		group, _, _ := unstructured.NestedString(u.Object, "spec", "group")
@@ -103,8 +106,9 @@ func (o Options) leave(u *unstructured.Unstructured, it item.Item) string {
 	}
 	named := len(f.IncludedResources) > 0 && filter.NamesResource(f.IncludedResources, r)
 	switch {
-	case filter.NamesResource(f.ExcludedResources, r),
-		len(f.IncludedResources) > 0 && !named,
+	case filter.NamesResource(f.ExcludedResources, r):
+		return leaveExcluded
+	case len(f.IncludedResources) > 0 && !named,
 		namespace != "" && !f.HasNamespace(namespace),
 		namespace == "" && !f.AllNamespaces() && !named,
 		!f.MatchLabels(labels.Set(u.GetLabels())):
@@ -166,11 +170,20 @@ func byRule(u *unstructured.Unstructured, k item.Key, o Options) string {
 			return leaveFinished
 		}
 	case "jobs.batch":
-		if t, _, _ := unstructured.NestedString(u.Object, "status", "completionTime"); t != "" {
+		if finishedJob(u) {
 			return leaveFinished
 		}
 	case "configmaps":
 		if k.Name == "kube-root-ca.crt" {
+			return leaveGenerated
+		}
+	case "endpoints":
+		// Made of the pods that a Service selects; the annotation is the older mark.
+		if lbls["endpoints.kubernetes.io/managed-by"] == "endpoint-controller" || annotations["endpoints.kubernetes.io/last-change-trigger-time"] != "" {
+			return leaveGenerated
+		}
+	case "endpointslices.discovery.k8s.io":
+		if strings.HasSuffix(lbls["endpointslice.kubernetes.io/managed-by"], "-controller.k8s.io") {
 			return leaveGenerated
 		}
 	case "secrets":
@@ -199,6 +212,21 @@ func byRule(u *unstructured.Unstructured, k item.Key, o Options) string {
 		}
 	}
 	return ""
+}
+
+// finishedJob reports whether a job has succeeded or failed for good. (Velero
+// looks at the completion time alone, which a failed job does not have; it
+// would run again.)
+func finishedJob(u *unstructured.Unstructured) bool {
+	if t, _, _ := unstructured.NestedString(u.Object, "status", "completionTime"); t != "" {
+		return true
+	}
+	for _, c := range mapsIn(child(u.Object, "status")["conditions"]) {
+		if (c["type"] == "Complete" || c["type"] == "Failed") && c["status"] == "True" {
+			return true
+		}
+	}
+	return false
 }
 
 // tokenType marks a Secret that holds a service account's token.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -24,7 +25,9 @@ import (
 //   - services that prefer dual stack: the IP families, which the cluster picks
 //   - customresourcedefinitions and webhook configurations keep everything,
 //     CA bundles included
-//   - empty maps and lists, which the API server may drop or add, and null
+//   - persistentvolumeclaims: volumeName, which the binder sets
+//   - null, which means absent; and empty maps where Go types have structs that
+//     older API servers write out and newer ones leave out
 func Normalise(u *unstructured.Unstructured) {
 	Prepare(u)
 	dropKeys(child(u.Object, "metadata"), "labels", []string{api.LabelBackupName, api.LabelRestoreName})
@@ -37,34 +40,41 @@ func Normalise(u *unstructured.Unstructured) {
 		}
 	case "Namespace":
 		delete(child(u.Object, "spec"), "finalizers")
+	case "PersistentVolumeClaim":
+		delete(child(u.Object, "spec"), "volumeName")
 	case "Service":
 		if spec := child(u.Object, "spec"); spec["ipFamilyPolicy"] == "PreferDualStack" {
 			delete(spec, "ipFamilies")
 		}
 	}
-	prune(u.Object)
+	group := u.GroupVersionKind().Group
+	prune(u.Object, !strings.Contains(group, ".") || strings.HasSuffix(group, ".k8s.io"))
 }
 
-// prune removes null, empty maps and empty lists at any depth, and reports
-// whether v itself is one of them.
-func prune(v any) bool {
+// structs are the fields that hold a struct in built-in types, where empty and
+// absent are the same. Elsewhere they are not: a PodDisruptionBudget with an
+// empty selector means all pods, one without means none.
+var structs = map[string]bool{
+	"metadata": true, "labels": true, "annotations": true, "spec": true, "status": true,
+	"template": true, "resources": true, "strategy": true, "updateStrategy": true,
+}
+
+// prune removes null at any depth and, from built-in types, the empty maps of
+// structs.
+func prune(v any, builtIn bool) {
 	switch v := v.(type) {
-	case nil:
-		return true
 	case map[string]any:
 		for k, e := range v {
-			if prune(e) {
+			prune(e, builtIn)
+			if m, isMap := e.(map[string]any); e == nil || isMap && len(m) == 0 && (builtIn && structs[k]) {
 				delete(v, k)
 			}
 		}
-		return len(v) == 0
 	case []any:
 		for _, e := range v {
-			prune(e)
+			prune(e, builtIn)
 		}
-		return len(v) == 0
 	}
-	return false
 }
 
 // Digest identifies the normalised form of an object.
@@ -179,7 +189,7 @@ func describe(path string, a, b any, secret bool) string {
 		const most = 80
 		s := show(v)
 		if len(s) > most {
-			s = s[:most] + "…"
+			s = strings.ToValidUTF8(s[:most], "") + "…"
 		}
 		return s
 	}

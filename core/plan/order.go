@@ -29,10 +29,10 @@ var first = []string{
 	"rolebindings.rbac.authorization.k8s.io",
 	"secrets",
 	"configmaps",
-	"limitranges",
 	"priorityclasses.scheduling.k8s.io",
 	"runtimeclasses.node.k8s.io", // ours: admission refuses a pod whose class is not there
 	"pods",
+	"limitranges", // Velero: before pods, where it changes or refuses those made before it was
 	"replicasets.apps",
 	"clusterclasses.cluster.x-k8s.io",
 	"endpoints",

@@ -37,8 +37,9 @@ type Step struct {
 	Stage int `json:"stage"`
 	// Bare marks a namespace that the backup does not hold and items need.
 	Bare   bool   `json:"bare,omitempty"`
-	Size   int    `json:"-"`
-	Digest Digest `json:"-"`
+	Size   int    `json:"-"` // of the item's JSON, in bytes
+	Sum    Digest `json:"-"` // of the item's JSON
+	Digest Digest `json:"-"` // of the normalised object
 }
 
 // APIVersion is the one the backup holds the item at.
@@ -85,12 +86,16 @@ type Observed struct {
 	Existing map[item.Key]Digest
 	// Terminating are the namespaces being deleted.
 	Terminating map[string]bool
+	// Undiscovered are the group-versions of which the cluster could not say
+	// what they serve, with the reason.
+	Undiscovered map[string]string
 }
 
 // Build makes the plan. Every entry becomes exactly one step; namespaces that
 // items need and the backup does not hold are added.
 func Build(backup string, entries []Entry, seen Observed) Plan {
 	p := Plan{Backup: backup, Defines: map[string]string{}}
+	entries = needDefinitions(entries, seen)
 	for _, e := range entries {
 		if e.Defines != "" && e.Leave == "" {
 			p.Defines[e.Defines] = e.Key.Name
@@ -102,7 +107,7 @@ func Build(backup string, entries []Entry, seen Observed) Plan {
 		if s.Action == Create {
 			needed[s.Namespace] = true
 		}
-		if e.Volume != "" {
+		if e.Volume != "" && e.Leave != leaveFiltered && e.Leave != leaveExcluded {
 			p.Volumes = append(p.Volumes, Volume{Object: e.Key.String(), Note: e.Volume})
 		}
 		p.Steps = append(p.Steps, s)
@@ -112,8 +117,27 @@ func Build(backup string, entries []Entry, seen Observed) Plan {
 	return p
 }
 
+// needDefinitions takes back the filter's word on the definitions without
+// which selected custom resources could not be restored, unless the user
+// excluded them by name.
+func needDefinitions(entries []Entry, seen Observed) []Entry {
+	needed := map[string]bool{}
+	for _, e := range entries {
+		if _, served := seen.Served[e.Key.GroupResource()]; e.Leave == "" && !served {
+			needed[e.Key.GroupResource()] = true
+		}
+	}
+	out := slices.Clone(entries)
+	for i, e := range out {
+		if e.Leave == leaveFiltered && needed[e.Defines] {
+			out[i].Leave = ""
+		}
+	}
+	return out
+}
+
 func (p Plan) decide(e Entry, seen Observed) Step {
-	s := Step{Key: e.Key, Version: e.Version, Kind: e.Kind, Stage: stageOf(e.Key), Size: e.Size, Digest: e.Digest}
+	s := Step{Key: e.Key, Version: e.Version, Kind: e.Kind, Stage: stageOf(e.Key), Size: e.Size, Sum: e.Sum, Digest: e.Digest}
 	existing, exists := seen.Existing[e.Key]
 	versions, served := seen.Served[e.Key.GroupResource()]
 	definition, defined := p.Defines[e.Key.GroupResource()]
@@ -130,6 +154,8 @@ func (p Plan) decide(e Entry, seen Observed) Step {
 		s.Action, s.Reason = Create, "absent in the cluster"
 	case defined:
 		s.Action, s.Reason = Create, "absent in the cluster; defined by "+definition
+	case seen.Undiscovered[s.APIVersion()] != "":
+		s.Action, s.Reason = Fail, fmt.Sprintf("the target cluster cannot say what it serves of %s: %s", s.APIVersion(), seen.Undiscovered[s.APIVersion()])
 	case served:
 		s.Action, s.Reason = Fail, fmt.Sprintf("the target cluster serves %s at %s, and the backup holds it at %s", e.Key.GroupResource(), strings.Join(versions, ", "), e.Version)
 	default:
@@ -153,10 +179,9 @@ func (p *Plan) needNamespaces(needed map[string]bool, seen Observed) {
 			continue
 		}
 		delete(needed, s.Name)
-		if s.Action == Skip && s.Reason == leaveFiltered {
-			s.Action, s.Reason = Create, "absent in the cluster; restored items are in it"
-			if _, exists := seen.Existing[s.Key]; exists {
-				s.Action, s.Reason = Skip, leaveFiltered
+		if s.Action == Skip && (s.Reason == leaveFiltered || s.Reason == leaveExcluded) {
+			if _, exists := seen.Existing[s.Key]; !exists {
+				s.Action, s.Reason = Create, "absent in the cluster; restored items are in it"
 			}
 		}
 	}

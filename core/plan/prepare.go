@@ -1,6 +1,9 @@
 package plan
 
 import (
+	"cmp"
+	"encoding/json"
+	"fmt"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -19,8 +22,9 @@ import (
 //     references, since the owner's UID is gone
 //   - pods: node, priority (admission computes it anew), the service account
 //     token volume that admission adds
-//   - services: cluster IPs unless headless, node ports, health check node port
-//   - persistentvolumeclaims: binding annotations and volumeName
+//   - services: cluster IPs unless headless; node ports that nobody asked for;
+//     health check node port
+//   - persistentvolumeclaims: binding annotations and, once bound, volumeName
 //   - persistentvolumes: the identity of the bound claim
 //   - jobs: the generated selector and its labels
 //   - serviceaccounts: generated token secrets
@@ -29,14 +33,13 @@ import (
 //   - customresourcedefinitions: preserveUnknownFields, which v1 refuses, is
 //     said in the schemas instead
 func Prepare(u *unstructured.Unstructured) {
-	obj := u.Object
-	delete(obj, "status")
-	meta := child(obj, "metadata")
+	if prepare, ok := preparers[u.GroupVersionKind().GroupKind().String()]; ok {
+		prepare(u) // first: some look at what is taken off below
+	}
+	delete(u.Object, "status")
+	meta := child(u.Object, "metadata")
 	for _, f := range serverFields {
 		delete(meta, f)
-	}
-	if prepare, ok := preparers[u.GroupVersionKind().GroupKind().String()]; ok {
-		prepare(u)
 	}
 }
 
@@ -133,9 +136,50 @@ func prepareService(u *unstructured.Unstructured) {
 		delete(spec, "clusterIPs")
 	}
 	delete(spec, "healthCheckNodePort")
-	for _, p := range mapsIn(spec["ports"]) {
-		delete(p, "nodePort")
+	if u.GetUID() == "" {
+		return // it was in no cluster, so nothing was allocated
 	}
+	wanted := wantedNodePorts(u)
+	for _, p := range mapsIn(spec["ports"]) {
+		if !wanted[portKey(p)] {
+			delete(p, "nodePort")
+		}
+	}
+}
+
+// wantedNodePorts are the ports of a Service whose node port somebody asked
+// for, as kubectl's annotation or the record of field managers tells; the
+// others were allocated (Velero v1.18, pkg/restore/actions, service action).
+func wantedNodePorts(u *unstructured.Unstructured) map[string]bool {
+	wanted := map[string]bool{}
+	var applied struct {
+		Spec struct{ Ports []map[string]any }
+	}
+	if text := u.GetAnnotations()[lastApplied]; json.Unmarshal([]byte(text), &applied) == nil {
+		for _, p := range applied.Spec.Ports {
+			if n, ok := p["nodePort"].(float64); ok && n > 0 {
+				wanted[portKey(p)] = true
+			}
+		}
+	}
+	for _, entry := range mapsIn(child(u.Object, "metadata")["managedFields"]) {
+		for key, fields := range child(entry, "fieldsV1", "f:spec", "f:ports") {
+			owned, _ := fields.(map[string]any)
+			var p map[string]any
+			if text, isPort := strings.CutPrefix(key, "k:"); isPort && owned["f:nodePort"] != nil && json.Unmarshal([]byte(text), &p) == nil {
+				wanted[portKey(p)] = true
+			}
+		}
+	}
+	return wanted
+}
+
+const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
+
+// portKey identifies a port of a Service: by number and protocol.
+func portKey(p map[string]any) string {
+	protocol, _ := p["protocol"].(string)
+	return fmt.Sprint(p["port"], "/", cmp.Or(protocol, "TCP"))
 }
 
 var claimAnnotations = []string{
@@ -148,7 +192,12 @@ var claimAnnotations = []string{
 
 func prepareClaim(u *unstructured.Unstructured) {
 	dropKeys(child(u.Object, "metadata"), "annotations", claimAnnotations)
-	delete(child(u.Object, "spec"), "volumeName")
+	// The binder sets volumeName, and a volume that is restored finds its claim
+	// by its claimRef. In a claim that waits, somebody wrote it who wants that
+	// volume and no other.
+	if phase, _, _ := unstructured.NestedString(u.Object, "status", "phase"); phase == "Bound" || phase == "Lost" {
+		delete(child(u.Object, "spec"), "volumeName")
+	}
 }
 
 func prepareVolume(u *unstructured.Unstructured) {

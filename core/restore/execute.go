@@ -2,13 +2,22 @@ package restore
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
+	"io"
+	"maps"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/lifeboat-backup/lifeboat/core/api"
 	"github.com/lifeboat-backup/lifeboat/core/apply"
 	"github.com/lifeboat-backup/lifeboat/core/archive"
+	"github.com/lifeboat-backup/lifeboat/core/cluster"
 	"github.com/lifeboat-backup/lifeboat/core/item"
+	"github.com/lifeboat-backup/lifeboat/core/manifest"
 	"github.com/lifeboat-backup/lifeboat/core/plan"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 )
@@ -17,33 +26,50 @@ import (
 // backups are read once more after indexing, larger ones once per window.
 const windowBytes = 48 << 20
 
-// ReadArchive hands each item of a backup's archive to use, in the archive's
-// order. A nil return means that the archive was read to its end and is whole.
-func ReadArchive(ctx context.Context, s store.Store, name string, use func(item.Item) error) error {
+// readArchive hands each item of a backup's archive to use, in the archive's
+// order. A nil error means that the archive was read to its end and is whole;
+// the digest is that of the file then.
+func readArchive(ctx context.Context, s store.Store, name string, use func(item.Item) error) (manifest.Digest, error) {
 	r, err := s.Get(ctx, store.Contents(name))
 	if err != nil {
-		return fmt.Errorf("read the archive of backup %s: %w", name, err)
+		return manifest.Digest{}, fmt.Errorf("read the archive of backup %s: %w", name, err)
 	}
 	defer r.Close()
-	for it, err := range archive.NewReader(r, archive.Limits{}).Items() {
+	sum := &summed{r: r, hash: sha256.New()}
+	for it, err := range archive.NewReader(sum, archive.Limits{}).Items() {
+		if err == nil {
+			err = ctx.Err()
+		}
 		if err != nil {
-			return fmt.Errorf("read the archive of backup %s: %w", name, err)
+			return manifest.Digest{}, fmt.Errorf("read the archive of backup %s: %w", name, err)
 		}
 		if err := use(it); err != nil {
-			return err
-		}
-		if err := ctx.Err(); err != nil {
-			return err
+			return manifest.Digest{}, err
 		}
 	}
-	return nil
+	return manifest.Digest{Size: sum.size, SHA256: hex.EncodeToString(sum.hash.Sum(nil))}, nil
+}
+
+// summed digests what is read through it.
+type summed struct {
+	r    io.Reader
+	hash hash.Hash
+	size int64
+}
+
+func (s *summed) Read(p []byte) (int, error) {
+	n, err := s.r.Read(p)
+	s.hash.Write(p[:n])
+	s.size += int64(n)
+	return n, err
 }
 
 // errEnough ends a pass over the archive that has found all it wants.
 var errEnough = errors.New("enough")
 
-// Windows hands the items of the keys, which must be in the archive, to use in
-// the order of the keys, at most windowBytes of them at once.
+// Windows hands the items of the steps to use in the order of the steps, at
+// most windowBytes of them at once. It fails when the archive does not hold an
+// item any more as it was when the plan was made.
 func Windows(ctx context.Context, s store.Store, backup string, steps []plan.Step, use func([]apply.Work) error) error {
 	for len(steps) > 0 {
 		n, size := 0, 0
@@ -75,8 +101,11 @@ func load(ctx context.Context, s store.Store, backup string, steps []plan.Step) 
 	if len(places) == 0 {
 		return work, nil
 	}
-	err := ReadArchive(ctx, s, backup, func(it item.Item) error {
+	_, err := readArchive(ctx, s, backup, func(it item.Item) error {
 		if i, wanted := places[it.Key]; wanted {
+			if sha256.Sum256(it.Raw) != steps[i].Sum {
+				return fmt.Errorf("the archive of backup %s has changed: %s is another", backup, it.Key)
+			}
 			work[i].Item = it
 			delete(places, it.Key)
 		}
@@ -97,7 +126,7 @@ func load(ctx context.Context, s store.Store, backup string, steps []plan.Step) 
 // Execute carries out a plan. Every step has its change in the result, also
 // when an error ends the restore early.
 func (j Job) Execute(ctx context.Context, p Prepared) (Result, error) {
-	r := Result{Restore: j.Name, Backup: j.Backup, Volumes: p.Plan.Volumes}
+	r := Result{Restore: j.Name, Backup: j.Backup, Volumes: p.Plan.Volumes, Warnings: p.Warnings}
 	var create []plan.Step
 	for _, s := range p.Plan.Steps {
 		if s.Action == plan.Create {
@@ -107,8 +136,8 @@ func (j Job) Execute(ctx context.Context, p Prepared) (Result, error) {
 		}
 	}
 	x := executor{job: j, total: len(create), applier: apply.Applier{
-		Cluster: j.Cluster, Backup: j.Backup, Restore: j.Name, Workers: j.Workers,
-	}, defines: p.Plan.Defines}
+		Cluster: j.Cluster, Backup: j.Backup, Restore: j.Name, Workers: j.Workers, Defines: maps.Clone(p.Plan.Defines),
+	}}
 	if j.Progress != nil {
 		done := 0
 		x.applier.Progress = func(c apply.Change) { done++; j.Progress(done, x.total, c) }
@@ -132,7 +161,6 @@ type executor struct {
 	job     Job
 	applier apply.Applier
 	total   int
-	defines map[string]string
 	changes apply.ChangeSet // in the order of the create steps
 }
 
@@ -142,26 +170,48 @@ func (x *executor) run(ctx context.Context, work []apply.Work) error {
 	for n < len(work) && work[n].Step.Defining() {
 		n++
 	}
-	changes, err := x.applier.Run(ctx, work[:n])
-	x.changes = append(x.changes, changes...)
-	if err != nil {
-		return x.job.Cluster.Explain(err)
+	for _, part := range [][]apply.Work{work[:n], work[n:]} {
+		changes, err := x.applier.Run(ctx, part)
+		if err == nil && len(part) > 0 && part[0].Step.Defining() {
+			err = x.established(ctx, changes)
+		}
+		x.changes = append(x.changes, changes...)
+		if err != nil {
+			return x.job.Cluster.Explain(err)
+		}
 	}
+	return nil
+}
+
+// waiters is for how many definitions at once the API server is asked.
+const waiters = 8
+
+// established waits for the definitions that were created. One that never is
+// has failed; the error says that the API server cannot be asked any more.
+func (x *executor) established(ctx context.Context, changes apply.ChangeSet) error {
+	errs := make([]error, len(changes))
+	var g errgroup.Group
+	g.SetLimit(waiters)
 	for i, c := range changes {
-		if c.Outcome == apply.Failed {
-			continue
-		}
-		if err := x.applier.Established(ctx, c.Key); err != nil {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			last := &x.changes[len(x.changes)-len(changes)+i]
-			last.Outcome, last.Reason = apply.Failed, "created, but "+err.Error()
+		if c.Outcome != apply.Failed {
+			g.Go(func() error { errs[i] = x.applier.Established(ctx, c.Key); return nil })
 		}
 	}
-	changes, err = x.applier.Run(ctx, work[n:])
-	x.changes = append(x.changes, changes...)
-	return x.job.Cluster.Explain(err)
+	_ = g.Wait() // the errors are in errs
+	for i, err := range errs {
+		switch {
+		case err == nil:
+			continue
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case cluster.Unreachable(err):
+			return err
+		}
+		changes[i].Outcome, changes[i].Reason = apply.Failed, "created, but "+err.Error()
+		// Its objects are refused; there is no point in trying again.
+		maps.DeleteFunc(x.applier.Defines, func(_, definition string) bool { return definition == changes[i].Name })
+	}
+	return nil
 }
 
 // Name is the name of a restore that was given none, as Velero makes it.

@@ -9,14 +9,11 @@ package restore
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
+	"strings"
 	"time"
-
-	"github.com/klauspost/compress/gzip"
 
 	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
 	"github.com/lifeboat-backup/lifeboat/core/apply"
@@ -57,6 +54,8 @@ type Prepared struct {
 	Metadata velerov1.Backup
 	Entries  []plan.Entry
 	Plan     plan.Plan
+	// Warnings say what could not be checked.
+	Warnings []string
 }
 
 // Result is what a restore did.
@@ -65,6 +64,7 @@ type Result struct {
 	Backup   string          `json:"backup"`
 	Changes  apply.ChangeSet `json:"changes"`
 	Volumes  []plan.Volume   `json:"volumes,omitempty"`
+	Warnings []string        `json:"warnings,omitempty"`
 	Duration time.Duration   `json:"-"`
 }
 
@@ -84,18 +84,22 @@ func (j Job) Prepare(ctx context.Context) (Prepared, error) {
 	if err := restorable(metadata); err != nil {
 		return Prepared{}, err
 	}
-	entries, err := j.index(ctx)
-	if err != nil {
-		return Prepared{}, err
-	}
-	if err := j.Filter.Unknown(resourcesOf(entries)); err != nil {
-		return Prepared{}, fmt.Errorf("in backup %s %w", j.Backup, err)
-	}
-	seen, err := Observe(ctx, j.Cluster, entries)
+	t, err := discover(ctx, j.Cluster)
 	if err != nil {
 		return Prepared{}, j.Cluster.Explain(err)
 	}
-	return Prepared{Metadata: metadata, Entries: entries, Plan: plan.Build(j.Backup, entries, seen)}, nil
+	entries, warnings, err := j.index(ctx, metadata, t.resources)
+	if err != nil {
+		return Prepared{}, err
+	}
+	if err := j.known(entries, t.resources); err != nil {
+		return Prepared{}, err
+	}
+	seen, err := t.observe(ctx, j.Cluster, entries)
+	if err != nil {
+		return Prepared{}, j.Cluster.Explain(err)
+	}
+	return Prepared{Metadata: metadata, Entries: entries, Plan: plan.Build(j.Backup, entries, seen), Warnings: warnings}, nil
 }
 
 // restorable refuses backups that nobody finished.
@@ -105,6 +109,24 @@ func restorable(b velerov1.Backup) error {
 		return nil
 	}
 	return fmt.Errorf("backup %s is %s: only a backup that is Completed or PartiallyFailed can be restored", b.Name, b.Status.Phase)
+}
+
+// known refuses a filter that names what does not exist: an included resource
+// must be in the backup, an excluded one there or in the target.
+func (j Job) known(entries []plan.Entry, target []item.Resource) error {
+	held := resourcesOf(entries)
+	var missing []string
+	for _, name := range j.Filter.IncludedResources {
+		only := filter.Filter{IncludedResources: []string{name}}.Expanded(target).IncludedResources
+		if len(filter.Unknown(only, held)) == len(only) && name != "*" {
+			missing = append(missing, fmt.Sprintf("%q", name))
+		}
+	}
+	missing = append(missing, filter.Unknown(j.Filter.ExcludedResources, append(held, target...))...)
+	if len(missing) == 0 {
+		return nil
+	}
+	return fmt.Errorf("backup %s holds no resource named %s (lifeboat backup describe %s --details lists what it holds)", j.Backup, strings.Join(missing, ", "), j.Backup)
 }
 
 func resourcesOf(entries []plan.Entry) []item.Resource {
@@ -119,27 +141,35 @@ func resourcesOf(entries []plan.Entry) []item.Resource {
 	return out
 }
 
-// index reads the archive to its end: what it holds, and that it is whole.
-func (j Job) index(ctx context.Context) ([]plan.Entry, error) {
+// index reads the archive to its end: what it holds, and that it is whole and,
+// where the backup has a manifest, what was written.
+func (j Job) index(ctx context.Context, metadata velerov1.Backup, target []item.Resource) ([]plan.Entry, []string, error) {
 	methods, err := j.volumeMethods(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	o := plan.Options{Filter: j.Filter, VolumeMethods: methods}
-	var entries []plan.Entry
-	err = ReadArchive(ctx, j.Store, j.Backup, func(it item.Item) error {
-		e, err := plan.Examine(it, o)
-		entries = append(entries, e)
-		return err
-	})
+	digests, warnings, err := j.digests(ctx, metadata)
 	if err != nil {
-		return nil, fmt.Errorf("%w: nothing has been restored (lifeboat backup verify %s says more)", err, j.Backup)
+		return nil, nil, err
 	}
-	return entries, nil
+	o := plan.Options{Filter: j.Filter.Expanded(target), VolumeMethods: methods}
+	var entries []plan.Entry
+	file, err := readArchive(ctx, j.Store, j.Backup, func(it item.Item) error {
+		e, err := plan.Examine(it, o)
+		if err != nil {
+			return err
+		}
+		entries = append(entries, e)
+		return digests.item(e)
+	})
+	if err == nil {
+		err = digests.end(file)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: nothing has been restored (lifeboat backup verify %s says more)", err, j.Backup)
+	}
+	return entries, warnings, nil
 }
-
-// maxVolumeInfo bounds the volume records, in bytes.
-const maxVolumeInfo = 64 << 20
 
 // volumeMethods reads how the data of each volume was saved. Backups made
 // before Velero 1.13 have no such record.
@@ -152,12 +182,8 @@ func (j Job) volumeMethods(ctx context.Context) (map[string]string, error) {
 		return nil, fmt.Errorf("read the volume records: %w", err)
 	}
 	defer r.Close()
-	z, err := gzip.NewReader(r)
+	infos, err := volume.DecodeInfos(r)
 	if err != nil {
-		return nil, fmt.Errorf("read the volume records %s: %w", store.VolumeInfo(j.Backup), err)
-	}
-	var infos []volume.Info
-	if err := json.NewDecoder(io.LimitReader(z, maxVolumeInfo)).Decode(&infos); err != nil {
 		return nil, fmt.Errorf("read the volume records %s: %w", store.VolumeInfo(j.Backup), err)
 	}
 	methods := map[string]string{}

@@ -19,14 +19,35 @@ const observers = 4
 // Observe looks at the target as far as the entries need it: what it serves,
 // and which objects of the backup's resources exist, by digest.
 func Observe(ctx context.Context, c Cluster, entries []plan.Entry) (plan.Observed, error) {
-	resources, _, err := c.AllVersions(ctx)
+	t, err := discover(ctx, c)
 	if err != nil {
 		return plan.Observed{}, err
 	}
-	seen := plan.Observed{Served: map[string][]string{}, Existing: map[item.Key]plan.Digest{}, Terminating: map[string]bool{}}
+	return t.observe(ctx, c, entries)
+}
+
+// target is what a cluster says that it serves.
+type target struct {
+	resources []item.Resource // all versions
+	failures  []cluster.GroupFailure
+}
+
+func discover(ctx context.Context, c Cluster) (target, error) {
+	resources, failures, err := c.AllVersions(ctx)
+	return target{resources, failures}, err
+}
+
+func (t target) observe(ctx context.Context, c Cluster, entries []plan.Entry) (plan.Observed, error) {
+	seen := plan.Observed{
+		Served: map[string][]string{}, Existing: map[item.Key]plan.Digest{},
+		Terminating: map[string]bool{}, Undiscovered: map[string]string{},
+	}
+	for _, f := range t.failures {
+		seen.Undiscovered[f.GroupVersion] = cluster.Reason(f.Err)
+	}
 	wanted := plan.Resources(entries)
 	var lists []item.Resource
-	for _, r := range resources {
+	for _, r := range t.resources {
 		gr := r.GroupResource()
 		if !r.Can("create") {
 			continue
@@ -37,6 +58,12 @@ func Observe(ctx context.Context, c Cluster, entries []plan.Entry) (plan.Observe
 			delete(wanted, gr)
 		}
 	}
+	err := t.list(ctx, c, lists, entries, seen)
+	return seen, err
+}
+
+// list notes in the maps of seen which objects of the entries exist.
+func (t target) list(ctx context.Context, c Cluster, lists []item.Resource, entries []plan.Entry, seen plan.Observed) error {
 	keys := make(map[item.Key]bool, len(entries))
 	for _, e := range entries {
 		keys[e.Key] = true
@@ -48,7 +75,7 @@ func Observe(ctx context.Context, c Cluster, entries []plan.Entry) (plan.Observe
 		g.Go(func() error { return found[i].list(gctx, c, r, keys) })
 	}
 	if err := g.Wait(); err != nil {
-		return plan.Observed{}, err
+		return err
 	}
 	for _, f := range found {
 		for k, d := range f.digests {
@@ -58,7 +85,7 @@ func Observe(ctx context.Context, c Cluster, entries []plan.Entry) (plan.Observe
 			seen.Terminating[ns] = true
 		}
 	}
-	return seen, nil
+	return nil
 }
 
 // found is what one list gave.

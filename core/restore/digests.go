@@ -1,0 +1,75 @@
+package restore
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"github.com/lifeboat-backup/lifeboat/core/api"
+	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
+	"github.com/lifeboat-backup/lifeboat/core/backup"
+	"github.com/lifeboat-backup/lifeboat/core/manifest"
+	"github.com/lifeboat-backup/lifeboat/core/plan"
+	"github.com/lifeboat-backup/lifeboat/core/store"
+)
+
+// ErrNotWritten says that a backup does not hold what was written when it was
+// made, by the digests of its manifest.
+var ErrNotWritten = errors.New("the archive is not the one that was written")
+
+// digests are those of a backup's manifest, compared while the archive goes
+// by. The zero value compares nothing.
+type digests struct {
+	items []manifest.Item
+	file  manifest.Digest
+	known bool
+	next  int // of items: manifest and archive have the same order
+}
+
+// digests reads the manifest. A backup made by Velero has none; one of ours
+// that has lost it can be restored, with a warning.
+func (j Job) digests(ctx context.Context, metadata velerov1.Backup) (*digests, []string, error) {
+	m, err := backup.ReadManifest(ctx, j.Store, j.Backup)
+	switch {
+	case errors.Is(err, store.ErrNotFound) && metadata.Annotations[api.AnnotationManifest] == "":
+		return &digests{}, nil, nil
+	case errors.Is(err, store.ErrNotFound):
+		return &digests{}, []string{"the manifest of backup " + j.Backup + " is lost: its items could not be compared with their digests"}, nil
+	case err != nil:
+		return nil, nil, fmt.Errorf("%w: nothing has been restored", err)
+	}
+	return &digests{items: m.Items, file: m.Files[j.Backup+".tar.gz"], known: true}, nil, nil
+}
+
+// item compares the next item of the archive.
+func (d *digests) item(e plan.Entry) error {
+	if !d.known {
+		return nil
+	}
+	if d.next == len(d.items) {
+		return fmt.Errorf("%w: %s is not in the manifest", ErrNotWritten, e.Key)
+	}
+	want := d.items[d.next]
+	d.next++
+	switch {
+	case want.Key != e.Key:
+		return fmt.Errorf("%w: %s stands where %s was written", ErrNotWritten, e.Key, want.Key)
+	case want.SHA256 != hex.EncodeToString(e.Sum[:]):
+		return fmt.Errorf("%w: %s has another digest", ErrNotWritten, e.Key)
+	}
+	return nil
+}
+
+// end compares what only the end of the archive can tell.
+func (d *digests) end(file manifest.Digest) error {
+	switch {
+	case !d.known:
+		return nil
+	case d.next < len(d.items):
+		return fmt.Errorf("%w: %s is missing, and %d more items", ErrNotWritten, d.items[d.next].Key, len(d.items)-d.next-1)
+	case d.file != file:
+		return fmt.Errorf("%w: the file has another digest", ErrNotWritten)
+	}
+	return nil
+}
