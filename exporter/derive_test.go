@@ -90,6 +90,15 @@ func TestAFailureIsShownUntilTheNextSuccessAndMovesNoRecoveryPoint(t *testing.T)
 	assert.Equal(t, 0.0, got[`lifeboat_schedule_consecutive_failures{schedule="db"}`])
 }
 
+func TestABackupThatEndedBeforeItStartedTookNoTime(t *testing.T) {
+	cfg := daily(t)
+	b := completedBackup("db", "db-1", day(0))
+	b.Completed = b.Start.Add(-time.Hour)
+	got := derived(t, noon, oneLocation(cfg, []Backup{b}), cfg)
+	assert.Zero(t, got[`lifeboat_schedule_last_success_duration_seconds{schedule="db"}`])
+	assert.Equal(t, unix(day(1).Add(6*time.Hour)), got[deadlineOfDB])
+}
+
 func TestDeadlineOfAScheduleWithoutASuccess(t *testing.T) {
 	cfg := daily(t)
 

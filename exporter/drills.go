@@ -101,7 +101,7 @@ func proven(drills []DrillState, level int) (existing, ever time.Time) {
 		case d.Verdict == report.Passed && rank(d.Level) >= level:
 			settled[id] = true
 			ever = later(ever, d.BackupStart)
-			if d.Exists && d.Completed {
+			if d.Completed {
 				existing = later(existing, d.BackupStart)
 			}
 		}

@@ -145,6 +145,16 @@ func TestTheNewestDrillIsShownWithItsStagesAndCounts(t *testing.T) {
 	assert.Equal(t, 100.0, got[`lifeboat_drill_expected_items{schedule="db"}`])
 }
 
+func TestADrillCountsForTheScheduleItsBackupNames(t *testing.T) {
+	cfg := daily(t)
+	b := completedBackup("db", "db-1", day(0))
+	d := drillOfBackup(b, controlplane, report.Passed)
+	d.Schedule, d.BackupStart = "shop", day(-30)
+	got := derived(t, noon, oneLocation(cfg, []Backup{b}, d), cfg)
+	assertTime(t, got, provenOfDB, day(0))
+	assert.Empty(t, seriesOf(got, `lifeboat_drill_last_run_timestamp_seconds{schedule="shop"`), "what the backup says of itself counts")
+}
+
 func TestStagesAreBoundedWhateverTheEvidenceSays(t *testing.T) {
 	var stages []Stage
 	for i := range 100 {

@@ -28,7 +28,7 @@ var (
 // (name "") promise nothing: they are counted, and have no deadline and no last
 // phase that anything could be expected of.
 func scheduleSamples(out *samples, s ScheduleState, state State, cfg Config) {
-	for i, n := range countPhases(s.Backups) {
+	for i, n := range s.Phases {
 		out.add(scheduleBackups, float64(n), s.Name, existingPhases[i])
 	}
 	success, succeeded := newest(s.Backups, completed)

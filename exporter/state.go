@@ -114,6 +114,9 @@ type ScheduleState struct {
 	// Backups and Drills are newest first.
 	Backups []Backup
 	Drills  []DrillState
+	// Phases counts Backups, in the order of existingPhases. It is counted when
+	// the state is made, so that a scrape does not walk all backups.
+	Phases [6]int
 }
 
 // DrillState is a drill, and whether what it drilled is still there.
@@ -122,7 +125,7 @@ type DrillState struct {
 	// Exists says that the very backup that was drilled is still in its
 	// location: the name is taken by the same metadata.
 	Exists bool
-	// Completed is whether that backup's phase is Completed.
+	// Completed says that it exists and its phase is Completed.
 	Completed bool
 }
 
@@ -205,8 +208,8 @@ func sameBackup(b Backup, d Drill) bool {
 	return b.Start.Equal(d.BackupStart)
 }
 
-// arrange sorts newest first and infers the interval where no cron expression
-// is known.
+// arrange sorts newest first, counts, and infers the interval where no cron
+// expression is known.
 func (s *ScheduleState) arrange() {
 	slices.SortFunc(s.Backups, func(a, b Backup) int {
 		return cmp.Or(b.Start.Compare(a.Start), b.Completed.Compare(a.Completed), cmp.Compare(b.Name, a.Name))
@@ -214,6 +217,7 @@ func (s *ScheduleState) arrange() {
 	slices.SortFunc(s.Drills, func(a, b DrillState) int {
 		return cmp.Or(b.Finished.Compare(a.Finished), cmp.Compare(b.Backup, a.Backup))
 	})
+	s.Phases = countPhases(s.Backups)
 	if s.Cron.IsZero() && s.Name != "" {
 		s.Interval = schedule.InferInterval(newestStarts(s.Backups))
 	}
