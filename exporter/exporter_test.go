@@ -100,7 +100,7 @@ func TestTheExpositionOfALocationThatIsGoneIsAsRecorded(t *testing.T) {
 	source := NewStoreLocation(flaky.open, silent())
 	location := Location{Name: "default", Backups: source, Drills: source, Requests: source.Requests}
 	inBubble(t, cfg, location, func(t *testing.T, e *Exporter) {
-		flaky.gone = true
+		flaky.gone.Store(true)
 		time.Sleep(10 * time.Minute) // the bubble's time
 		synctest.Wait()
 		// When an attempt ends depends on chance, so only what does not is kept.
@@ -131,7 +131,8 @@ func golden(t *testing.T, name, got string) {
 
 func TestALocationThatComesBackIsReadAgain(t *testing.T) {
 	bucket, cfg := aDayInTheLife(t)
-	flaky := &flaky{Store: bucket, gone: true}
+	flaky := &flaky{Store: bucket}
+	flaky.gone.Store(true)
 	source := NewStoreLocation(flaky.open, silent())
 	location := Location{Name: "default", Backups: source, Drills: source, Requests: source.Requests}
 	inBubble(t, cfg, location, func(t *testing.T, e *Exporter) {
@@ -142,7 +143,7 @@ func TestALocationThatComesBackIsReadAgain(t *testing.T) {
 		assert.NotContains(t, out, "lifeboat_schedule_")
 		assert.NotContains(t, out, "velero_")
 
-		flaky.gone = false
+		flaky.gone.Store(false)
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
 		out = exposition(t, e)

@@ -169,18 +169,18 @@ var errGone = errors.New("the location does not answer")
 // flaky is a store that can be cut off.
 type flaky struct {
 	store.Store
-	gone bool
+	gone atomic.Bool
 }
 
 func (f *flaky) open(context.Context) (store.Store, error) {
-	if f.gone {
+	if f.gone.Load() {
 		return nil, errGone
 	}
 	return f, nil
 }
 
 func (f *flaky) List(ctx context.Context, prefix string, recursive bool) iter.Seq2[store.Info, error] {
-	if f.gone {
+	if f.gone.Load() {
 		return func(yield func(store.Info, error) bool) { yield(store.Info{}, errGone) }
 	}
 	return f.Store.List(ctx, prefix, recursive)
