@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"strings"
 	"time"
 
@@ -21,7 +20,6 @@ import (
 
 	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
 	"github.com/lifeboat-backup/lifeboat/core/archive"
-	"github.com/lifeboat-backup/lifeboat/core/cluster"
 	"github.com/lifeboat-backup/lifeboat/core/collect"
 	"github.com/lifeboat-backup/lifeboat/core/filter"
 	"github.com/lifeboat-backup/lifeboat/core/manifest"
@@ -52,7 +50,6 @@ type Job struct {
 	Now func() time.Time
 	// Progress, when set, is called from Run's goroutine as items are written.
 	Progress func(Progress)
-	Log      *slog.Logger // nil = none
 }
 
 // Progress is how far a backup has come.
@@ -77,61 +74,71 @@ type Result struct {
 // Complete reports whether everything that was selected is in the backup.
 func (r Result) Complete() bool { return r.Backup.Status.Phase == velerov1.BackupPhaseCompleted }
 
-// Run makes the backup. After an error there is none: what was written has
+// Prepared is a backup of which the cluster has been asked all that can be
+// refused.
+type Prepared struct {
+	started    time.Time
+	version    version.Info
+	collection *collect.Collection
+}
+
+// Prepare asks the cluster all that can be refused before anything is written.
+// It does not use the Store.
+func (j Job) Prepare(ctx context.Context) (Prepared, error) {
+	if err := store.CheckName(j.Name); err != nil {
+		return Prepared{}, fmt.Errorf("backup %w", err)
+	}
+	if j.TTL < 0 {
+		return Prepared{}, fmt.Errorf("ttl %s is negative", j.TTL)
+	}
+	p := Prepared{started: j.Now()}
+	var err error
+	if p.version, err = j.Cluster.Version(ctx); err != nil {
+		return Prepared{}, j.Cluster.Explain(err)
+	}
+	if p.collection, err = collect.Begin(ctx, j.Cluster, j.Filter); err != nil {
+		return Prepared{}, j.Cluster.Explain(err)
+	}
+	return p, nil
+}
+
+// Execute makes the backup. After an error there is none: what was written has
 // been removed, or the error says what could not be. A backup in which
 // something selected is missing is made, is PartiallyFailed and no error.
-func (j Job) Run(ctx context.Context) (Result, error) {
-	started := j.Now()
-	info, collection, err := j.begin(ctx)
-	if err != nil {
-		return Result{}, err
-	}
+func (j Job) Execute(ctx context.Context, p Prepared) (Result, error) {
 	w, err := store.Begin(ctx, j.Store, j.Name)
 	if err != nil {
 		return Result{}, err
 	}
-	result, err := j.write(ctx, w, started, info, collection)
+	result, err := j.write(ctx, w, p)
 	if err != nil {
-		return Result{}, errors.Join(err, w.Abort(ctx))
+		return Result{}, errors.Join(fmt.Errorf("backup %s was not made: %w", j.Name, err), w.Abort(ctx))
 	}
-	result.Duration = j.Now().Sub(started)
+	result.Duration = j.Now().Sub(p.started)
 	return result, nil
 }
 
-// begin asks all that can be refused before anything is written.
-func (j Job) begin(ctx context.Context) (version.Info, *collect.Collection, error) {
-	if err := store.CheckName(j.Name); err != nil {
-		return version.Info{}, nil, fmt.Errorf("backup %w", err)
-	}
-	if j.TTL < 0 {
-		return version.Info{}, nil, fmt.Errorf("ttl %s is negative", j.TTL)
-	}
-	info, err := j.Cluster.Version(ctx)
+// Run prepares a backup and executes it.
+func (j Job) Run(ctx context.Context) (Result, error) {
+	p, err := j.Prepare(ctx)
 	if err != nil {
-		return version.Info{}, nil, j.Cluster.Explain(err)
+		return Result{}, err
 	}
-	collection, err := collect.Begin(ctx, j.Cluster, j.Filter)
-	if err != nil {
-		return version.Info{}, nil, j.Cluster.Explain(err)
-	}
-	return info, collection, nil
+	return j.Execute(ctx, p)
 }
 
-func (j Job) write(ctx context.Context, w *store.Writer, started time.Time, info version.Info, c *collect.Collection) (Result, error) {
-	r := newRecord(j.Name, started)
-	contents, err := j.writeContents(ctx, w, c, r)
+func (j Job) write(ctx context.Context, w *store.Writer, p Prepared) (Result, error) {
+	r := newRecord(j.Name, p.started, j.Now)
+	contents, err := j.writeContents(ctx, w, p.collection, r)
 	if err != nil {
 		return Result{}, err
 	}
 	r.files[store.Contents(j.Name)] = contents
-	for _, p := range c.Problems() {
-		r.problem(p.Object, cluster.Reason(p.Err))
-	}
-	r.coverage = c.Report()
+	r.conclude(p.collection)
 	if len(r.items) == 0 && len(r.errors) > 0 {
-		return Result{}, fmt.Errorf("nothing could be backed up: %s", strings.Join(r.errors, "; "))
+		return Result{}, fmt.Errorf("nothing could be read from the cluster: %s", shorten(r.errors))
 	}
-	b := j.object(r, started, info)
+	b := j.object(r, p.started, p.version)
 	if err := r.writeCompanions(ctx, w); err != nil {
 		return Result{}, err
 	}
@@ -149,6 +156,15 @@ func (j Job) write(ctx context.Context, w *store.Writer, started time.Time, info
 		Backup: b, Items: len(r.items), Bytes: r.bytes, Stored: contents.Size,
 		Errors: r.errors, Warnings: r.warnings, Coverage: r.coverage,
 	}, nil
+}
+
+// shorten joins messages, the first few of them.
+func shorten(messages []string) string {
+	const most = 3
+	if len(messages) <= most {
+		return strings.Join(messages, "; ")
+	}
+	return fmt.Sprintf("%s; and %d more", strings.Join(messages[:most], "; "), len(messages)-most)
 }
 
 // writeContents streams the collection into the tarball.
@@ -195,7 +211,7 @@ func (j Job) archive(ctx context.Context, w io.Writer, c *collect.Collection, r 
 		var refused *archive.EntryError
 		switch {
 		case errors.As(err, &refused):
-			r.problem(it.Key.String(), refused.Err.Error())
+			r.refuse(it.Key, refused.Err)
 			continue
 		case err != nil:
 			return fmt.Errorf("write %s: %w", it.Key, err)

@@ -24,9 +24,14 @@ func (r *record) writeManifest(ctx context.Context, w *store.Writer, metadata []
 		m.Files[r.fileName(key)] = digest
 	}
 	pr, pw := io.Pipe()
-	go func() { pw.CloseWithError(m.Encode(pw)) }() // ends when Put has read to the end or closed pr
+	encoded := make(chan struct{})
+	go func() {
+		defer close(encoded)
+		pw.CloseWithError(m.Encode(pw))
+	}()
 	_, _, err := w.Put(ctx, store.Manifest(r.backup), pr)
-	pr.CloseWithError(errOr(err, io.ErrClosedPipe))
+	pr.CloseWithError(errOr(err, io.ErrClosedPipe)) // frees an encoder that still writes
+	<-encoded
 	if err != nil {
 		return fmt.Errorf("write the manifest: %w", err)
 	}

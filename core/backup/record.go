@@ -18,6 +18,8 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/api"
 	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
 	"github.com/lifeboat-backup/lifeboat/core/archive"
+	"github.com/lifeboat-backup/lifeboat/core/cluster"
+	"github.com/lifeboat-backup/lifeboat/core/collect"
 	"github.com/lifeboat-backup/lifeboat/core/item"
 	"github.com/lifeboat-backup/lifeboat/core/manifest"
 	"github.com/lifeboat-backup/lifeboat/core/store"
@@ -29,6 +31,8 @@ import (
 type record struct {
 	backup   string
 	started  time.Time
+	now      func() time.Time
+	refused  map[string]int // items the archive cannot hold, by group-resource
 	items    []manifest.Item
 	bytes    int64
 	byKind   map[string][]string // "v1/Pod" -> "namespace/name"
@@ -53,8 +57,11 @@ type resultLists struct {
 	Namespaces map[string][]string `json:"namespaces,omitempty"`
 }
 
-func newRecord(backup string, started time.Time) *record {
-	return &record{backup: backup, started: started, byKind: map[string][]string{}, files: map[string]manifest.Digest{}}
+func newRecord(backup string, started time.Time, now func() time.Time) *record {
+	return &record{
+		backup: backup, started: started, now: now,
+		refused: map[string]int{}, byKind: map[string][]string{}, files: map[string]manifest.Digest{},
+	}
 }
 
 // dataNotIncluded stands in results and volume records.
@@ -99,6 +106,46 @@ func (r *record) addVolume(it item.Item) error {
 	return nil
 }
 
+// refuse records an item that the archive cannot hold.
+func (r *record) refuse(k item.Key, err error) {
+	r.refused[k.GroupResource()]++
+	r.problem(k.String(), err.Error())
+}
+
+// leftByArchive is the reason of refused items. It stands in manifests.
+const leftByArchive = "the archive cannot hold it"
+
+// conclude takes over what the collection knows at its end.
+func (r *record) conclude(c *collect.Collection) {
+	for _, p := range c.Problems() {
+		r.problem(p.Object, cluster.Reason(p.Err))
+	}
+	for _, p := range c.Warnings() {
+		r.remark(p.Object + ": " + p.Err.Error())
+	}
+	if len(r.items) == 0 && len(r.errors) == 0 {
+		r.remark("nothing in the cluster is selected: the backup is empty")
+	}
+	r.coverage = c.Report()
+	for i := range r.coverage {
+		m := &r.coverage[i]
+		if n := r.refused[m.Name]; n > 0 {
+			m.Written -= n
+			if m.LeftOut == nil {
+				m.LeftOut = map[string]int{}
+			}
+			m.LeftOut[leftByArchive] = n
+		}
+	}
+}
+
+// remark is a warning that is about no single object.
+func (r *record) remark(message string) {
+	r.warnings = append(r.warnings, message)
+	r.logf("warning", "%s", message)
+	r.results.Warnings.Velero = append(r.results.Warnings.Velero, " message: /"+message)
+}
+
 func (r *record) warn(k item.Key, message string) {
 	r.warnings = append(r.warnings, k.String()+": "+message)
 	r.logf("warning", "%s: %s", k, message)
@@ -119,11 +166,18 @@ func (r *record) problem(object, reason string) {
 	r.results.Errors.Velero = append(r.results.Errors.Velero, fmt.Sprintf(" resource: /%s error: /%s", object, reason))
 }
 
-// logf writes a line as Velero's log has them, at the time the backup started:
-// the log says what happened to what, not when.
+// logf writes a line as Velero's log has them.
 func (r *record) logf(level, format string, args ...any) {
-	fmt.Fprintf(&r.log, "time=%q level=%s msg=%q backup=%s\n", r.started.UTC().Format(time.RFC3339), level, fmt.Sprintf(format, args...), r.backup)
+	fmt.Fprintf(&r.log, "time=%q level=%s msg=%q backup=%s\n", r.now().UTC().Format(time.RFC3339), level, fmt.Sprintf(format, args...), r.backup)
 }
+
+// What Velero v1.18.1 writes into each Backup when nothing is said. We take no
+// snapshots and wait for nothing; zero would read as "give up at once".
+const (
+	resourceTimeout      = 10 * time.Minute
+	csiSnapshotTimeout   = 10 * time.Minute
+	itemOperationTimeout = 4 * time.Hour
+)
 
 // object is the Backup as velero-backup.json holds it.
 func (j Job) object(r *record, started time.Time, info version.Info) velerov1.Backup {
@@ -141,7 +195,7 @@ func (j Job) object(r *record, started time.Time, info version.Info) velerov1.Ba
 				api.AnnotationSourceGitVersion: info.GitVersion,
 				api.AnnotationSourceMajor:      info.Major,
 				api.AnnotationSourceMinor:      info.Minor,
-				api.AnnotationResourceTimeout:  "10m0s",
+				api.AnnotationResourceTimeout:  resourceTimeout.String(),
 				api.AnnotationManifest:         manifest.Schema,
 			},
 		},
@@ -150,6 +204,8 @@ func (j Job) object(r *record, started time.Time, info version.Info) velerov1.Ba
 			IncludedResources: j.Filter.IncludedResources, ExcludedResources: j.Filter.ExcludedResources,
 			TTL: metav1.Duration{Duration: ttl}, StorageLocation: "default",
 			SnapshotVolumes: &no, DefaultVolumesToFsBackup: &no, SnapshotMoveData: &no,
+			CSISnapshotTimeout:   metav1.Duration{Duration: csiSnapshotTimeout},
+			ItemOperationTimeout: metav1.Duration{Duration: itemOperationTimeout},
 		},
 		Status: velerov1.BackupStatus{
 			Version: 1, FormatVersion: archive.FormatVersion, Phase: velerov1.BackupPhaseCompleted,

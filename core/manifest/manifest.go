@@ -4,6 +4,8 @@
 package manifest
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -67,13 +69,44 @@ type Resource struct {
 	Error        string `json:"error,omitempty"`
 }
 
-// Encode writes the manifest as gzipped JSON.
+// Encode writes the manifest as gzipped JSON, item by item: its text is never
+// in memory as a whole.
 func (m Manifest) Encode(w io.Writer) error {
 	z := gzip.NewWriter(w)
-	if err := json.NewEncoder(z).Encode(m); err != nil {
+	b := bufio.NewWriterSize(z, 64<<10)
+	if err := m.encode(b); err != nil {
 		return fmt.Errorf("encode manifest: %w", err)
 	}
-	return z.Close()
+	if err := errors.Join(b.Flush(), z.Close()); err != nil {
+		return fmt.Errorf("encode manifest: %w", err)
+	}
+	return nil
+}
+
+func (m Manifest) encode(w *bufio.Writer) error {
+	items := m.Items
+	m.Items = nil
+	head, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	const none = "null}" // items are the last field
+	_, _ = w.Write(bytes.TrimSuffix(head, []byte(none)))
+	separator := "["
+	for _, it := range items {
+		text, err := json.Marshal(it)
+		if err != nil {
+			return err
+		}
+		_, _ = w.WriteString(separator)
+		_, _ = w.Write(text)
+		separator = ","
+	}
+	if len(items) == 0 {
+		_, _ = w.WriteString("[")
+	}
+	_, err = w.WriteString("]}\n") // a writer that failed fails for good
+	return err
 }
 
 // ErrSchema says that a manifest is of a form this version does not know.
