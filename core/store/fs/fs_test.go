@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/core/store/fs"
@@ -23,6 +24,31 @@ import (
 
 func TestADirectoryIsAStore(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) store.Store { return open(t, t.TempDir()) })
+}
+
+// A Delete removes the folder that another Put has just made or found.
+func TestFoldersMayComeAndGoUnderConcurrentPuts(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	var g errgroup.Group
+	for i := range 16 {
+		g.Go(func() error {
+			key := fmt.Sprintf("backups/b%d/f%d", i%4, i)
+			for round := range 20 {
+				if err := s.Put(t.Context(), key, strings.NewReader(key)); err != nil {
+					return fmt.Errorf("round %d: %w", round, err)
+				}
+				if err := s.Delete(t.Context(), key); err != nil {
+					return fmt.Errorf("round %d: %w", round, err)
+				}
+			}
+			return nil
+		})
+	}
+	require.NoError(t, g.Wait())
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	assert.Empty(t, entries)
 }
 
 // The variable that makes the test binary a process that puts its stdin under
