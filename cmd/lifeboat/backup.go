@@ -2,9 +2,11 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -12,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 	"k8s.io/apimachinery/pkg/util/uuid"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/lifeboat-backup/lifeboat/cmd/internal/cli"
 	"github.com/lifeboat-backup/lifeboat/core/backup"
@@ -58,11 +61,7 @@ that was selected could not be read (the backup is then PartiallyFailed).
 	cli.AddOutput(c, &out)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		ctx := c.Context()
-		if err := checkCreate(args[0], ttl, &ff); err != nil {
-			return err
-		}
-		s, err := loc.Open(ctx, true)
-		if err != nil {
+		if err := errors.Join(checkCreate(args[0], ttl, labels), ff.check(), loc.Check()); err != nil {
 			return err
 		}
 		client, err := cf.open()
@@ -71,17 +70,25 @@ that was selected could not be read (the backup is then PartiallyFailed).
 		}
 		progress := cli.NewProgress(c.ErrOrStderr())
 		job := backup.Job{
-			Name: args[0], Store: s, Cluster: client, Filter: ff.Filter, TTL: ttl, Labels: labels, UID: string(uuid.NewUUID()), Now: time.Now,
+			Name: args[0], Cluster: client, Filter: ff.Filter, TTL: ttl, Labels: labels, UID: string(uuid.NewUUID()), Now: time.Now,
 			Progress: func(p backup.Progress) {
 				progress.Show("backing up %s: %d items, %s", p.Resource, p.Items, size(p.Bytes))
 			},
 		}
-		result, err := job.Run(ctx)
+		prepared, err := job.Prepare(ctx)
+		if err != nil {
+			return err
+		}
+		// Not before the cluster has agreed: a mistake leaves no folder behind.
+		if job.Store, err = loc.Open(ctx, true); err != nil {
+			return err
+		}
+		result, err := job.Execute(ctx, prepared)
 		progress.Done()
 		if err != nil {
 			return err
 		}
-		if err := cli.Print(c.OutOrStdout(), out, result, func(w io.Writer) error { return printCreated(w, s, result) }); err != nil {
+		if err := cli.Print(c.OutOrStdout(), out, result, func(w io.Writer) error { return printCreated(w, job.Store, result) }); err != nil {
 			return err
 		}
 		if !result.Complete() {
@@ -92,14 +99,19 @@ that was selected could not be read (the backup is then PartiallyFailed).
 	return c
 }
 
-func checkCreate(name string, ttl time.Duration, ff *filterFlags) error {
+func checkCreate(name string, ttl time.Duration, labels map[string]string) error {
 	if err := store.CheckName(name); err != nil {
 		return cli.Usage("backup %w", err)
 	}
 	if ttl <= 0 {
 		return cli.Usage("--ttl %s: must be longer than 0", ttl)
 	}
-	return ff.check()
+	for k, v := range labels {
+		if wrong := slices.Concat(validation.IsQualifiedName(k), validation.IsValidLabelValue(v)); len(wrong) > 0 {
+			return cli.Usage("--labels %s=%s: %s", k, v, strings.Join(wrong, "; "))
+		}
+	}
+	return nil
 }
 
 func printCreated(w io.Writer, s store.Store, r backup.Result) error {
@@ -158,6 +170,10 @@ func newBackupGet() *cobra.Command {
 		good, note := split(all)
 		if note != "" {
 			fmt.Fprintln(c.ErrOrStderr(), note)
+		}
+		if len(good) == 0 && out == cli.Table {
+			fmt.Fprintf(c.ErrOrStderr(), "no backups in %s\n", s)
+			return nil
 		}
 		list := backupList{Kind: "BackupList", APIVersion: "velero.io/v1", Items: objects(good)}
 		return cli.Print(c.OutOrStdout(), out, list, func(w io.Writer) error { return printBackups(w, good) })
@@ -226,6 +242,9 @@ func newBackupDelete(stdin io.Reader) *cobra.Command {
 	loc.Add(c)
 	c.Flags().BoolVar(&confirm, "confirm", false, "do not ask")
 	c.RunE = func(c *cobra.Command, args []string) error {
+		if err := store.CheckName(args[0]); err != nil {
+			return cli.Usage("backup %w", err)
+		}
 		s, err := loc.Open(c.Context(), false)
 		if err != nil {
 			return err
@@ -236,6 +255,9 @@ func newBackupDelete(stdin io.Reader) *cobra.Command {
 		n, err := store.DeleteBackup(c.Context(), s, args[0])
 		if err != nil {
 			return err
+		}
+		if n == 0 {
+			return fmt.Errorf("%w: %s in %s (lifeboat backup get lists them)", backup.ErrNoBackup, args[0], s)
 		}
 		fmt.Fprintf(c.OutOrStdout(), "Backup %s is deleted: %d files.\n", args[0], n)
 		return nil

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -44,7 +45,7 @@ func (f *restoreFlags) job(c *cobra.Command, name string) (restore.Job, error) {
 			return restore.Job{}, cli.UsageError{Err: err}
 		}
 	}
-	if err := f.filter.check(); err != nil {
+	if err := errors.Join(f.filter.check(), f.loc.Check()); err != nil {
 		return restore.Job{}, err
 	}
 	s, err := f.loc.Open(c.Context(), false)
@@ -126,6 +127,7 @@ func printRestored(w io.Writer, r restore.Result) error {
 	printList(w, "Failed", failed)
 	printList(w, "Skipped", counted(skipped))
 	printList(w, "Volumes", volumes(r.Volumes))
+	printList(w, "Warnings", r.Warnings)
 	return nil
 }
 
@@ -164,6 +166,9 @@ func newPlan() *cobra.Command {
 			return err
 		}
 		p := prepared.Plan
+		for _, warning := range prepared.Warnings {
+			fmt.Fprintln(c.ErrOrStderr(), "warning:", warning)
+		}
 		if err := cli.Print(c.OutOrStdout(), f.out, p, func(w io.Writer) error { return printPlan(w, p) }); err != nil {
 			return err
 		}

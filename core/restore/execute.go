@@ -148,6 +148,9 @@ func (j Job) Execute(ctx context.Context, p Prepared) (Result, error) {
 	}
 	r.Changes = append(r.Changes, x.changes...)
 	r.Changes.Sort()
+	if err != nil {
+		err = fmt.Errorf("restore %s is not complete: %w", j.Name, err)
+	}
 	return r, err
 }
 

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/yaml"
@@ -48,12 +49,24 @@ func (e UsageError) Unwrap() error { return e.Err }
 // Usage makes a usage error.
 func Usage(format string, args ...any) error { return UsageError{fmt.Errorf(format, args...)} }
 
+// patience is how long a command that was interrupted may go without a word.
+const patience = time.Second
+
 // Main runs a command until it ends or a signal interrupts it, and returns the
 // exit code. The first signal cancels; a second one ends the process.
 func Main(root *cobra.Command, args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	context.AfterFunc(ctx, stop)
+	ended := make(chan struct{})
+	defer close(ended)
+	context.AfterFunc(ctx, func() {
+		stop()
+		select {
+		case <-ended:
+		case <-time.After(patience):
+			fmt.Fprintln(stderr, "interrupted; cleaning up (interrupt again to stop at once)")
+		}
+	})
 	return Run(ctx, root, args, stdout, stderr)
 }
 
@@ -74,7 +87,7 @@ func Run(ctx context.Context, root *cobra.Command, args []string, stdout, stderr
 		return ExitOK
 	case errors.As(err, &status):
 		return int(status)
-	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+	case ctx.Err() != nil:
 		fmt.Fprintln(stderr, "interrupted:", oneLine(err))
 		return ExitCancelled
 	case errors.As(err, &usage):
@@ -90,7 +103,7 @@ func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", ";
 
 // Group makes a command that only holds others.
 func Group(use, short string, children ...*cobra.Command) *cobra.Command {
-	c := &cobra.Command{Use: use, Short: short}
+	c := &cobra.Command{Use: use, Short: short, Args: cobra.ArbitraryArgs} // RunE has the better words
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return c.Help()

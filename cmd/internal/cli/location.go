@@ -17,13 +17,21 @@ func (l *Location) Add(c *cobra.Command) {
 	c.Flags().StringVar((*string)(l), "location", "", "where the backups are: file:///dir/prefix or s3://bucket/prefix?region=…&endpoint=…&path-style=true (required)")
 }
 
-// Open opens the location; create makes the folder of a file:// location.
-func (l *Location) Open(ctx context.Context, create bool) (store.Store, error) {
+// Check says what is wrong with the URL by itself.
+func (l *Location) Check() error {
 	if *l == "" {
-		return nil, Usage("--location is required: file:///dir/prefix or s3://bucket/prefix")
+		return Usage("--location is required: file:///dir/prefix or s3://bucket/prefix")
 	}
 	if _, err := location.Parse(string(*l)); err != nil {
-		return nil, UsageError{err}
+		return UsageError{err}
+	}
+	return nil
+}
+
+// Open opens the location; create makes the folder of a file:// location.
+func (l *Location) Open(ctx context.Context, create bool) (store.Store, error) {
+	if err := l.Check(); err != nil {
+		return nil, err
 	}
 	return location.Open(ctx, string(*l), location.Options{Create: create})
 }
