@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -81,6 +82,24 @@ func TestNamesWithSignsThatMeanSomethingInAURLAreAskedForAsTheyAre(t *testing.T)
 		it, err := c.Get(t.Context(), roles, "", name)
 		require.NoError(t, err, name)
 		assert.Equal(t, name, it.Key.Name)
+	}
+}
+
+func TestAnObjectIsTheSameReadAloneAndInAList(t *testing.T) {
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Has("limit") {
+			reply(w, 200, `{"kind":"ConfigMapList","items":[{"metadata":{"name":"x","namespace":"ns"},"data":{"a":"b"}}]}`+"\n")
+			return
+		}
+		reply(w, 200, `{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"x","namespace":"ns"},"data":{"a":"b"}}`+"\n")
+	})
+	alone, err := c.Get(t.Context(), configMaps, "ns", "x")
+	require.NoError(t, err)
+	assert.True(t, strings.HasSuffix(string(alone.Raw), "}"), "%q", alone.Raw)
+	for listed, err := range c.List(t.Context(), configMaps, ListOptions{}, &ListInfo{}) {
+		require.NoError(t, err)
+		assert.Equal(t, alone.Key, listed.Key)
+		assert.JSONEq(t, string(alone.Raw), string(listed.Raw))
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 // apiVersion and kind out of the elements of built-in kinds; a backup needs
 // them.
 func newItem(r item.Resource, raw jsontext.Value) (item.Item, error) {
+	raw = bytes.TrimSpace(raw) // a single object comes with a newline
 	head, err := readHead(raw)
 	if err != nil {
 		return item.Item{}, fmt.Errorf("%w: an object of %s: %w", ErrMalformed, r.GroupResource(), err)

@@ -71,10 +71,15 @@ func connect(t *testing.T, kubeconfig []byte) *cluster.Client {
 	return c
 }
 
-// emptyCluster is a new control plane.
+// emptyPlane is a new control plane, gone after the test.
+func emptyPlane(t *testing.T) sandbox.Cluster {
+	t.Helper()
+	return rig.ControlPlane(t)
+}
+
 func emptyCluster(t *testing.T) *cluster.Client {
 	t.Helper()
-	return connect(t, rig.ControlPlane(t).Kubeconfig)
+	return connect(t, emptyPlane(t).Kubeconfig)
 }
 
 func backupJob(name string, s store.Store, c *cluster.Client, f filter.Filter) backup.Job {
