@@ -32,7 +32,7 @@ const pageSize = cluster.DefaultPageSize
 // throws the objects away. It is what no backup can be faster than, but for the
 // start of a process, discovery and the bytes it writes.
 func rawList(ctx context.Context, kubeconfig []byte, coverage []manifest.Resource, parallel int) (Measurement, error) {
-	started := time.Now()
+	started, used := time.Now(), ownCPU()
 	api, err := dial(kubeconfig)
 	if err != nil {
 		return Measurement{}, err
@@ -55,7 +55,7 @@ func rawList(ctx context.Context, kubeconfig []byte, coverage []manifest.Resourc
 		})
 	}
 	err = g.Wait()
-	return Measurement{Seconds: time.Since(started).Seconds(), Bytes: total.Load()}, err
+	return Measurement{Seconds: time.Since(started).Seconds(), CPUSeconds: (ownCPU() - used).Seconds(), Bytes: total.Load()}, err
 }
 
 // apiServer is a plain HTTP client of an API server.
@@ -156,7 +156,7 @@ func rawCreate(ctx context.Context, kubeconfig []byte, objects int) (Measurement
 	for first < len(bulk) && bulk[first].Key.Resource == "namespaces" {
 		first++
 	}
-	started := time.Now()
+	started, used := time.Now(), ownCPU()
 	client, err := cluster.FromKubeconfig(kubeconfig, "lifeboat-bench")
 	if err != nil {
 		return Measurement{}, err
@@ -166,7 +166,7 @@ func rawCreate(ctx context.Context, kubeconfig []byte, objects int) (Measurement
 			return Measurement{}, err
 		}
 	}
-	return Measurement{Seconds: time.Since(started).Seconds(), Objects: len(bulk)}, nil
+	return Measurement{Seconds: time.Since(started).Seconds(), CPUSeconds: (ownCPU() - used).Seconds(), Objects: len(bulk)}, nil
 }
 
 func createAll(ctx context.Context, client *cluster.Client, items []item.Item) error {

@@ -16,7 +16,7 @@ import (
 // Measurement is one turn of one thing. What does not apply is 0.
 type Measurement struct {
 	Seconds    float64 `json:"seconds"`              // wall time; of a program, from its start to its end
-	CPUSeconds float64 `json:"cpuSeconds,omitempty"` // of a program, user and system
+	CPUSeconds float64 `json:"cpuSeconds,omitempty"` // of the client alone, user and system
 	PeakMiB    float64 `json:"peakMiB,omitempty"`    // of a program, resident
 	Objects    int     `json:"objects,omitempty"`
 	Bytes      int64   `json:"bytes,omitempty"` // read from the API server
