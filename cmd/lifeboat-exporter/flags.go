@@ -41,7 +41,7 @@ func (f *flags) add(c *cobra.Command) {
 	set := c.Flags()
 	set.SortFlags = false
 	// StringArray, not StringSlice: a cron expression holds commas.
-	set.StringArrayVar(&f.locations, "location", nil, "location to read, `[name=]URL`: file:///dir or s3://bucket/prefix; repeatable, then each needs a name")
+	set.StringArrayVar(&f.locations, "location", nil, "location to read, `[name=]URL`: file:///dir or s3://bucket/prefix; repeatable. Without a name it is called default, or when there are several by its URL")
 	set.StringArrayVar(&f.schedules, "schedule", nil, "cron expression of a schedule, `name=cron`, as in its spec.schedule; repeatable. Without it deadlines are inferred from the backups there are, and a schedule that never ran is not known")
 	set.StringArrayVar(&f.rpos, "rpo", nil, "how old the newest recovery point of a schedule may become, `name=duration`; repeatable (default: two intervals and a grace)")
 	set.DurationVar(&f.interval, "refresh-interval", time.Minute, "time between two readings of a location")
@@ -131,7 +131,8 @@ func parseLocations(args []string) ([]namedURL, error) {
 		if m := locationName.FindStringSubmatch(arg); m != nil {
 			l = namedURL{name: m[1], url: m[3]}
 		} else if len(args) > 1 {
-			return nil, cli.Usage("with more than one --location each needs a name, as in --location near=file:///var/backups")
+			// Without its query, which says how to get there and not where.
+			l.name, _, _ = strings.Cut(arg, "?")
 		}
 		if _, err := location.Parse(l.url); err != nil {
 			return nil, cli.Usage("--location: %w", err)

@@ -202,7 +202,7 @@ func TestAMistakeInTheFlagsIsOneClearError(t *testing.T) {
 		"no location":             {nil, "no location to read: give --location"},
 		"a path for a URL":        {[]string{"--location=/var/backups"}, "does not begin with file:// or s3://"},
 		"a name and a path":       {[]string{"--location=prod=/var/backups"}, "does not begin with file:// or s3://"},
-		"two without names":       {[]string{good, "--location=s3://bucket"}, "each needs a name"},
+		"the same twice":          {[]string{good, good}, "is given twice"},
 		"two of one name":         {[]string{"--location=a=file:///x", "--location=a=file:///y"}, `the name "a" is given twice`},
 		"schedule without cron":   {[]string{good, "--schedule=db"}, "it must be name=value"},
 		"malformed cron":          {[]string{good, "--schedule=db=0 2 * *"}, "expected exactly 5 fields"},
@@ -258,6 +258,9 @@ func TestALocationMayHaveANameAndAURLMayHoldEqualsSigns(t *testing.T) {
 	got, err := parseLocations([]string{"s3://bucket/prod?region=eu-west-1"})
 	require.NoError(t, err)
 	assert.Equal(t, []namedURL{{"default", "s3://bucket/prod?region=eu-west-1"}}, got)
+	got, err = parseLocations([]string{"s3://bucket/prod?region=eu-west-1", "file:///backups"})
+	require.NoError(t, err)
+	assert.Equal(t, []namedURL{{"s3://bucket/prod", "s3://bucket/prod?region=eu-west-1"}, {"file:///backups", "file:///backups"}}, got)
 	got, err = parseLocations([]string{"near=file:///a=b", "far=s3://bucket?region=eu-west-1"})
 	require.NoError(t, err)
 	assert.Equal(t, []namedURL{{"near", "file:///a=b"}, {"far", "s3://bucket?region=eu-west-1"}}, got)
