@@ -90,16 +90,28 @@ func statusCodecs() runtime.NegotiatedSerializer {
 // Host is the API server's address, for messages.
 func (c *Client) Host() string { return c.config.Host }
 
-// Unreachable reports whether err says that the API server could not be asked
-// at all, rather than that it answered no: nothing further will succeed. A
-// caller whose own context may be over asks that first, because a time limit
-// and a connection that timed out look alike.
+// UnreachableError says that the API server could not be asked at all, rather
+// than that it answered no: nothing further will succeed. A caller whose own
+// context may be over asks that first, because a time limit and a connection
+// that timed out look alike.
+type UnreachableError struct{ Err error }
+
+func (e *UnreachableError) Error() string { return e.Err.Error() }
+func (e *UnreachableError) Unwrap() error { return e.Err }
+
+// Unreachable reports whether err is or wraps an *UnreachableError.
 func Unreachable(err error) bool {
-	if err == nil || errors.Is(err, context.Canceled) {
-		return false
-	}
+	var u *UnreachableError
+	return errors.As(err, &u)
+}
+
+// asked marks the error of a request that got no answer.
+func asked(err error) error {
 	var status apierrors.APIStatus
-	return !errors.As(err, &status) && !errors.Is(err, ErrMalformed)
+	if err == nil || errors.Is(err, context.Canceled) || errors.As(err, &status) || errors.Is(err, ErrMalformed) || Unreachable(err) {
+		return err
+	}
+	return &UnreachableError{err}
 }
 
 // Explain makes one sentence of an error from the API server: what it refused

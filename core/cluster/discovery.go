@@ -84,7 +84,7 @@ func (c *Client) discover(ctx context.Context, ask func(*discovery.DiscoveryClie
 	case errors.As(err, &partial):
 		return lists, groupFailures(partial), nil
 	case err != nil:
-		return nil, nil, fmt.Errorf("discover the resources: %w", err)
+		return nil, nil, fmt.Errorf("discover the resources: %w", asked(err))
 	case len(lists) == 0:
 		return nil, nil, fmt.Errorf("discover the resources: %w: %s serves none", ErrMalformed, c.Host())
 	}

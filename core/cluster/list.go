@@ -162,7 +162,7 @@ func (l *lister) page(ctx context.Context, yield func(item.Item, error) bool) (m
 	case ctx.Err() != nil && err != nil:
 		return false, ctx.Err()
 	case err != nil:
-		return false, err
+		return false, asked(err)
 	case !wanted:
 		return false, nil
 	case p.next != "" && p.next == l.token:
@@ -190,7 +190,8 @@ func (l *lister) request(ctx context.Context) (io.ReadCloser, error) {
 	if l.options.LabelSelector != "" {
 		req.Param("labelSelector", l.options.LabelSelector)
 	}
-	return req.Stream(ctx)
+	body, err := req.Stream(ctx)
+	return body, asked(err)
 }
 
 func path(r item.Resource, namespace string) []string {

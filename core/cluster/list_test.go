@@ -103,7 +103,7 @@ func TestWhatIsNoListIsRefusedAndNeverTakenForAnEmptyOne(t *testing.T) {
 		p := pageReader{dec: jsontext.NewDecoder(strings.NewReader(page)), resource: configMaps}
 		_, err := p.read(func(item.Item) bool { return true })
 		assert.ErrorIs(t, err, ErrMalformed, name)
-		assert.False(t, Unreachable(err), name)
+		assert.False(t, Unreachable(asked(err)), name)
 	}
 }
 
@@ -113,7 +113,7 @@ func TestAListThatEndsEarlyMeansThatTheServerWentAway(t *testing.T) {
 		p := pageReader{dec: jsontext.NewDecoder(strings.NewReader(page[:n])), resource: configMaps}
 		_, err := p.read(func(item.Item) bool { return true })
 		assert.Error(t, err, "cut after %d bytes", n)
-		assert.True(t, Unreachable(err), "cut after %d bytes: %v", n, err)
+		assert.True(t, Unreachable(asked(err)), "cut after %d bytes: %v", n, err)
 	}
 }
 

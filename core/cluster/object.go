@@ -158,7 +158,7 @@ func (c *Client) Create(ctx context.Context, r item.Resource, namespace string, 
 // Result.Raw alone would replace its words by generic ones.
 func answer(r rest.Result) ([]byte, error) {
 	if err := r.Error(); err != nil {
-		return nil, err
+		return nil, asked(err)
 	}
 	return r.Raw()
 }
@@ -168,14 +168,14 @@ const FieldManager = "lifeboat"
 
 // MergePatch applies a JSON merge patch.
 func (c *Client) MergePatch(ctx context.Context, r item.Resource, namespace, name string, patch []byte) error {
-	return c.rest.Patch(types.MergePatchType).AbsPath(append(path(r, namespace), name)...).
+	return asked(c.rest.Patch(types.MergePatchType).AbsPath(append(path(r, namespace), name)...).
 		Param("fieldManager", FieldManager).
-		Body(patch).Do(ctx).Error()
+		Body(patch).Do(ctx).Error())
 }
 
 // Delete removes an object.
 func (c *Client) Delete(ctx context.Context, r item.Resource, namespace, name string) error {
-	return c.rest.Delete().AbsPath(append(path(r, namespace), name)...).Do(ctx).Error()
+	return asked(c.rest.Delete().AbsPath(append(path(r, namespace), name)...).Do(ctx).Error())
 }
 
 // Reason is the API server's own words for a refusal, without client-go's

@@ -318,7 +318,7 @@ func TestAResourceThatTheServerRefusesIsAProblemAndTheRestGoesOn(t *testing.T) {
 }
 
 func TestALostServerEndsTheWalk(t *testing.T) {
-	lost := errors.New("connection refused")
+	lost := &cluster.UnreachableError{Err: errors.New("connection refused")}
 	f := town()
 	f.listErr = map[string]error{"serviceaccounts": lost}
 	_, _, err := collected(t, f, filter.Filter{})
