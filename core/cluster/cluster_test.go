@@ -118,11 +118,12 @@ func TestErrorsAreToldApartByWhetherTheAPIServerAnswered(t *testing.T) {
 	}{
 		"no error":                 {nil, false},
 		"connection refused":       {gone, true},
-		"a dial that timed out":    {&net.OpError{Op: "dial", Err: context.DeadlineExceeded}, true},
+		"a dial that timed out":    {asked(&net.OpError{Op: "dial", Err: context.DeadlineExceeded}), true},
 		"cancelled by the user":    {cancelled, false},
 		"a refusal":                {apierrors.NewUnauthorized("no"), false},
 		"an answer without a list": {fmt.Errorf("x: %w", ErrMalformed), false},
-		"a connection that broke":  {errors.New("connection reset by peer"), true},
+		"a connection that broke":  {asked(errors.New("connection reset by peer")), true},
+		"a mistake of the user":    {errors.New("no resource is named foos"), false},
 	} {
 		assert.Equal(t, c.unreachable, Unreachable(c.err), name)
 	}
@@ -138,7 +139,7 @@ func TestExplainNamesTheServerTheCauseAndTheNextStep(t *testing.T) {
 		"401":         {apierrors.NewUnauthorized("x"), []string{"credentials", "--kubeconfig"}},
 		"403":         {forbidden, []string{"refuses", "grant", "user may not"}},
 		"429":         {apierrors.NewTooManyRequests("slow down", 1), []string{"overloaded", "try again later"}},
-		"unreachable": {errors.New("dial tcp: connection refused"), []string{"cannot reach", "--context", "connection refused"}},
+		"unreachable": {asked(errors.New("dial tcp: connection refused")), []string{"cannot reach", "--context", "connection refused"}},
 	} {
 		got := c.Explain(x.err)
 		require.ErrorIs(t, got, x.err, name)
@@ -147,6 +148,8 @@ func TestExplainNamesTheServerTheCauseAndTheNextStep(t *testing.T) {
 		}
 	}
 	assert.NoError(t, c.Explain(nil))
+	mistake := errors.New("no resource is named foos")
+	assert.Equal(t, mistake, c.Explain(mistake), "what the server never said is not put in its mouth")
 	assert.Equal(t, context.Canceled, c.Explain(context.Canceled), "an interruption needs no explanation")
 }
 
