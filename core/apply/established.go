@@ -37,16 +37,13 @@ func (a *Applier) Established(ctx context.Context, definition item.Key) error {
 		switch {
 		case ctx.Err() != nil && last != nil:
 			return fmt.Errorf("%s is not established after %s: %w", definition, EstablishTimeout, last)
-		case err == nil, !errors.Is(err, errNotYet) && cluster.Unreachable(err):
+		case err == nil || cluster.Unreachable(err):
 			return err
 		}
 		last = err
 		sleep(ctx, establishPoll)
 	}
 }
-
-// errNotYet says that time may help.
-var errNotYet = errors.New("not yet")
 
 // served says what a definition still lacks, nil when nothing.
 func (a *Applier) served(ctx context.Context, definition item.Item) error {
@@ -56,7 +53,7 @@ func (a *Applier) served(ctx context.Context, definition item.Item) error {
 	}
 	for _, want := range []string{"NamesAccepted", "Established"} {
 		if status, message := condition(u, want); status != "True" {
-			return fmt.Errorf("%w: condition %s is not met: %s", errNotYet, want, message)
+			return fmt.Errorf("condition %s is not met: %s", want, message)
 		}
 	}
 	group, _, _ := unstructured.NestedString(u.Object, "spec", "group")
@@ -77,7 +74,7 @@ func (a *Applier) served(ctx context.Context, definition item.Item) error {
 		_, err := a.Cluster.Get(ctx, item.Resource{Group: group, Version: version, Name: plural}, namespace, probe)
 		switch {
 		case apierrors.IsNotFound(err) && !namesProbe(err):
-			return fmt.Errorf("%w: %s/%s is not served", errNotYet, group, version)
+			return fmt.Errorf("%s/%s is not served yet", group, version)
 		case cluster.Unreachable(err):
 			return err
 		}

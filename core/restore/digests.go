@@ -67,7 +67,7 @@ func (d *digests) end(file manifest.Digest) error {
 	case !d.known:
 		return nil
 	case d.next < len(d.items):
-		return fmt.Errorf("%w: %s is missing, and %d more items", ErrNotWritten, d.items[d.next].Key, len(d.items)-d.next-1)
+		return fmt.Errorf("%w: %d items are missing, the first is %s", ErrNotWritten, len(d.items)-d.next, d.items[d.next].Key)
 	case d.file != file:
 		return fmt.Errorf("%w: the file has another digest", ErrNotWritten)
 	}

@@ -245,7 +245,7 @@ func TestABackupThatIsNotWhatWasWrittenIsNotRestored(t *testing.T) {
 				}
 				return content
 			})
-		}, "is missing, and"},
+		}, "items are missing"},
 		"it was packed again": {func(t *testing.T, s store.Store) {
 			rewrite(t, s, func(_ string, content []byte) []byte { return content })
 		}, "the file has another digest"},
