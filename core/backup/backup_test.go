@@ -1,0 +1,361 @@
+package backup
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/version"
+
+	"github.com/lifeboat-backup/lifeboat/core/api"
+	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
+	"github.com/lifeboat-backup/lifeboat/core/archive"
+	"github.com/lifeboat-backup/lifeboat/core/cluster"
+	"github.com/lifeboat-backup/lifeboat/core/filter"
+	"github.com/lifeboat-backup/lifeboat/core/item"
+	"github.com/lifeboat-backup/lifeboat/core/store"
+	"github.com/lifeboat-backup/lifeboat/core/store/mem"
+	"github.com/lifeboat-backup/lifeboat/core/volume"
+)
+
+// fake is a cluster of the given objects.
+type fake struct {
+	objects []item.Item
+	listErr map[string]error
+	expired bool
+}
+
+func (f *fake) Version(context.Context) (version.Info, error) {
+	return version.Info{Major: "1", Minor: "34", GitVersion: "v1.34.4"}, nil
+}
+func (f *fake) Explain(err error) error { return err }
+
+func (f *fake) Resources(context.Context) ([]item.Resource, []cluster.GroupFailure, error) {
+	var out []item.Resource
+	for _, r := range []item.Resource{{Name: "configmaps", Kind: "ConfigMap", Namespaced: true}, {Name: "namespaces", Kind: "Namespace"}, {Name: "persistentvolumeclaims", Kind: "PersistentVolumeClaim", Namespaced: true}, {Name: "persistentvolumes", Kind: "PersistentVolume"}} {
+		r.Version, r.Singular, r.Verbs = "v1", strings.ToLower(r.Kind), []string{"list", "create", "get", "delete"}
+		out = append(out, r)
+	}
+	return out, nil, nil
+}
+
+func (f *fake) List(_ context.Context, r item.Resource, o cluster.ListOptions, info *cluster.ListInfo) iter.Seq2[item.Item, error] {
+	return func(yield func(item.Item, error) bool) {
+		info.Expired = f.expired
+		for _, it := range f.objects {
+			if it.Key.Resource == r.Name && (o.Namespace == "" || it.Key.Namespace == o.Namespace) && o.LabelSelector == "" && !yield(it, nil) {
+				return
+			}
+		}
+		if err := f.listErr[r.Name]; err != nil {
+			yield(item.Item{}, err)
+		}
+	}
+}
+
+func (f *fake) Get(_ context.Context, r item.Resource, _, name string) (item.Item, error) {
+	for _, it := range f.objects {
+		if it.Key.Resource == r.Name && it.Key.Name == name {
+			return it, nil
+		}
+	}
+	return item.Item{}, errors.New("no such object")
+}
+
+func (f *fake) has(resource, kind, namespace, name, more string) *fake {
+	raw := fmt.Sprintf(`{"apiVersion":"v1","kind":%q,"metadata":{"name":%q,"namespace":%q}%s}`, kind, name, namespace, more)
+	if namespace == "" {
+		raw = fmt.Sprintf(`{"apiVersion":"v1","kind":%q,"metadata":{"name":%q}%s}`, kind, name, more)
+	}
+	f.objects = append(f.objects, item.Item{Key: item.Key{Resource: resource, Namespace: namespace, Name: name}, Version: "v1", Kind: kind, Raw: []byte(raw)})
+	return f
+}
+
+func town() *fake {
+	return new(fake).
+		has("namespaces", "Namespace", "", "shop", "").
+		has("configmaps", "ConfigMap", "shop", "b", `,"data":{"k":"v"}`).
+		has("configmaps", "ConfigMap", "shop", "a", "").
+		has("persistentvolumeclaims", "PersistentVolumeClaim", "shop", "data", `,"spec":{"volumeName":"vol"}`).
+		has("persistentvolumes", "PersistentVolume", "", "vol", `,"spec":{"persistentVolumeReclaimPolicy":"Retain","claimRef":{"namespace":"shop","name":"data"}}`)
+}
+
+var now = time.Date(2026, 11, 22, 8, 42, 42, 500e6, time.FixedZone("CET", 3600))
+
+func job(s store.Store, c Cluster) Job {
+	return Job{Name: "nightly", Store: s, Cluster: c, UID: "u-1", Now: func() time.Time { return now }}
+}
+
+func content(t *testing.T, s store.Store, key string) []byte {
+	t.Helper()
+	r, err := s.Get(t.Context(), key)
+	require.NoError(t, err)
+	b, err := io.ReadAll(r)
+	require.NoError(t, err)
+	return b
+}
+
+func unzipped(t *testing.T, s store.Store, key string) string {
+	t.Helper()
+	z, err := gzip.NewReader(bytes.NewReader(content(t, s, key)))
+	require.NoError(t, err)
+	b, err := io.ReadAll(z)
+	require.NoError(t, err)
+	return string(b)
+}
+
+// velerosMetadata is the velero-backup.json in the fixture.
+func velerosMetadata(t *testing.T) []byte {
+	t.Helper()
+	f, err := os.Open(filepath.Join("..", "..", "test", "fixtures", "velero-v1.18.1", "bucket-small.tar.gz"))
+	require.NoError(t, err)
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	require.NoError(t, err)
+	for r := tar.NewReader(z); ; {
+		h, err := r.Next()
+		require.NoError(t, err)
+		if strings.HasSuffix(h.Name, store.MetadataFile) {
+			b, err := io.ReadAll(r)
+			require.NoError(t, err)
+			return b
+		}
+	}
+}
+
+// paths lists the fields of a JSON object, those of maps left out.
+func paths(prefix string, v map[string]any) map[string]any {
+	out := map[string]any{}
+	for k, e := range v {
+		path := prefix + k
+		out[path] = e
+		if m, ok := e.(map[string]any); ok && k != "labels" && k != "annotations" {
+			maps.Copy(out, paths(path+".", m))
+		}
+	}
+	return out
+}
+
+func TestVeleroBackupJSONHasTheFieldsThatVeleroWritesAndNoOthers(t *testing.T) {
+	s := mem.New()
+	j := job(s, town())
+	j.Filter.IncludedNamespaces = []string{"shop"}
+	j.TTL = 25 * time.Hour
+	_, err := j.Run(t.Context())
+	require.NoError(t, err)
+	raw := content(t, s, store.Metadata("nightly"))
+
+	var ours, theirs map[string]any
+	require.NoError(t, json.Unmarshal(raw, &ours))
+	require.NoError(t, json.Unmarshal(velerosMetadata(t), &theirs))
+	a, b := paths("", ours), paths("", theirs)
+	for path := range b {
+		if strings.HasPrefix(path, "metadata.managedFields") || slices.Contains([]string{
+			"metadata.resourceVersion", "metadata.generation", // of the cluster it was in
+			"spec.excludedClusterScopedResources", "spec.excludedNamespaceScopedResources", // what Velero's server adds; we exclude nothing
+			"spec.volumeGroupSnapshotLabelKey", // no group snapshots are taken
+		}, path) {
+			continue
+		}
+		assert.Contains(t, a, path, "Velero writes it")
+	}
+	for path := range a {
+		if slices.Contains([]string{
+			"spec.snapshotVolumes", // false: said, since no data is saved
+			"status.warnings",      // two: the claim and the volume
+		}, path) {
+			continue
+		}
+		assert.Contains(t, b, path, "Velero does not write it")
+	}
+	for _, same := range []string{"kind", "apiVersion", "spec.metadata", "spec.hooks", "spec.ttl", "spec.csiSnapshotTimeout", "spec.itemOperationTimeout",
+		"spec.storageLocation", "spec.defaultVolumesToFsBackup", "spec.snapshotMoveData", "status.version", "status.formatVersion", "status.phase", "status.hookStatus"} {
+		assert.Equal(t, b[same], a[same], same)
+	}
+	for _, moment := range []string{"metadata.creationTimestamp", "status.startTimestamp", "status.completionTimestamp", "status.expiration"} {
+		at, err := time.Parse("2006-01-02T15:04:05Z", a[moment].(string))
+		assert.NoError(t, err, "%s is in whole seconds of UTC", moment)
+		assert.False(t, at.IsZero())
+	}
+	assert.Equal(t, "2026-11-23T08:42:42Z", a["status.expiration"])
+	assert.Equal(t, map[string]any{"totalItems": 5.0, "itemsBackedUp": 5.0}, a["status.progress"])
+	assert.NotContains(t, string(raw), `"0s"`)
+
+	strict := json.NewDecoder(bytes.NewReader(raw))
+	strict.DisallowUnknownFields()
+	var decoded velerov1.Backup
+	require.NoError(t, strict.Decode(&decoded))
+	assert.Equal(t, "nightly", decoded.Name)
+	assert.NotEmpty(t, decoded.Annotations[api.AnnotationManifest])
+}
+
+func TestAFilterStandsInTheBackupAsVeleroWritesIt(t *testing.T) {
+	s := mem.New()
+	j := job(s, town())
+	j.Filter = filter.Filter{ExcludedNamespaces: []string{"tmp-*"}, IncludedResources: []string{"configmaps"}, LabelSelector: "a=b,c in (d,e)"}
+	j.Labels = map[string]string{api.LabelScheduleName: "daily"}
+	r, err := j.Run(t.Context())
+	require.NoError(t, err)
+	b, err := Read(t.Context(), s, "nightly")
+	require.NoError(t, err)
+	assert.Equal(t, []string{"*"}, b.Spec.IncludedNamespaces)
+	assert.Equal(t, []string{"tmp-*"}, b.Spec.ExcludedNamespaces)
+	assert.Equal(t, []string{"configmaps"}, b.Spec.IncludedResources)
+	assert.Equal(t, map[string]string{"a": "b"}, b.Spec.LabelSelector.MatchLabels)
+	assert.Len(t, b.Spec.LabelSelector.MatchExpressions, 1)
+	assert.Equal(t, map[string]string{api.LabelScheduleName: "daily", api.LabelStorageLocation: "default"}, b.Labels)
+	assert.Equal(t, []string{"nothing in the cluster is selected: the backup is empty"}, r.Warnings)
+	assert.Equal(t, 720*time.Hour, b.Spec.TTL.Duration)
+}
+
+func TestTheFilesOfABackup(t *testing.T) {
+	s := mem.New()
+	r, err := job(s, town()).Run(t.Context())
+	require.NoError(t, err)
+	assert.True(t, r.Complete())
+
+	assert.JSONEq(t, `{"v1/ConfigMap":["shop/a","shop/b"],"v1/Namespace":["shop"],"v1/PersistentVolume":["vol"],"v1/PersistentVolumeClaim":["shop/data"]}`, unzipped(t, s, store.ResourceList("nightly")))
+	assert.Equal(t, "[]\n", unzipped(t, s, store.PodVolumeBackups("nightly")))
+	assert.Equal(t, "[]\n", unzipped(t, s, store.ItemOperations("nightly")))
+	assert.Equal(t, "[]\n", unzipped(t, s, store.VolumeSnapshots("nightly")))
+	infos, err := volume.DecodeInfos(bytes.NewReader(content(t, s, store.VolumeInfo("nightly"))))
+	require.NoError(t, err)
+	assert.Equal(t, []volume.Info{{PVCName: "data", PVCNamespace: "shop", PVName: "vol", Skipped: true, SkippedReason: dataNotIncluded, PVInfo: &volume.PVInfo{ReclaimPolicy: "Retain"}}}, infos)
+	assert.JSONEq(t, `{"errors":{},"warnings":{"cluster":[" resource: /persistentvolumes name: /vol message: /`+dataNotIncluded+`"],
+		"namespaces":{"shop":[" resource: /persistentvolumeclaims name: /data message: /`+dataNotIncluded+`"]}}}`, unzipped(t, s, store.Results("nightly")))
+	assert.Contains(t, unzipped(t, s, store.Log("nightly")), `level=info msg="Completed: 5 items, 0 errors, 2 warnings" backup=nightly`)
+
+	m, err := ReadManifest(t.Context(), s, "nightly")
+	require.NoError(t, err)
+	n := 0
+	for info, err := range s.List(t.Context(), "", true) {
+		require.NoError(t, err)
+		if info.Key == store.Manifest("nightly") {
+			continue
+		}
+		n++
+		d := m.Files[strings.TrimPrefix(info.Key, store.BackupPrefix("nightly"))]
+		assert.Equal(t, info.Size, d.Size, info.Key)
+		assert.Equal(t, sumOf(content(t, s, info.Key)), d.SHA256, info.Key)
+	}
+	assert.Len(t, m.Files, n)
+	i := 0
+	for it, err := range archive.NewReader(bytes.NewReader(content(t, s, store.Contents("nightly"))), archive.Limits{}).Items() {
+		require.NoError(t, err)
+		assert.Equal(t, it.Key, m.Items[i].Key, "in the order of the archive")
+		assert.Equal(t, sumOf(it.Raw), m.Items[i].SHA256)
+		i++
+	}
+	assert.Len(t, m.Items, i)
+}
+
+func TestAnObjectTheArchiveCannotHoldIsMissedByName(t *testing.T) {
+	c := town().has("configmaps", "ConfigMap", "shop", "..", "")
+	s := mem.New()
+	r, err := job(s, c).Run(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, velerov1.BackupPhasePartiallyFailed, r.Backup.Status.Phase)
+	require.Len(t, r.Errors, 1)
+	assert.Contains(t, r.Errors[0], "configmaps shop/..")
+	for _, m := range r.Coverage {
+		if m.Name == "configmaps" {
+			assert.Equal(t, 3, m.Listed)
+			assert.Equal(t, 2, m.Written)
+			assert.Equal(t, map[string]int{leftByArchive: 1}, m.LeftOut)
+		}
+	}
+}
+
+func TestAListOfTwoStatesIsAWarningOfTheBackup(t *testing.T) {
+	c := town()
+	c.expired = true
+	r, err := job(mem.New(), c).Run(t.Context())
+	require.NoError(t, err)
+	assert.True(t, r.Complete())
+	assert.Contains(t, strings.Join(r.Warnings, "\n"), "configmaps: the list took so long")
+}
+
+func TestAClusterThatRefusesEverythingIsOneErrorAndNoBackup(t *testing.T) {
+	refused := errors.New("forbidden")
+	c := &fake{listErr: map[string]error{"configmaps": refused, "namespaces": refused, "persistentvolumeclaims": refused, "persistentvolumes": refused}}
+	s := mem.New()
+	_, err := job(s, c).Run(t.Context())
+	assert.EqualError(t, err, "backup nightly was not made: nothing could be read from the cluster: namespaces: forbidden; configmaps: forbidden; persistentvolumeclaims: forbidden; and 1 more")
+	for info := range s.List(t.Context(), "", true) {
+		assert.Fail(t, "left behind", info.Key)
+	}
+}
+
+func TestWhatIsWrongIsSaidBeforeAnythingIsWritten(t *testing.T) {
+	for name, change := range map[string]func(*Job){
+		"a name":            func(j *Job) { j.Name = "Nightly!" },
+		"a negative ttl":    func(j *Job) { j.TTL = -1 },
+		"a label selector":  func(j *Job) { j.Filter.LabelSelector = "a in (" },
+		"a resource":        func(j *Job) { j.Filter.IncludedResources = []string{"gadgets"} },
+		"a namespace":       func(j *Job) { j.Filter.IncludedNamespaces = []string{"nowhere"} },
+		"a name that is in": func(j *Job) { _, _ = j.Run(context.Background()) },
+	} {
+		s := mem.New()
+		j := job(s, town())
+		change(&j)
+		before := 0
+		for range s.List(t.Context(), "", true) {
+			before++
+		}
+		_, err := j.Run(t.Context())
+		assert.Error(t, err, name)
+		for range s.List(t.Context(), "", true) {
+			before--
+		}
+		assert.Zero(t, before, name)
+	}
+}
+
+func TestListTellsBackupsFromRests(t *testing.T) {
+	s := mem.New()
+	_, err := job(s, town()).Run(t.Context())
+	require.NoError(t, err)
+	put := func(key, text string) { require.NoError(t, s.Put(t.Context(), key, strings.NewReader(text))) }
+	put(store.Contents("half"), "x")
+	put(store.Metadata("broken"), "{")
+	put(store.Metadata("alien"), `{"kind":"Pod","apiVersion":"v1","metadata":{"name":"alien"}}`)
+	put(store.Metadata("renamed"), `{"kind":"Backup","apiVersion":"velero.io/v1","metadata":{"name":"other"}}`)
+	put("backups/README", "not a folder")
+	put("backups/Not A Name/velero-backup.json", "{}")
+	all, err := List(t.Context(), s)
+	require.NoError(t, err)
+	got := map[string]string{}
+	for _, l := range all {
+		got[l.Name] = fmt.Sprint(l.Err)
+	}
+	assert.Equal(t, "<nil>", got["nightly"])
+	assert.Contains(t, got["half"], "no such backup")
+	assert.Contains(t, got["broken"], "damaged")
+	assert.Contains(t, got["alien"], "holds v1 Pod")
+	assert.Contains(t, got["renamed"], `"other"`)
+	assert.Contains(t, got["Not A Name"], "not valid")
+	assert.Len(t, got, 6)
+	assert.Equal(t, "nightly", all[0].Name, "newest first")
+}
+
+func sumOf(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
