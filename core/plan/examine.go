@@ -100,10 +100,7 @@ func dataNote(method string) string {
 func (o Options) leave(u *unstructured.Unstructured, it item.Item) string {
 	r := ResourceOf(Entry{Key: it.Key, Version: it.Version, Kind: it.Kind})
 	f := o.Filter
-	namespace := it.Key.Namespace
-	if it.Key.GroupResource() == "namespaces" {
-		namespace = it.Key.Name
-	}
+	namespace := namespaceOf(it.Key)
 	named := len(f.IncludedResources) > 0 && filter.NamesResource(f.IncludedResources, r)
 	switch {
 	case filter.NamesResource(f.ExcludedResources, r):

@@ -48,7 +48,10 @@ func Normalise(u *unstructured.Unstructured) {
 		}
 	}
 	group := u.GroupVersionKind().Group
-	prune(u.Object, !strings.Contains(group, ".") || strings.HasSuffix(group, ".k8s.io"))
+	builtIn := !strings.Contains(group, ".") || strings.HasSuffix(group, ".k8s.io")
+	// In a definition, "status: {}" is a subresource that it has, and
+	// "template: {}" a field.
+	prune(u.Object, builtIn && group != "apiextensions.k8s.io")
 }
 
 // structs are the fields that hold a struct in built-in types, where empty and

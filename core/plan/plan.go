@@ -7,6 +7,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -61,8 +62,9 @@ type Plan struct {
 	Backup  string   `json:"backup"`
 	Steps   []Step   `json:"steps"`
 	Volumes []Volume `json:"volumes,omitempty"`
-	// Defines are the group-resources whose definitions are among the steps to
-	// create; their objects have to wait until they are served.
+	// Defines are the group-resources whose definitions the target gets by this
+	// plan, or has in the backup's form; their objects may have to wait until
+	// they are served.
 	Defines map[string]string `json:"-"` // group-resource -> name of the definition
 }
 
@@ -97,7 +99,8 @@ func Build(backup string, entries []Entry, seen Observed) Plan {
 	p := Plan{Backup: backup, Defines: map[string]string{}}
 	entries = needDefinitions(entries, seen)
 	for _, e := range entries {
-		if e.Defines != "" && e.Leave == "" {
+		existing, exists := seen.Existing[e.Key]
+		if e.Defines != "" && e.Leave == "" && (!exists || existing == e.Digest) {
 			p.Defines[e.Defines] = e.Key.Name
 		}
 	}
@@ -114,6 +117,7 @@ func Build(backup string, entries []Entry, seen Observed) Plan {
 	}
 	p.needNamespaces(needed, seen)
 	sortSteps(p.Steps)
+	slices.SortFunc(p.Volumes, func(a, b Volume) int { return cmp.Compare(a.Object, b.Object) })
 	return p
 }
 
@@ -144,12 +148,12 @@ func (p Plan) decide(e Entry, seen Observed) Step {
 	switch {
 	case e.Leave != "":
 		s.Action, s.Reason = Skip, e.Leave
+	case seen.Terminating[namespaceOf(e.Key)]: // what exists in it will be gone
+		s.Action, s.Reason = Fail, fmt.Sprintf("namespace %s is being deleted in the target cluster (wait until it is gone)", namespaceOf(e.Key))
 	case exists && existing == e.Digest:
 		s.Action, s.Reason = Unchanged, "exists and is equal"
 	case exists:
 		s.Action, s.Reason = Skip, ReasonDiffers
-	case seen.Terminating[e.Key.Namespace]:
-		s.Action, s.Reason = Fail, fmt.Sprintf("namespace %s is being deleted in the target cluster (wait until it is gone)", e.Key.Namespace)
 	case slices.Contains(versions, e.Version):
 		s.Action, s.Reason = Create, "absent in the cluster"
 	case defined:
@@ -162,6 +166,14 @@ func (p Plan) decide(e Entry, seen Observed) Step {
 		s.Action, s.Reason = Fail, fmt.Sprintf("the target cluster does not serve %s, and the backup does not define it", e.Key.GroupResource())
 	}
 	return s
+}
+
+// namespaceOf is the namespace that an object is in or is, "" for neither.
+func namespaceOf(k item.Key) string {
+	if k.GroupResource() == "namespaces" {
+		return k.Name
+	}
+	return k.Namespace
 }
 
 // ReasonDiffers is the reason of a step whose object is in the cluster already

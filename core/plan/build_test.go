@@ -1,0 +1,193 @@
+package plan
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/lifeboat-backup/lifeboat/core/filter"
+	"github.com/lifeboat-backup/lifeboat/core/item"
+)
+
+const twoVersions = `"spec":{"group":"example.com","names":{"plural":"widgets"},"versions":[{"name":"v1"},{"name":"v1beta1"}]}`
+
+// exists notes that the target holds the items as they are.
+func exists(t *testing.T, o *Observed, items ...item.Item) {
+	t.Helper()
+	for _, it := range items {
+		d, err := DigestOf(it)
+		require.NoError(t, err)
+		o.Existing[it.Key] = d
+	}
+}
+
+func TestNothingIsLeftToANamespaceThatIsBeingDeleted(t *testing.T) {
+	namespace, equalOne, other, absent := object(t, ns, ""), object(t, config, `"data":{"a":"b"}`), object(t, "v1 Secret secrets shop/other", ""), object(t, "v1 Pod pods shop/absent", "")
+	elsewhere := object(t, "v1 ConfigMap configmaps calm/c", "")
+	seen := everything()
+	exists(t, &seen, namespace, equalOne, object(t, "v1 Namespace namespaces calm", ""))
+	seen.Existing[other.Key] = Digest{9}
+	seen.Terminating = map[string]bool{"shop": true}
+	const reason = "namespace shop is being deleted in the target cluster (wait until it is gone)"
+	assert.Equal(t, []string{
+		"fail namespaces shop: " + reason,
+		"fail secrets shop/other: " + reason,
+		"create configmaps calm/c: absent in the cluster",
+		"fail configmaps shop/settings: " + reason,
+		"fail pods shop/absent: " + reason,
+	}, steps(Build("b", entries(t, filter.Filter{}, namespace, equalOne, other, absent, elsewhere), seen)), "what is there now will be gone in a moment")
+
+	left := filter.Filter{IncludedNamespaces: []string{"calm"}}
+	p := Build("b", entries(t, left, namespace, equalOne, elsewhere), seen)
+	assert.Zero(t, p.Count(Fail), "what nobody asked for does not fail: %v", steps(p))
+}
+
+func TestADefinitionHelpsOnlyWhenTheTargetGetsIt(t *testing.T) {
+	definition, old := object(t, crd, twoVersions), object(t, "example.com/v1beta1 Widget widgets shop/old", "")
+	namespace := object(t, ns, "")
+	all := entries(t, filter.Filter{}, definition, old, namespace)
+
+	absent := everything()
+	p := Build("b", all, absent)
+	assert.Equal(t, map[string]string{"widgets.example.com": "widgets.example.com"}, p.Defines)
+	assert.Contains(t, steps(p), "create widgets.example.com shop/old: absent in the cluster; defined by widgets.example.com")
+
+	different := everything()
+	different.Existing[definition.Key] = Digest{9}
+	different.Served["widgets.example.com"] = []string{"v1"}
+	p = Build("b", all, different)
+	assert.Empty(t, p.Defines, "the definition in the cluster is left alone")
+	assert.Contains(t, steps(p), "fail widgets.example.com shop/old: the target cluster serves widgets.example.com at v1, and the backup holds it at v1beta1")
+
+	same := everything()
+	exists(t, &same, definition)
+	p = Build("b", all, same)
+	assert.Contains(t, steps(p), "unchanged customresourcedefinitions.apiextensions.k8s.io widgets.example.com: exists and is equal")
+	assert.Contains(t, steps(p), "create widgets.example.com shop/old: absent in the cluster; defined by widgets.example.com", "made a moment ago: discovery may not know it yet")
+}
+
+func TestADefinitionThatTheFilterLeavesOutComesOnlyForWhatIsRestored(t *testing.T) {
+	definition, custom := object(t, crd, twoVersions), object(t, widget, "")
+	p := Build("b", entries(t, filter.Filter{IncludedNamespaces: []string{"other"}}, definition, custom), everything())
+	assert.Equal(t, 2, p.Count(Skip), "%v", steps(p))
+	assert.Empty(t, p.Defines)
+}
+
+func TestNamespacesAreMadeForWhatIsMadeInThem(t *testing.T) {
+	namespace, settings := object(t, ns, `"metadata":{"labels":{"team":"x"}}`), object(t, config, "")
+
+	excluded := Build("b", entries(t, filter.Filter{ExcludedResources: []string{"namespaces"}}, namespace, settings), everything())
+	assert.Equal(t, "create namespaces shop: absent in the cluster; restored items are in it", steps(excluded)[0])
+	assert.False(t, excluded.Steps[0].Bare, "the backup's has the labels")
+
+	seen := everything()
+	seen.Existing[namespace.Key] = Digest{9}
+	there := Build("b", entries(t, filter.Filter{ExcludedResources: []string{"namespaces"}}, namespace, settings), seen)
+	assert.Equal(t, "skip namespaces shop: "+leaveExcluded, steps(there)[0], "one that is there is not made")
+	differs := Build("b", entries(t, filter.Filter{}, namespace, settings), seen)
+	assert.Equal(t, "skip namespaces shop: "+ReasonDiffers, steps(differs)[0])
+
+	bare := Build("b", entries(t, filter.Filter{}, settings), everything())
+	assert.Equal(t, Step{Key: namespace.Key, Version: "v1", Kind: "Namespace", Stage: 1, Bare: true, Action: Create, Reason: "not in the backup; restored items are in it"}, bare.Steps[0])
+	assert.False(t, bare.Steps[1].Bare)
+
+	noNamespace := Build("b", entries(t, filter.Filter{}, object(t, "storage.k8s.io/v1 StorageClass storageclasses fast", "")), everything())
+	assert.Len(t, noNamespace.Steps, 1, "what is in no namespace needs none")
+
+	seen = everything()
+	exists(t, &seen, settings)
+	unchanged := Build("b", entries(t, filter.Filter{}, settings), seen)
+	assert.Len(t, unchanged.Steps, 1, "where nothing is made, none is needed")
+}
+
+func TestAStepKnowsItsItem(t *testing.T) {
+	it := object(t, "apps/v1 Deployment deployments shop/web", `"spec":{"replicas":1}`)
+	e := entries(t, filter.Filter{}, it)[0]
+	s := Build("nightly", []Entry{e}, everything()).Steps[1]
+	assert.Equal(t, Step{Key: it.Key, Version: "v1", Kind: "Deployment", Action: Create, Reason: "absent in the cluster", Stage: s.Stage, Size: e.Size, Sum: e.Sum, Digest: e.Digest}, s)
+	assert.Equal(t, "apps/v1", s.APIVersion())
+	assert.Equal(t, "nightly", Build("nightly", nil, Observed{}).Backup)
+}
+
+// Whatever a backup holds and a target is like: each item has one step, no
+// namespace is missing or there twice, and the order of the archive is of no
+// importance.
+func TestAPlanAccountsForEveryItemInAnyOrder(t *testing.T) {
+	resources := slices.Concat(first, slices.Concat(last...), ordinary)
+	for seed := range uint64(300) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		var all []Entry
+		seen := Observed{Served: map[string][]string{}, Existing: map[item.Key]Digest{}, Terminating: map[string]bool{}}
+		for i := range 60 {
+			e := entry(resources[r.IntN(len(resources))], "", fmt.Sprintf("x%d", i))
+			switch {
+			case e.Key.Resource == "namespaces" && e.Key.Group == "":
+				e.Key.Name = fmt.Sprintf("ns-%d", i%6)
+			case r.IntN(3) > 0:
+				e.Key.Namespace = fmt.Sprintf("ns-%d", r.IntN(9))
+			}
+			e.Leave = []string{"", "", "", leaveFiltered, leaveExcluded, leaveFinished}[r.IntN(6)]
+			if e.Key.Resource == "namespaces" && e.Leave == leaveFinished {
+				e.Leave = ""
+			}
+			if e.Key.Resource == "persistentvolumes" || e.Key.Resource == "persistentvolumeclaims" {
+				e.Volume = "note"
+			}
+			if slices.ContainsFunc(all, func(o Entry) bool { return o.Key == e.Key }) {
+				continue
+			}
+			all = append(all, e)
+			if r.IntN(4) > 0 {
+				seen.Served[e.Key.GroupResource()] = []string{[]string{"v1", "v1", "v2"}[r.IntN(3)]}
+			}
+			if r.IntN(3) == 0 {
+				seen.Existing[e.Key] = Digest{byte(r.IntN(2))}
+			}
+		}
+		seen.Served["namespaces"] = []string{"v1"}
+		seen.Existing[item.Key{Resource: "namespaces", Name: "ns-7"}] = Digest{}
+		seen.Terminating["ns-7"] = true
+
+		before := slices.Clone(all)
+		p := Build("b", all, seen)
+		require.Equal(t, before, all, "the entries are only read")
+		r.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+		shuffled := Build("b", all, seen)
+		require.Equal(t, steps(p), steps(shuffled), "seed %d", seed)
+		require.Equal(t, p.Volumes, shuffled.Volumes, "seed %d", seed)
+
+		count := map[item.Key]int{}
+		made := map[string]bool{}
+		for _, s := range p.Steps {
+			count[s.Key]++
+			made[s.Name] = made[s.Name] || s.GroupResource() == "namespaces" && s.Action == Create
+			require.NotEmpty(t, s.Reason, s.Key)
+		}
+		for _, e := range all {
+			require.Equal(t, 1, count[e.Key], "%s (seed %d)", e.Key, seed)
+		}
+		for _, s := range p.Steps {
+			if s.Action != Create || s.Namespace == "" {
+				continue
+			}
+			key := item.Key{Resource: "namespaces", Name: s.Namespace}
+			_, there := seen.Existing[key]
+			require.NotEqual(t, there, made[s.Namespace], "%s (seed %d)", s.Key, seed)
+			require.LessOrEqual(t, count[key], 1, "%s is there twice (seed %d)", key, seed)
+		}
+		require.Equal(t, len(p.Steps), p.Count(Create)+p.Count(Unchanged)+p.Count(Skip)+p.Count(Fail))
+	}
+}
+
+func TestATargetIsAskedForTheVersionsThatTheBackupHolds(t *testing.T) {
+	beta := entry("trees.orchard.example.com", "shop", "b")
+	beta.Version = "v1beta1"
+	assert.Equal(t, map[string][]string{
+		"namespaces": {"v1"}, "pods": {"v1"}, "trees.orchard.example.com": {"v1", "v1beta1"},
+	}, Resources([]Entry{entry("pods", "shop", "a"), entry("pods", "shop", "b"), entry("trees.orchard.example.com", "shop", "a"), beta}))
+	assert.Equal(t, map[string][]string{"namespaces": {"v1"}}, Resources(nil), "namespaces are always looked at")
+}
