@@ -68,11 +68,13 @@ func bench(ctx context.Context, c config, stdout io.Writer, log *slog.Logger) (e
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	l := &lab{config: c, dir: dir, log: log}
 	l.results = Results{Asked: c.objects, Command: c.command(), Date: time.Now().UTC().Format(time.RFC3339), Machine: machine(), Versions: l.versions(ctx)}
+	noise := others()
 	for _, stage := range []func(context.Context) error{l.backups, l.restores, l.drill} {
 		if err := stage(ctx); err != nil {
 			return err
 		}
 	}
+	l.results.Machine.Others = noise()
 	l.results.judge(budgets())
 	if err := l.results.write(stdout); err != nil {
 		return err

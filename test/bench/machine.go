@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Machine is where a run took place. What the system does not tell is empty.
@@ -21,6 +22,9 @@ type Machine struct {
 	// Load is the average of the last 1, 5 and 15 minutes before the run: what
 	// others did.
 	Load string `json:"load,omitempty"`
+	// Others is the share of the machine's CPU time that processes which are
+	// not of this run took while it went on, 0 to 1: how noisy its times are.
+	Others float64 `json:"others"`
 }
 
 func (m Machine) String() string {
@@ -39,6 +43,33 @@ func machine() Machine {
 	}
 	m.Load = find("/proc/loadavg", `^(\S+ \S+ \S+)`)
 	return m
+}
+
+// busy is how much CPU time all processes of the machine have used since it was
+// started (Linux, proc_stat(5): hundredths of a second; idle and iowait are the
+// fourth and fifth number), 0 where that is not told.
+func busy() time.Duration {
+	var hundredths int64
+	for i, field := range strings.Fields(find("/proc/stat", `^cpu +(.*)`)) {
+		n, err := strconv.ParseInt(field, 10, 64)
+		if err != nil {
+			return 0
+		}
+		if i < 8 && i != 3 && i != 4 { // guests, the last two, are in the first two
+			hundredths += n
+		}
+	}
+	return time.Duration(hundredths) * 10 * time.Millisecond
+}
+
+// others makes a function that tells the share of CPU time others have taken
+// since. Processes of this run count as its own once they have ended.
+func others() func() float64 {
+	started, all, own := time.Now(), busy(), familyCPU()
+	return func() float64 {
+		available := time.Since(started) * time.Duration(runtime.NumCPU())
+		return max(0, float64(busy()-all-(familyCPU()-own))/float64(available))
+	}
 }
 
 func find(path, pattern string) string {

@@ -196,7 +196,7 @@ func (r *Results) save(dir string) error {
 func (r *Results) markdown() []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "# %d objects, %s\n\nMade by `%s`; not edited.\n\n", r.Asked, r.Date, r.Command)
-	fmt.Fprintf(&b, "- %s\n- load of the machine before: %s\n- lifeboat %s, %s, versitygw %s\n", r.describe(), r.Machine.Load, r.Versions.Lifeboat, r.Versions.Go, r.Versions.S3)
+	fmt.Fprintf(&b, "- %s\n- load of the machine before: %s; other processes took %.0f %% of its CPU time meanwhile\n- lifeboat %s, %s, versitygw %s\n", r.describe(), r.Machine.Load, 100*r.Machine.Others, r.Versions.Lifeboat, r.Versions.Go, r.Versions.S3)
 	budgets, series := r.rows()
 	for _, table := range [][][]string{budgets, series} {
 		fmt.Fprintln(&b)
