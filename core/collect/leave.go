@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/lifeboat-backup/lifeboat/core/api"
-	"github.com/lifeboat-backup/lifeboat/core/cluster"
 	"github.com/lifeboat-backup/lifeboat/core/filter"
 	"github.com/lifeboat-backup/lifeboat/core/item"
 )
@@ -40,7 +39,7 @@ func leftOut(f filter.Filter, marked map[string]bool, it item.Item) (string, err
 	}
 	obj, err := it.Object()
 	if err != nil {
-		return "", fmt.Errorf("%w: %w", cluster.ErrMalformed, err)
+		return "", fmt.Errorf("decide whether to back up: %w", err)
 	}
 	switch {
 	case obj.GetLabels()[api.LabelExcludeFromBackup] == "true":
