@@ -32,6 +32,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/item"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/core/store/mem"
+	"github.com/lifeboat-backup/lifeboat/core/store/storetest"
 	"github.com/lifeboat-backup/lifeboat/core/volume"
 )
 
@@ -358,4 +359,25 @@ func TestListTellsBackupsFromRests(t *testing.T) {
 func sumOf(b []byte) string {
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:])
+}
+
+func TestTheOrderOfTheFilesIsTheDocumentedOne(t *testing.T) {
+	s := storetest.Calls(mem.New())
+	_, err := job(s, town()).Run(t.Context())
+	require.NoError(t, err)
+	doc, err := os.ReadFile("../../docs/backup.md")
+	require.NoError(t, err)
+	_, table, found := strings.Cut(string(doc), "## The files, in the order they are written")
+	require.True(t, found)
+	at := 0
+	for _, c := range s.Calls() {
+		if c.Method != storetest.Put {
+			continue
+		}
+		file := "`" + strings.ReplaceAll(strings.TrimPrefix(c.Key, store.BackupPrefix("nightly")), "nightly", "NAME") + "`"
+		next := strings.Index(table[at:], file)
+		require.GreaterOrEqual(t, next, 0, "%s is not in docs/backup.md, or not after the one before", file)
+		at += next
+	}
+	assert.Contains(t, string(doc), "\n| "+leftByArchive+" |")
 }
