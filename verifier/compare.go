@@ -10,6 +10,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/plan"
 	"github.com/lifeboat-backup/lifeboat/core/restore"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
+	"github.com/lifeboat-backup/lifeboat/verifier/sandbox"
 )
 
 // The checks of the level controlplane.
@@ -22,18 +23,43 @@ const (
 // already, in a form of its own (the service kubernetes, for instance).
 const ownObject = "the sandbox has its own"
 
+// What a control plane alone cannot hold, whatever the backup is worth: objects
+// of an aggregated API, whose server is a workload, and objects that a webhook
+// has to convert.
+const (
+	needsServer  = "needs an aggregated API server, which this level does not run"
+	needsWebhook = "needs a webhook, which this level does not call"
+)
+
+// conversionFailed begins what the API server says when it has to convert an
+// object and cannot ask the webhook (apiextensions-apiserver,
+// pkg/apiserver/conversion).
+const conversionFailed = "conversion webhook for "
+
+// beyond says why a sandbox of this level cannot hold an item, "" when it can.
+func beyond(s plan.Step, ch apply.Change) string {
+	switch {
+	case s.Aggregated:
+		return needsServer
+	case ch.Outcome == apply.Failed && (strings.HasPrefix(ch.Reason, conversionFailed) || strings.Contains(ch.Reason, sandbox.Contained)):
+		return needsWebhook
+	}
+	return ""
+}
+
 // comparison sorts the items of a restore by what became of them. It is pure.
 type comparison struct {
 	items     report.Items
 	restored  []report.Finding
 	missing   []report.Finding
-	different []plan.Step // to be looked at in detail
+	different []plan.Step    // to be looked at in detail
+	beyond    map[string]int // items the level cannot hold, by reason
 }
 
 // compareSteps holds the plan, what the restore did and what the sandbox has
 // afterwards against each other.
 func compareSteps(p plan.Plan, changes apply.ChangeSet, live map[item.Key]plan.Digest) comparison {
-	c := comparison{items: report.Items{SkippedBy: map[string]int{}}}
+	c := comparison{items: report.Items{SkippedBy: map[string]int{}}, beyond: map[string]int{}}
 	outcome := make(map[item.Key]apply.Change, len(changes))
 	for _, ch := range changes {
 		outcome[ch.Key] = ch
@@ -43,18 +69,25 @@ func compareSteps(p plan.Plan, changes apply.ChangeSet, live map[item.Key]plan.D
 			continue
 		}
 		c.items.InBackup++
-		if s.Action == plan.Skip {
-			reason := s.Reason
-			if reason == plan.ReasonDiffers {
-				reason = ownObject
-			}
-			c.items.Skipped++
-			c.items.SkippedBy[reason]++
-			continue
+		why := beyond(s, outcome[s.Key])
+		switch {
+		case why != "":
+			c.skip(why)
+			c.beyond[why]++
+		case s.Action == plan.Skip && s.Reason == plan.ReasonDiffers:
+			c.skip(ownObject)
+		case s.Action == plan.Skip:
+			c.skip(s.Reason)
+		default:
+			c.expect(s, outcome[s.Key], live)
 		}
-		c.expect(s, outcome[s.Key], live)
 	}
 	return c
+}
+
+func (c *comparison) skip(reason string) {
+	c.items.Skipped++
+	c.items.SkippedBy[reason]++
 }
 
 func (c *comparison) expect(s plan.Step, ch apply.Change, live map[item.Key]plan.Digest) {
@@ -91,6 +124,7 @@ func (r *run) compare(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	r.report.Items = c.items
+	r.beyond = c.beyond
 	r.addCheck(checkRestored, c.restored, fmt.Sprintf("%d of %d expected items were accepted by the API server", c.items.Expected-len(c.restored), c.items.Expected))
 	r.addCheck(checkEqual, append(c.missing, different...), fmt.Sprintf("%d of %d restored items equal the backup", c.items.Equal, c.items.Restored))
 	return false, nil

@@ -50,6 +50,26 @@ func TestEveryItemOfAComparisonIsCountedOnce(t *testing.T) {
 	assert.Equal(t, key("different"), c.different[0].Key)
 }
 
+func TestWhatALevelCannotHoldIsNotABadBackupAndNotProvenEither(t *testing.T) {
+	aggregated := step("aggregated", plan.Fail, "does not serve")
+	aggregated.Aggregated = true
+	p := plan.Plan{Steps: []plan.Step{aggregated, step("converted", plan.Create, ""), step("equal", plan.Create, "")}}
+	changes := apply.ChangeSet{
+		{Key: key("aggregated"), Outcome: apply.Failed, Reason: "does not serve"},
+		{Key: key("converted"), Outcome: apply.Failed, Reason: `conversion webhook for x failed: Post "https://x": the sandbox lets no connection out`},
+		{Key: key("equal"), Outcome: apply.Created},
+	}
+	c := compareSteps(p, changes, map[item.Key]plan.Digest{key("equal"): {1}})
+	assert.Empty(t, c.restored)
+	assert.Equal(t, report.Items{InBackup: 3, Expected: 1, Restored: 1, Equal: 1, Skipped: 2, SkippedBy: map[string]int{needsServer: 1, needsWebhook: 1}}, c.items)
+
+	r := run{Drill: Drill{Now: now}, report: report.Report{Level: report.LevelControlPlane, Items: c.items}, beyond: c.beyond}
+	r.conclude(nil)
+	assert.Equal(t, report.Passed, r.report.Verdict)
+	assert.Contains(t, r.report.NotProven, "that 1 items can be restored: each needs a webhook, which this level does not call")
+	assert.Contains(t, r.report.NotProven, "that 1 items can be restored: each needs an aggregated API server, which this level does not run")
+}
+
 func concluded(rep report.Report, err error) report.Report {
 	r := run{Drill: Drill{Now: now}, report: rep}
 	r.conclude(err)

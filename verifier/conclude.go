@@ -2,6 +2,8 @@ package verifier
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/lifeboat-backup/lifeboat/core/apply"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
@@ -13,6 +15,9 @@ func (r *run) conclude(err error) {
 	rep := &r.report
 	rep.Finished = r.Now().UTC()
 	rep.NotProven = notProven(rep.Level, len(r.prepared.Plan.Volumes) > 0)
+	for _, why := range slices.Sorted(maps.Keys(r.beyond)) {
+		rep.NotProven = append(rep.NotProven, fmt.Sprintf("that %d items can be restored: each %s", r.beyond[why], why))
+	}
 	switch {
 	case len(rep.Findings) > 0:
 		rep.Verdict = report.Failed

@@ -18,7 +18,6 @@ import (
 
 	"github.com/lifeboat-backup/lifeboat/core/api"
 	"github.com/lifeboat-backup/lifeboat/core/cluster"
-	"github.com/lifeboat-backup/lifeboat/core/plan"
 	"github.com/lifeboat-backup/lifeboat/core/restore"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/verifier/check"
@@ -53,7 +52,7 @@ type run struct {
 	cluster  *cluster.Client
 	prepared restore.Prepared
 	result   restore.Result
-	seen     plan.Observed // of the sandbox, after the restore
+	beyond   map[string]int // items the level cannot hold, by reason
 }
 
 // stage is one step of a drill. refuted says that the backup is bad and that

@@ -70,6 +70,17 @@ func TestADefinitionHelpsOnlyWhenTheTargetGetsIt(t *testing.T) {
 	assert.Contains(t, steps(p), "create widgets.example.com shop/old: absent in the cluster; defined by widgets.example.com", "made a moment ago: discovery may not know it yet")
 }
 
+func TestWhatAnAggregatedServerHoldsFailsForWantOfThatServer(t *testing.T) {
+	pool, other := object(t, "calico.example.com/v3 Pool pools a", ""), object(t, "unknown.example.com/v1 Thing things a", "")
+	e := entries(t, filter.Filter{}, pool, other)
+	e = append(e, Entry{Key: item.Key{Group: "apiregistration.k8s.io", Resource: "apiservices", Name: "v3.calico.example.com"}, Version: "v1", Aggregates: "calico.example.com/v3"})
+	p := Build("b", e, everything())
+	assert.Contains(t, steps(p), "fail pools.calico.example.com a: the target cluster does not serve pools.calico.example.com; it needs the API server behind v3.calico.example.com to run")
+	for _, s := range p.Steps {
+		assert.Equal(t, s.Resource == "pools", s.Aggregated, s.Key)
+	}
+}
+
 func TestADefinitionThatTheFilterLeavesOutComesOnlyForWhatIsRestored(t *testing.T) {
 	definition, custom := object(t, crd, twoVersions), object(t, widget, "")
 	p := Build("b", entries(t, filter.Filter{IncludedNamespaces: []string{"other"}}, definition, custom), everything())
@@ -104,6 +115,16 @@ func TestNamespacesAreMadeForWhatIsMadeInThem(t *testing.T) {
 	assert.Len(t, unchanged.Steps, 1, "where nothing is made, none is needed")
 }
 
+func TestVolumesThatNobodyAskedForAreNotSpokenOf(t *testing.T) {
+	claim := object(t, "v1 PersistentVolumeClaim persistentvolumeclaims shop/data", "")
+	for _, f := range []filter.Filter{{IncludedResources: []string{"pods"}}, {ExcludedResources: []string{"pvc"}}} {
+		assert.Empty(t, Build("b", entries(t, f, claim), everything()).Volumes)
+	}
+	deleted := object(t, "v1 PersistentVolume persistentvolumes pv", `"spec":{"persistentVolumeReclaimPolicy":"Delete"}`)
+	assert.Equal(t, []Volume{{"persistentvolumeclaims shop/data", "data not included in the backup"}, {"persistentvolumes pv", "data not included in the backup"}},
+		Build("b", entries(t, filter.Filter{}, deleted, claim), everything()).Volumes, "those that a rule leaves out are")
+}
+
 func TestAStepKnowsItsItem(t *testing.T) {
 	it := object(t, "apps/v1 Deployment deployments shop/web", `"spec":{"replicas":1}`)
 	e := entries(t, filter.Filter{}, it)[0]
@@ -133,6 +154,9 @@ func TestAPlanAccountsForEveryItemInAnyOrder(t *testing.T) {
 			e.Leave = []string{"", "", "", leaveFiltered, leaveExcluded, leaveFinished}[r.IntN(6)]
 			if e.Key.Resource == "namespaces" && e.Leave == leaveFinished {
 				e.Leave = ""
+			}
+			if e.Key.Resource == "customresourcedefinitions" {
+				e.Defines = "trees.orchard.example.com"
 			}
 			if e.Key.Resource == "persistentvolumes" || e.Key.Resource == "persistentvolumeclaims" {
 				e.Volume = "note"

@@ -24,6 +24,9 @@ type Entry struct {
 	Leave string
 	// Defines is the group-resource that a custom resource definition adds.
 	Defines string
+	// Aggregates is the API version that an APIService hands on to a server of
+	// its own.
+	Aggregates string
 	// Volume says what becomes of the data behind a claim or volume.
 	Volume string
 }
@@ -75,6 +78,12 @@ func Examine(it item.Item, o Options) (Entry, error) {
 		group, _, _ := unstructured.NestedString(u.Object, "spec", "group")
 		plural, _, _ := unstructured.NestedString(u.Object, "spec", "names", "plural")
 		e.Defines = item.Key{Group: group, Resource: plural}.GroupResource()
+	case "apiservices.apiregistration.k8s.io":
+		if service, _, _ := unstructured.NestedMap(u.Object, "spec", "service"); service != nil {
+			group, _, _ := unstructured.NestedString(u.Object, "spec", "group")
+			version, _, _ := unstructured.NestedString(u.Object, "spec", "version")
+			e.Aggregates = item.Resource{Group: group, Version: version}.APIVersion()
+		}
 	case "persistentvolumeclaims":
 		volume, _, _ := unstructured.NestedString(u.Object, "spec", "volumeName")
 		e.Volume = dataNote(o.VolumeMethods[volume])

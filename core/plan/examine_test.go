@@ -169,6 +169,13 @@ func TestADefinitionSaysWhatItDefines(t *testing.T) {
 	assert.Empty(t, examine(t, "configmaps", `{apiVersion: v1, kind: ConfigMap, metadata: {name: a}, spec: {group: g, names: {plural: p}}}`, Options{}).Defines)
 }
 
+func TestAnAPIServiceSaysWhatItHandsOn(t *testing.T) {
+	const remote = `{apiVersion: apiregistration.k8s.io/v1, kind: APIService, metadata: {name: v3.calico.example.com}, spec: {group: calico.example.com, version: v3, service: {name: api, namespace: calico}}}`
+	const local = `{apiVersion: apiregistration.k8s.io/v1, kind: APIService, metadata: {name: v1.apps}, spec: {group: apps, version: v1}}`
+	assert.Equal(t, "calico.example.com/v3", examine(t, "apiservices.apiregistration.k8s.io", remote, Options{}).Aggregates)
+	assert.Empty(t, examine(t, "apiservices.apiregistration.k8s.io", local, Options{}).Aggregates)
+}
+
 func TestVolumesSayWhatBecomesOfTheirData(t *testing.T) {
 	saved := Options{VolumeMethods: map[string]string{"pv-1": "CSISnapshot"}}
 	const in, notIn = "data not restored: it is in the backup (CSISnapshot), and this version restores objects only", "data not included in the backup"

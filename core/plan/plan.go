@@ -37,7 +37,11 @@ type Step struct {
 	// stage waits for them.
 	Stage int `json:"stage"`
 	// Bare marks a namespace that the backup does not hold and items need.
-	Bare   bool   `json:"bare,omitempty"`
+	Bare bool `json:"bare,omitempty"`
+	// Aggregated marks a step that fails for want of an API server that the
+	// backup knows of and the target does not run.
+	Aggregated bool `json:"aggregated,omitempty"`
+
 	Size   int    `json:"-"` // of the item's JSON, in bytes
 	Sum    Digest `json:"-"` // of the item's JSON
 	Digest Digest `json:"-"` // of the normalised object
@@ -66,6 +70,8 @@ type Plan struct {
 	// plan, or has in the backup's form; their objects may have to wait until
 	// they are served.
 	Defines map[string]string `json:"-"` // group-resource -> name of the definition
+
+	aggregates map[string]string // API version -> name of the API service
 }
 
 // Count says how many steps have the action.
@@ -96,12 +102,18 @@ type Observed struct {
 // Build makes the plan. Every entry becomes exactly one step; namespaces that
 // items need and the backup does not hold are added.
 func Build(backup string, entries []Entry, seen Observed) Plan {
-	p := Plan{Backup: backup, Defines: map[string]string{}}
+	p := Plan{Backup: backup, Defines: map[string]string{}, aggregates: map[string]string{}}
 	entries = needDefinitions(entries, seen)
 	for _, e := range entries {
 		existing, exists := seen.Existing[e.Key]
 		if e.Defines != "" && e.Leave == "" && (!exists || existing == e.Digest) {
-			p.Defines[e.Defines] = e.Key.Name
+			// Of two, which no API server would hold, the first by name.
+			if name, twice := p.Defines[e.Defines]; !twice || e.Key.Name < name {
+				p.Defines[e.Defines] = e.Key.Name
+			}
+		}
+		if e.Aggregates != "" {
+			p.aggregates[e.Aggregates] = e.Key.Name
 		}
 	}
 	needed := map[string]bool{}
@@ -162,6 +174,9 @@ func (p Plan) decide(e Entry, seen Observed) Step {
 		s.Action, s.Reason = Fail, fmt.Sprintf("the target cluster cannot say what it serves of %s: %s", s.APIVersion(), seen.Undiscovered[s.APIVersion()])
 	case served:
 		s.Action, s.Reason = Fail, fmt.Sprintf("the target cluster serves %s at %s, and the backup holds it at %s", e.Key.GroupResource(), strings.Join(versions, ", "), e.Version)
+	case p.aggregates[s.APIVersion()] != "":
+		s.Action, s.Aggregated = Fail, true
+		s.Reason = fmt.Sprintf("the target cluster does not serve %s; it needs the API server behind %s to run", e.Key.GroupResource(), p.aggregates[s.APIVersion()])
 	default:
 		s.Action, s.Reason = Fail, fmt.Sprintf("the target cluster does not serve %s, and the backup does not define it", e.Key.GroupResource())
 	}

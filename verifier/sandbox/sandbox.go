@@ -20,6 +20,11 @@ type Cluster struct {
 	Version    string // of Kubernetes, with the leading v
 }
 
+// Contained is what the API server of a sandbox says in place of calling a
+// webhook: an object that is refused with these words was refused for want of
+// the outside world and not for what it is.
+const Contained = "the sandbox lets no connection out"
+
 // Sandbox is an ephemeral cluster for one drill.
 type Sandbox interface {
 	// Up starts the cluster and returns when it can be used. When it fails,
