@@ -142,6 +142,7 @@ func TestAPlanAccountsForEveryItemInAnyOrder(t *testing.T) {
 	for seed := range uint64(300) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		var all []Entry
+		defined := false
 		seen := Observed{Served: map[string][]string{}, Existing: map[item.Key]Digest{}, Terminating: map[string]bool{}}
 		for i := range 60 {
 			e := entry(resources[r.IntN(len(resources))], "", fmt.Sprintf("x%d", i))
@@ -155,7 +156,8 @@ func TestAPlanAccountsForEveryItemInAnyOrder(t *testing.T) {
 			if e.Key.Resource == "namespaces" && e.Leave == leaveFinished {
 				e.Leave = ""
 			}
-			if e.Key.Resource == "customresourcedefinitions" {
+			if e.Key.Resource == "customresourcedefinitions" && !defined {
+				defined = true
 				e.Defines = "trees.orchard.example.com"
 			}
 			if e.Key.Resource == "persistentvolumes" || e.Key.Resource == "persistentvolumeclaims" {

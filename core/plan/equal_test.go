@@ -112,6 +112,7 @@ func TestWhatAUserWouldMissIsADifference(t *testing.T) {
 		{"an annotation more", `{apiVersion: v1, kind: ConfigMap, metadata: {name: a}}`, `{apiVersion: v1, kind: ConfigMap, metadata: {name: a, annotations: {x: yy}}}`, "metadata.annotations"},
 		{"a number that is a string", `{apiVersion: orchard.example.com/v1, kind: Tree, metadata: {name: a}, spec: {offset: 7}}`, `{apiVersion: orchard.example.com/v1, kind: Tree, metadata: {name: a}, spec: {offset: "7"}}`, "spec.offset"},
 		{"an element of a list less", `{apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {containers: [{name: c}, {name: d}]}}`, `{apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {containers: [{name: c}]}}`, "spec.containers"},
+		{"an element of a list more", `{apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {containers: [{name: c}]}}`, `{apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {containers: [{name: c}, {name: d}]}}`, "spec.containers"},
 		{"a list where an object was", `{apiVersion: orchard.example.com/v1, kind: Tree, metadata: {name: a}, spec: {x: {}}}`, `{apiVersion: orchard.example.com/v1, kind: Tree, metadata: {name: a}, spec: {x: []}}`, "spec.x"},
 		{"the class of a pod", `{apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {priorityClassName: high}}`, `{apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {}}`, "spec"},
 		{"a volume of a pod", `{apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {volumes: [{name: v, emptyDir: {}}]}}`, `{apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {volumes: [{name: v}]}}`, "spec.volumes[0].emptyDir"},
@@ -220,6 +221,25 @@ func TestDifferencesAreCutToAReadableLength(t *testing.T) {
 	paths, err = Diff(a, b)
 	require.NoError(t, err)
 	assert.Equal(t, []string{`data.k: "` + strings.Repeat("b", 78) + `" in the backup, "c" in the cluster`}, paths, "what fits is shown whole")
+}
+
+func TestAtMostTwentyDifferencesAreListed(t *testing.T) {
+	u := fromYAML(t, `{apiVersion: v1, kind: ConfigMap, metadata: {name: a}, data: {}}`)
+	empty, err := item.FromObject(u, "configmaps")
+	require.NoError(t, err)
+	data := map[string]any{}
+	for i := range 50 {
+		data[fmt.Sprintf("k%02d", i)] = "v"
+	}
+	u.Object["data"] = data
+	full, err := item.FromObject(u, "configmaps")
+	require.NoError(t, err)
+	paths, err := Diff(full, empty)
+	require.NoError(t, err)
+	require.Len(t, paths, 20)
+	for i, p := range paths {
+		assert.Equal(t, fmt.Sprintf(`data.k%02d: "v" in the backup, absent in the cluster`, i), p)
+	}
 }
 
 func TestDifferencesNeverShowWhatASecretHolds(t *testing.T) {
