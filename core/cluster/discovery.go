@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/version"
@@ -67,9 +66,8 @@ const discoveryTimeout = 60 * time.Second
 func (c *Client) discover(ctx context.Context, ask func(*discovery.DiscoveryClient) ([]*metav1.APIResourceList, error)) ([]*metav1.APIResourceList, []GroupFailure, error) {
 	timed, cancel := context.WithTimeout(ctx, discoveryTimeout)
 	defer cancel()
-	refused := 0
 	cfg := rest.CopyConfig(c.config)
-	cfg.Wrap(func(rt http.RoundTripper) http.RoundTripper { return bound{timed, rt, &refused} })
+	cfg.Wrap(func(rt http.RoundTripper) http.RoundTripper { return bound{timed, rt} })
 	d, err := discovery.NewDiscoveryClientForConfig(cfg)
 	if err != nil {
 		return nil, nil, fmt.Errorf("make a discovery client: %w", err)
@@ -79,8 +77,6 @@ func (c *Client) discover(ctx context.Context, ask func(*discovery.DiscoveryClie
 	switch {
 	case ctx.Err() != nil:
 		return nil, nil, ctx.Err()
-	case refused != 0:
-		return nil, nil, fmt.Errorf("discover the resources: %w", apierrors.NewGenericServerResponse(refused, "get", schema.GroupResource{}, "", "/api and /apis", 0, false))
 	case errors.As(err, &partial):
 		return lists, groupFailures(partial), nil
 	case err != nil:

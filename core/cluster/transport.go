@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -46,9 +45,6 @@ func retryAfter(resp *http.Response) time.Duration {
 type bound struct {
 	ctx  context.Context
 	next http.RoundTripper
-	// refused is set to the status of a root of discovery (/api, /apis) that
-	// the API server refuses: the discovery client takes that for an empty one.
-	refused *int
 }
 
 const discoveryTries = 10
@@ -62,9 +58,6 @@ func (b bound) RoundTrip(r *http.Request) (*http.Response, error) {
 		wait := retryAfter(resp)
 		if wait == 0 || try == discoveryTries {
 			resp.Header.Del(retryAfterHeader)
-			if resp.StatusCode == http.StatusForbidden && isDiscoveryRoot(r.URL.Path) {
-				*b.refused = resp.StatusCode
-			}
 			return resp, nil
 		}
 		_, _ = io.CopyN(io.Discard, resp.Body, 64<<10) // so that the connection can be used again
@@ -73,10 +66,6 @@ func (b bound) RoundTrip(r *http.Request) (*http.Response, error) {
 			return nil, b.ctx.Err()
 		}
 	}
-}
-
-func isDiscoveryRoot(path string) bool {
-	return strings.HasSuffix(path, "/api") || strings.HasSuffix(path, "/apis")
 }
 
 // sleep waits, and reports whether ctx lasted as long.

@@ -227,6 +227,20 @@ func TestTheArchiveIsComparedWithTheManifestItemByItem(t *testing.T) {
 	}
 }
 
+func TestAnArchiveThatWasPackedAgainIsNotTheOneThatWasWritten(t *testing.T) {
+	s := written(t, true, configMap("a"))
+	require.NoError(t, s.Delete(t.Context(), store.Contents("b")))
+	var b bytes.Buffer
+	w := archive.NewWriter(&b, archive.Options{ModTime: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)})
+	_, err := w.Add(configMap("a"))
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	put(t, s, store.Contents("b"), b.Bytes())
+	_, err = job(s, newTarget()).Prepare(t.Context())
+	assert.ErrorIs(t, err, ErrNotWritten)
+	assert.ErrorContains(t, err, "the file has another digest")
+}
+
 func TestWindowsAreBoundedAndKeepTheOrder(t *testing.T) {
 	var items []item.Item
 	var steps []plan.Step
