@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -123,14 +124,22 @@ func TestRequestsUnderWayAreBounded(t *testing.T) {
 }
 
 func TestProgressIsToldByOneGoroutineAtATime(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		told := map[item.Key]Outcome{} // no lock
-		a := &Applier{Cluster: newSlow(), Restore: "r", Progress: func(c Change) { told[c.Key] = c.Outcome }}
-		all := many(t, 50, 2)
-		_, err := a.Run(t.Context(), all)
-		require.NoError(t, err)
-		assert.Len(t, told, len(all))
-	})
+	var inside, most atomic.Int32
+	told := map[item.Key]Outcome{} // no lock
+	a := applier(newFake())
+	a.Progress = func(c Change) {
+		most.Store(max(most.Load(), inside.Add(1)))
+		for range 20 {
+			runtime.Gosched() // whoever may come in does
+		}
+		told[c.Key] = c.Outcome
+		inside.Add(-1)
+	}
+	all := many(t, 300, 2)
+	_, err := a.Run(t.Context(), all)
+	require.NoError(t, err)
+	assert.Len(t, told, len(all))
+	assert.EqualValues(t, 1, most.Load())
 }
 
 func TestWhatAMomentMayChangeIsTriedAgainForThreeSeconds(t *testing.T) {
@@ -308,6 +317,15 @@ func TestTheClustersServiceAccountKeepsItsValues(t *testing.T) {
 		}
 		assert.JSONEq(t, c.patch, string(patch), name)
 	}
+}
+
+func TestWhatAnEarlierRunMadeAndSomebodyChangedIsNotCalledCreated(t *testing.T) {
+	f := newFake()
+	w := configMap(t, "a")
+	f.objects[w.Step.Key] = []byte(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a","namespace":"shop","labels":{"velero.io/restore-name":"r"}},"data":{"a":"changed since"}}`)
+	changes, err := applier(f).Run(t.Context(), []Work{w})
+	require.NoError(t, err)
+	assert.Equal(t, ChangeSet{{Key: w.Step.Key, Outcome: Skipped, Reason: plan.ReasonDiffers}}, changes)
 }
 
 func TestOnlyServiceAccountsAreCompleted(t *testing.T) {

@@ -60,6 +60,9 @@ func TestPrepareKeepsWhatOnlyLooksGenerated(t *testing.T) {
 			`{apiVersion: v1, kind: PersistentVolume, metadata: {name: a, finalizers: [kubernetes.io/pv-protection], annotations: {pv.kubernetes.io/bound-by-controller: "yes", pv.kubernetes.io/provisioned-by: disks.example.com}}, spec: {claimRef: {kind: PersistentVolumeClaim, namespace: shop, name: c, uid: u, resourceVersion: "7"}, csi: {volumeHandle: h}}, status: {phase: Bound}}`,
 			`{apiVersion: v1, kind: PersistentVolume, metadata: {name: a, finalizers: [kubernetes.io/pv-protection], annotations: {pv.kubernetes.io/provisioned-by: disks.example.com}}, spec: {claimRef: {kind: PersistentVolumeClaim, namespace: shop, name: c}, csi: {volumeHandle: h}}}`},
 
+		{"a job that says that its selector is generated loses it",
+			`{apiVersion: batch/v1, kind: Job, metadata: {name: a}, spec: {manualSelector: false, selector: {matchLabels: {batch.kubernetes.io/controller-uid: u}}, template: {metadata: {labels: {job-name: a}}}}}`,
+			`{apiVersion: batch/v1, kind: Job, metadata: {name: a}, spec: {manualSelector: false, template: {metadata: {labels: {job-name: a}}}}}`},
 		{"a job of an older cluster loses it too, and labels that are empty go",
 			`{apiVersion: batch/v1, kind: Job, metadata: {name: a, labels: {controller-uid: u}}, spec: {selector: {matchLabels: {controller-uid: u}}, template: {metadata: {labels: {controller-uid: u}}, spec: {}}}}`,
 			`{apiVersion: batch/v1, kind: Job, metadata: {name: a}, spec: {template: {metadata: {}, spec: {}}}}`},
@@ -147,6 +150,12 @@ func TestMarkSaysWhichRestoreOfWhichBackupMadeAnObject(t *testing.T) {
 	unlabelled := fromYAML(t, `{apiVersion: v1, kind: ConfigMap, metadata: {name: a}}`)
 	Mark(unlabelled, "nightly", "nightly-1")
 	assert.Equal(t, map[string]string{"velero.io/backup-name": "nightly", "velero.io/restore-name": "nightly-1"}, unlabelled.GetLabels())
+}
+
+func TestMarkLabelsWhatIsOnlyCalledANamespace(t *testing.T) {
+	u := fromYAML(t, `{apiVersion: tenancy.example.com/v1, kind: Namespace, metadata: {name: a}}`)
+	Mark(u, "b", "r")
+	assert.Equal(t, "r", u.GetLabels()["velero.io/restore-name"])
 }
 
 func TestMarkShortensNamesThatAreNoLabels(t *testing.T) {
