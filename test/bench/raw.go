@@ -118,8 +118,8 @@ func (a apiServer) list(ctx context.Context, r manifest.Resource) (total int64, 
 	}
 }
 
-// The metadata of a list comes before its items; the token in it is base64.
-var continueToken = regexp.MustCompile(`^.{0,200}"metadata":\{[^{}]*"continue":"([A-Za-z0-9_=-]+)"`)
+// The metadata of a list comes before its items, an array; the token is base64.
+var continueToken = regexp.MustCompile(`^[^\[]{0,200}"metadata":\{[^{}]*"continue":"([A-Za-z0-9_=-]+)"`)
 
 func (a apiServer) page(ctx context.Context, path string) (size int64, token string, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, a.url+path, nil)

@@ -36,6 +36,9 @@ type Budget struct {
 	Of    string  `json:"of"`
 	Over  string  `json:"over,omitempty"`
 	Limit float64 `json:"limit"`
+	// At is the number of objects the budget is for, 0 = any: with fewer, the
+	// start of a process and discovery outweigh them.
+	At int `json:"at,omitempty"`
 	// What came out: both ends of a ratio, and the ratio; otherwise the value
 	// alone.
 	Numerator   float64 `json:"numerator,omitempty"`
@@ -44,7 +47,8 @@ type Budget struct {
 	// Least and Most are of the single turns.
 	Least float64 `json:"least"`
 	Most  float64 `json:"most"`
-	Held  bool    `json:"held"`
+	// Held is told only at the number of objects the budget is for.
+	Held *bool `json:"held,omitempty"`
 }
 
 // Results is a whole run.
@@ -124,7 +128,9 @@ func (r *Results) judge(budgets []Budget) {
 			b.Value = slices.Max(turns) // a promise of the most
 		}
 		b.Least, b.Most = slices.Min(turns), slices.Max(turns)
-		b.Held = b.Value <= b.Limit
+		if held := b.Value <= b.Limit; b.At == 0 || b.At == r.Asked {
+			b.Held = &held
+		}
 		r.Budgets = append(r.Budgets, b)
 	}
 }
@@ -138,7 +144,7 @@ func (r *Results) rows() (budgets, series [][]string) {
 			from = fmt.Sprintf("%.2f s / %.2f s", b.Numerator, b.Denominator)
 		}
 		budgets = append(budgets, []string{b.Name, fmt.Sprint(b.Limit), fmt.Sprintf("%.2f", b.Value), from,
-			fmt.Sprintf("%.2f to %.2f", b.Least, b.Most), map[bool]string{true: "yes", false: "no"}[b.Held]})
+			fmt.Sprintf("%.2f to %.2f", b.Least, b.Most), b.verdict()})
 	}
 	series = [][]string{{"what", "turns", "median s", "least s", "most s", "CPU s", "peak MiB"}}
 	for _, s := range r.Series {
@@ -147,6 +153,16 @@ func (r *Results) rows() (budgets, series [][]string) {
 			fmt.Sprintf("%.2f", slices.Max(t)), known("%.2f", median(s.values(cpu))), known("%.0f", slices.Max(s.values(peak)))})
 	}
 	return budgets, series
+}
+
+func (b Budget) verdict() string {
+	switch {
+	case b.Held == nil:
+		return fmt.Sprintf("(for %d)", b.At)
+	case *b.Held:
+		return "yes"
+	}
+	return "no"
 }
 
 func known(format string, v float64) string {
