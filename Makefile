@@ -7,6 +7,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
+GO = $(ONCE) go
+
 include verifier/sandbox/controlplane/controlplane.mk
 include tools/tools.mk
 include alerts/alerts.mk
@@ -19,9 +21,14 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 LDFLAGS := -s -w -X github.com/lifeboat-backup/lifeboat/cmd/internal/cli.version=$(VERSION)
 NESTED  := verifier/sandbox/controlplane
 
+# The packages of Kubernetes and of the SDKs take minutes to compile. What needs
+# no race detector is built with the same settings throughout, so that each is
+# compiled once.
+ONCE := CGO_ENABLED=0 GOFLAGS="$(strip $(shell go env GOFLAGS) -trimpath)"
+
 # What go test says goes into a file for the check on skipped tests.
 REPORTS := $(ROOT_DIR)/.cache/reports
-run-tests = @mkdir -p $(REPORTS); $(GOTESTSUM) --format pkgname --hide-summary skipped --jsonfile $(REPORTS)/$(1).json --
+run-tests = mkdir -p $(REPORTS) && $(2) $(GOTESTSUM) --format pkgname --hide-summary skipped --jsonfile $(REPORTS)/$(1).json --
 
 .PHONY: help
 help: ## list the targets
@@ -34,7 +41,7 @@ build: ## the three programs, into bin/
 
 .PHONY: demo
 demo: build controlplane ## a backup, a loss, a restore, a drill, a refutation and the metrics, on clusters of its own
-	go run ./test/demo -bin $(BIN)
+	$(ONCE) go run ./test/demo -bin $(BIN)
 
 .PHONY: test
 test: unit test-controlplane e2e check-alerts check-dashboards check-docs no-skips ## everything that needs no Docker
@@ -42,15 +49,15 @@ test: unit test-controlplane e2e check-alerts check-dashboards check-docs no-ski
 .PHONY: unit
 unit: $(GOTESTSUM) ## the root module's tests, with the race detector
 	@command -v $${CC:-gcc} >/dev/null || { echo "missing: a C compiler for go test -race (Debian package: gcc)" >&2; exit 1; }
-	$(call run-tests,unit) -race ./...
+	$(call run-tests,unit,) -race ./...
 
 .PHONY: test-controlplane
 test-controlplane: $(GOTESTSUM) controlplane ## the nested module's tests
-	cd $(NESTED) && mkdir -p $(REPORTS) && $(GOTESTSUM) --format pkgname --jsonfile $(REPORTS)/controlplane.json -- ./...
+	cd $(NESTED) && $(call run-tests,controlplane,$(ONCE)) ./...
 
 .PHONY: e2e
 e2e: build controlplane tools ## tests on real parts: API server, etcd, S3 server, Prometheus
-	$(call run-tests,e2e) -count=1 -tags e2e -p 1 -timeout 20m ./test/e2e/...
+	$(call run-tests,e2e,$(ONCE)) -count=1 -tags e2e -p 1 -timeout 20m ./test/e2e/...
 
 # Both talk to Prometheus' own programs.
 check-alerts check-dashboards: prometheus
@@ -74,7 +81,7 @@ fuzz-short: ## each fuzzer for ten seconds
 
 .PHONY: bench
 bench: build controlplane tools ## end-to-end measurements; results in test/bench/results
-	go run ./test/bench -objects 10000 -bin $(BIN) -out test/bench/results
+	$(ONCE) go run ./test/bench -objects 10000 -bin $(BIN) -out test/bench/results
 
 .PHONY: fmt
 fmt: ## format the code
@@ -83,8 +90,8 @@ fmt: ## format the code
 .PHONY: lint
 lint: ## formatting and vet, tagged code included
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$bad" ] || { echo "not formatted (make fmt):" $$bad >&2; exit 1; }
-	go vet -tags e2e ./...
-	cd $(NESTED) && go vet ./...
+	$(ONCE) go vet -tags e2e ./...
+	cd $(NESTED) && $(ONCE) go vet ./...
 
 .PHONY: verify
 verify: ## modules are tidy
