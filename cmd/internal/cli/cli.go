@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"slices"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"k8s.io/klog/v2"
 	"sigs.k8s.io/yaml"
 )
 
@@ -55,6 +57,9 @@ const patience = time.Second
 // Main runs a command until it ends or a signal interrupts it, and returns the
 // exit code. The first signal cancels; a second one ends the process.
 func Main(root *cobra.Command, args []string, stdout, stderr io.Writer) int {
+	// client-go logs some of the errors that it returns as well; users get each
+	// once, from us.
+	klog.SetSlogLogger(slog.New(slog.DiscardHandler))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	ended := make(chan struct{})
