@@ -161,17 +161,6 @@ func (c *Collection) choice(groupResource string) int {
 	return slices.IndexFunc(c.choices, func(ch Choice) bool { return ch.GroupResource() == groupResource })
 }
 
-// Total is how many resources will be listed.
-func (c *Collection) Total() int {
-	n := 0
-	for _, ch := range c.choices {
-		if ch.Excluded == "" {
-			n++
-		}
-	}
-	return n
-}
-
 // Report says what became of each resource; it is complete when Items has
 // ended. Written counts what was yielded.
 func (c *Collection) Report() []manifest.Resource { return c.report }

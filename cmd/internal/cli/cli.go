@@ -142,7 +142,7 @@ const (
 
 func (f *Format) String() string { return string(*f) }
 
-// Type is the placeholder in help texts.
+// Type is what help texts show for the value.
 func (f *Format) Type() string { return "table|json|yaml" }
 
 // Set checks the value of the flag.

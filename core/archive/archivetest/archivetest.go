@@ -184,9 +184,9 @@ func Tiny(w io.Writer, n int) error {
 func sparse(t testing.TB, entries []Entry) []byte {
 	t.Helper()
 	holes := File("resources/services/namespaces/shop/holes.json", "{}")
-	holes.PAX = map[string]string{"XXX.sparse.numblocks": "1", "XXX.sparse.map": "0,2", "XXX.sparse.size": "2"}
+	holes.PAX = map[string]string{"GNU_sparse.numblocks": "1", "GNU_sparse.map": "0,2", "GNU_sparse.size": "2"}
 	plain := Tar(t, append(slices.Clone(entries), holes)...)
-	return Gzip(t, bytes.ReplaceAll(plain, []byte("XXX.sparse"), []byte("GNU.sparse")))
+	return Gzip(t, bytes.ReplaceAll(plain, []byte("GNU_sparse"), []byte("GNU.sparse")))
 }
 
 // Case is a faulty archive.
