@@ -18,6 +18,7 @@ import (
 
 	"github.com/lifeboat-backup/lifeboat/cmd/internal/cli"
 	"github.com/lifeboat-backup/lifeboat/core/backup"
+	"github.com/lifeboat-backup/lifeboat/core/filter"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 )
 
@@ -31,6 +32,7 @@ func newBackupCreate() *cobra.Command {
 		cf  clusterFlags
 		loc cli.Location
 		ff  filterFlags
+		ord filter.Order
 		ttl time.Duration
 		out cli.Format
 
@@ -56,6 +58,8 @@ that was selected could not be read (the backup is then PartiallyFailed).
 	cf.add(c)
 	loc.Add(c)
 	ff.add(c)
+	ff.addScoped(c)
+	c.Flags().Var(order{&ord}, "ordered-resources", "objects that come first of their resource: 'pods=ns1/a,ns1/b;persistentvolumes=x'")
 	c.Flags().DurationVar(&ttl, "ttl", backup.DefaultTTL, "how long the backup is kept")
 	c.Flags().StringToStringVar(&labels, "labels", nil, "labels of the backup, `key=value,…`; velero.io/schedule-name=S makes it one of schedule S")
 	cli.AddOutput(c, &out)
@@ -70,7 +74,7 @@ that was selected could not be read (the backup is then PartiallyFailed).
 		}
 		progress := cli.NewProgress(c.ErrOrStderr())
 		job := backup.Job{
-			Name: args[0], Cluster: client, Filter: ff.Filter, TTL: ttl, Labels: labels, UID: string(uuid.NewUUID()), Now: time.Now,
+			Name: args[0], Cluster: client, Filter: ff.Filter, Order: ord, TTL: ttl, Labels: labels, UID: string(uuid.NewUUID()), Now: time.Now,
 			Progress: func(p backup.Progress) {
 				progress.Show("backing up %s: %d items, %s", p.Resource, p.Items, size(p.Bytes))
 			},

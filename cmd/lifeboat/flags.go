@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -18,7 +19,20 @@ func (f *filterFlags) add(c *cobra.Command) {
 	fl.StringSliceVar(&f.ExcludedNamespaces, "exclude-namespaces", nil, "namespaces to leave out")
 	fl.StringSliceVar(&f.IncludedResources, "include-resources", nil, "resources to take: plural, kind or short name, with .group if need be (default: all)")
 	fl.StringSliceVar(&f.ExcludedResources, "exclude-resources", nil, "resources to leave out")
+	flag := fl.VarPF(optionalBool{&f.IncludeClusterResources}, "include-cluster-resources", "", "take all cluster-scoped objects (true) or none (false); without it, all when all namespaces are taken")
+	flag.NoOptDefVal = "true"
 	fl.StringVarP(&f.LabelSelector, "selector", "l", "", "take only objects with these labels")
+	fl.Var(orSelectors{&f.OrLabelSelectors}, "or-selector", `take only objects that satisfy one of these label selectors, separated by " or "`)
+}
+
+// addScoped adds what only a backup takes.
+func (f *filterFlags) addScoped(c *cobra.Command) {
+	fl := c.Flags()
+	const instead = "; not with --include-resources, --exclude-resources, --include-cluster-resources"
+	fl.StringSliceVar(&f.IncludedClusterScopedResources, "include-cluster-scoped-resources", nil, "cluster-scoped resources to take, * for all"+instead)
+	fl.StringSliceVar(&f.ExcludedClusterScopedResources, "exclude-cluster-scoped-resources", nil, "cluster-scoped resources to leave out, * for all"+instead)
+	fl.StringSliceVar(&f.IncludedNamespaceScopedResources, "include-namespace-scoped-resources", nil, "namespaced resources to take, * for all"+instead)
+	fl.StringSliceVar(&f.ExcludedNamespaceScopedResources, "exclude-namespace-scoped-resources", nil, "namespaced resources to leave out, * for all"+instead)
 }
 
 func (f *filterFlags) check() error {
@@ -26,4 +40,47 @@ func (f *filterFlags) check() error {
 		return cli.UsageError{Err: errors.Join(err)}
 	}
 	return nil
+}
+
+// optionalBool is a flag that is true, false or not given.
+type optionalBool struct{ to **bool }
+
+func (o optionalBool) Type() string { return "bool" }
+
+func (o optionalBool) String() string {
+	if o.to == nil || *o.to == nil {
+		return ""
+	}
+	return strconv.FormatBool(**o.to)
+}
+
+func (o optionalBool) Set(s string) error {
+	b, err := strconv.ParseBool(s)
+	if err != nil {
+		return errors.New("true or false")
+	}
+	*o.to = &b
+	return nil
+}
+
+// orSelectors is a flag of label selectors of which one has to be satisfied.
+type orSelectors struct{ to *[]string }
+
+func (o orSelectors) Type() string   { return "selectors" }
+func (o orSelectors) String() string { return "" }
+
+func (o orSelectors) Set(s string) (err error) {
+	*o.to, err = filter.ParseSelectors(s)
+	return err
+}
+
+// order is a flag of which objects come first.
+type order struct{ to *filter.Order }
+
+func (o order) Type() string   { return "order" }
+func (o order) String() string { return "" }
+
+func (o order) Set(s string) (err error) {
+	*o.to, err = filter.ParseOrder(s)
+	return err
 }

@@ -41,6 +41,7 @@ type fake struct {
 	objects []item.Item
 	listErr map[string]error
 	expired bool
+	marked  []string // namespaces with the label that excludes them
 }
 
 func (f *fake) Version(context.Context) (version.Info, error) {
@@ -60,6 +61,11 @@ func (f *fake) Resources(context.Context) ([]item.Resource, []cluster.GroupFailu
 func (f *fake) List(_ context.Context, r item.Resource, o cluster.ListOptions, info *cluster.ListInfo) iter.Seq2[item.Item, error] {
 	return func(yield func(item.Item, error) bool) {
 		info.Expired = f.expired
+		if r.Name == "namespaces" && o.LabelSelector == api.LabelExcludeFromBackup+"=true" {
+			for _, n := range f.marked {
+				yield(item.Item{Key: item.Key{Resource: r.Name, Name: n}}, nil)
+			}
+		}
 		for _, it := range f.objects {
 			if it.Key.Resource == r.Name && (o.Namespace == "" || it.Key.Namespace == o.Namespace) && o.LabelSelector == "" && !yield(it, nil) {
 				return
@@ -170,8 +176,6 @@ func TestVeleroBackupJSONHasTheFieldsThatVeleroWritesAndNoOthers(t *testing.T) {
 	for path := range b {
 		if strings.HasPrefix(path, "metadata.managedFields") || slices.Contains([]string{
 			"metadata.resourceVersion", "metadata.generation", // of the cluster it was in
-			"spec.excludedClusterScopedResources", "spec.excludedNamespaceScopedResources", // what Velero's server adds; we exclude nothing
-			"spec.volumeGroupSnapshotLabelKey", // no group snapshots are taken
 		}, path) {
 			continue
 		}
@@ -187,7 +191,7 @@ func TestVeleroBackupJSONHasTheFieldsThatVeleroWritesAndNoOthers(t *testing.T) {
 		assert.Contains(t, b, path, "Velero does not write it")
 	}
 	for _, same := range []string{"kind", "apiVersion", "spec.metadata", "spec.hooks", "spec.ttl", "spec.csiSnapshotTimeout", "spec.itemOperationTimeout",
-		"spec.storageLocation", "spec.defaultVolumesToFsBackup", "spec.snapshotMoveData", "status.version", "status.formatVersion", "status.phase", "status.hookStatus"} {
+		"spec.storageLocation", "spec.volumeGroupSnapshotLabelKey", "spec.excludedClusterScopedResources", "spec.excludedNamespaceScopedResources", "spec.defaultVolumesToFsBackup", "spec.snapshotMoveData", "status.version", "status.formatVersion", "status.phase", "status.hookStatus"} {
 		assert.Equal(t, b[same], a[same], same)
 	}
 	for _, moment := range []string{"metadata.creationTimestamp", "status.startTimestamp", "status.completionTimestamp", "status.expiration"} {
@@ -222,8 +226,63 @@ func TestAFilterStandsInTheBackupAsVeleroWritesIt(t *testing.T) {
 	assert.Equal(t, map[string]string{"a": "b"}, b.Spec.LabelSelector.MatchLabels)
 	assert.Len(t, b.Spec.LabelSelector.MatchExpressions, 1)
 	assert.Equal(t, map[string]string{api.LabelScheduleName: "daily", api.LabelStorageLocation: "default"}, b.Labels)
-	assert.Equal(t, []string{"nothing in the cluster is selected: the backup is empty"}, r.Warnings)
+	assert.Equal(t, []string{"volumesnapshots.snapshot.storage.k8s.io", "volumesnapshotcontents.snapshot.storage.k8s.io"}, b.Spec.ExcludedResources, "as Velero adds them")
+	assert.Empty(t, r.Warnings)
 	assert.Equal(t, 720*time.Hour, b.Spec.TTL.Duration)
+}
+
+func TestEverythingThatWasAskedForStandsInTheSpec(t *testing.T) {
+	yes := true
+	s := mem.New()
+	j := job(s, town())
+	j.Filter = filter.Filter{
+		IncludedNamespaces: []string{"shop"}, IncludeClusterResources: &yes,
+		OrLabelSelectors: []string{"app=a,tier in (x,y)", "!app"},
+	}
+	j.Order = filter.Order{"configmaps": {"shop/b", "shop/gone"}, "pv": {"vol"}}
+	_, err := j.Run(t.Context())
+	assert.EqualError(t, err, `no resource is named "pv" (see: kubectl api-resources)`, "the fake has no short names")
+	delete(j.Order, "pv")
+	_, err = j.Run(t.Context())
+	require.NoError(t, err)
+	assert.JSONEq(t, `{"metadata":{}, "hooks":{}, "storageLocation":"default", "ttl":"720h0m0s", "csiSnapshotTimeout":"10m0s", "itemOperationTimeout":"4h0m0s",
+		"snapshotVolumes":false, "defaultVolumesToFsBackup":false, "snapshotMoveData":false, "volumeGroupSnapshotLabelKey":"velero.io/volume-group",
+		"includedNamespaces":["shop"], "includeClusterResources":true,
+		"excludedResources":["volumesnapshots.snapshot.storage.k8s.io","volumesnapshotcontents.snapshot.storage.k8s.io"],
+		"orLabelSelectors":[{"matchLabels":{"app":"a"},"matchExpressions":[{"key":"tier","operator":"In","values":["x","y"]}]},{"matchExpressions":[{"key":"app","operator":"DoesNotExist"}]}],
+		"orderedResources":{"configmaps":"shop/b,shop/gone"}}`, spec(t, s))
+
+	s = mem.New()
+	j = job(s, town().has("namespaces", "Namespace", "", "scratch", ""))
+	j.Cluster.(*fake).marked = []string{"scratch"}
+	j.Filter = filter.Filter{
+		ExcludedNamespaces: []string{"x"}, LabelSelector: "a",
+		IncludedClusterScopedResources: []string{"*"}, ExcludedNamespaceScopedResources: []string{"configmaps"},
+	}
+	_, err = j.Run(t.Context())
+	require.NoError(t, err)
+	assert.JSONEq(t, `{"metadata":{}, "hooks":{}, "storageLocation":"default", "ttl":"720h0m0s", "csiSnapshotTimeout":"10m0s", "itemOperationTimeout":"4h0m0s",
+		"snapshotVolumes":false, "defaultVolumesToFsBackup":false, "snapshotMoveData":false, "volumeGroupSnapshotLabelKey":"velero.io/volume-group",
+		"includedNamespaces":["*"], "excludedNamespaces":["x","scratch"],
+		"includedClusterScopedResources":["*"], "excludedClusterScopedResources":["volumesnapshotcontents.snapshot.storage.k8s.io"],
+		"excludedNamespaceScopedResources":["configmaps","volumesnapshots.snapshot.storage.k8s.io"],
+		"labelSelector":{"matchExpressions":[{"key":"a","operator":"Exists"}]}}`, spec(t, s))
+}
+
+// spec is that of backup nightly, as it stands in velero-backup.json.
+func spec(t *testing.T, s store.Store) string {
+	t.Helper()
+	var b struct{ Spec json.RawMessage }
+	require.NoError(t, json.Unmarshal(content(t, s, store.Metadata("nightly")), &b))
+	return string(b.Spec)
+}
+
+func TestABackupOfNothingSaysSo(t *testing.T) {
+	j := job(mem.New(), town())
+	j.Filter = filter.Filter{LabelSelector: "no=thing"}
+	r, err := j.Run(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, []string{"nothing in the cluster is selected: the backup is empty"}, r.Warnings)
 }
 
 func TestTheFilesOfABackup(t *testing.T) {

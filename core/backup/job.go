@@ -42,6 +42,7 @@ type Job struct {
 	Store   store.Store
 	Cluster Cluster
 	Filter  filter.Filter
+	Order   filter.Order  // objects that come first of their resource
 	TTL     time.Duration // 0 = DefaultTTL
 	Labels  map[string]string
 	// UID is the backup object's; Velero identifies backups by it.
@@ -96,7 +97,7 @@ func (j Job) Prepare(ctx context.Context) (Prepared, error) {
 	if p.version, err = j.Cluster.Version(ctx); err != nil {
 		return Prepared{}, j.Cluster.Explain(err)
 	}
-	if p.collection, err = collect.Begin(ctx, j.Cluster, j.Filter); err != nil {
+	if p.collection, err = collect.Begin(ctx, j.Cluster, j.Filter, j.Order); err != nil {
 		return Prepared{}, j.Cluster.Explain(err)
 	}
 	return p, nil
@@ -131,7 +132,7 @@ func (j Job) write(ctx context.Context, w *store.Writer, p Prepared) (Result, er
 	r := newRecord(j.Name, p.started, j.Now)
 	contents, err := j.writeContents(ctx, w, p.collection, r)
 	if err != nil {
-		return Result{}, err
+		return Result{}, errOr(ctx.Err(), err) // whichever side noticed first
 	}
 	r.files[store.Contents(j.Name)] = contents
 	r.conclude(p.collection)

@@ -10,13 +10,8 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/gzip"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/version"
 
-	"github.com/lifeboat-backup/lifeboat/core/api"
-	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
 	"github.com/lifeboat-backup/lifeboat/core/archive"
 	"github.com/lifeboat-backup/lifeboat/core/cluster"
 	"github.com/lifeboat-backup/lifeboat/core/collect"
@@ -38,6 +33,7 @@ type record struct {
 	byKind   map[string][]string // "v1/Pod" -> "namespace/name"
 	volumes  []volume.Info
 	files    map[string]manifest.Digest // by key
+	marked   []string                   // namespaces left out by their label
 	coverage []manifest.Resource
 	errors   []string
 	warnings []string
@@ -126,6 +122,7 @@ func (r *record) conclude(c *collect.Collection) {
 	if len(r.items) == 0 && len(r.errors) == 0 {
 		r.remark("nothing in the cluster is selected: the backup is empty")
 	}
+	r.marked = c.Marked()
 	r.coverage = c.Report()
 	for i := range r.coverage {
 		m := &r.coverage[i]
@@ -169,86 +166,6 @@ func (r *record) problem(object, reason string) {
 // logf writes a line as Velero's log has them.
 func (r *record) logf(level, format string, args ...any) {
 	fmt.Fprintf(&r.log, "time=%q level=%s msg=%q backup=%s\n", r.now().UTC().Format(time.RFC3339), level, fmt.Sprintf(format, args...), r.backup)
-}
-
-// What Velero v1.18.1 writes into each Backup when nothing is said. We take no
-// snapshots and wait for nothing; zero would read as "give up at once".
-const (
-	resourceTimeout      = 10 * time.Minute
-	csiSnapshotTimeout   = 10 * time.Minute
-	itemOperationTimeout = 4 * time.Hour
-)
-
-// object is the Backup as velero-backup.json holds it.
-func (j Job) object(r *record, started time.Time, info version.Info) velerov1.Backup {
-	ttl := j.TTL
-	if ttl == 0 {
-		ttl = DefaultTTL
-	}
-	no := false
-	b := velerov1.Backup{
-		TypeMeta: metav1.TypeMeta{Kind: "Backup", APIVersion: velerov1.APIVersion},
-		ObjectMeta: metav1.ObjectMeta{
-			Name: j.Name, Namespace: "velero", UID: types.UID(j.UID), CreationTimestamp: metav1.NewTime(started.UTC().Truncate(time.Second)),
-			Labels: j.labels(),
-			Annotations: map[string]string{
-				api.AnnotationSourceGitVersion: info.GitVersion,
-				api.AnnotationSourceMajor:      info.Major,
-				api.AnnotationSourceMinor:      info.Minor,
-				api.AnnotationResourceTimeout:  resourceTimeout.String(),
-				api.AnnotationManifest:         manifest.Schema,
-			},
-		},
-		Spec: velerov1.BackupSpec{
-			IncludedNamespaces: j.Filter.IncludedNamespaces, ExcludedNamespaces: j.Filter.ExcludedNamespaces,
-			IncludedResources: j.Filter.IncludedResources, ExcludedResources: j.Filter.ExcludedResources,
-			TTL: metav1.Duration{Duration: ttl}, StorageLocation: "default",
-			SnapshotVolumes: &no, DefaultVolumesToFsBackup: &no, SnapshotMoveData: &no,
-			CSISnapshotTimeout:   metav1.Duration{Duration: csiSnapshotTimeout},
-			ItemOperationTimeout: metav1.Duration{Duration: itemOperationTimeout},
-		},
-		Status: velerov1.BackupStatus{
-			Version: 1, FormatVersion: archive.FormatVersion, Phase: velerov1.BackupPhaseCompleted,
-			StartTimestamp: timeOf(started), CompletionTimestamp: timeOf(j.Now()), Expiration: timeOf(started.Add(ttl)),
-			Warnings: len(r.warnings), Errors: len(r.errors),
-			Progress:   &velerov1.BackupProgress{TotalItems: len(r.items), ItemsBackedUp: len(r.items)},
-			HookStatus: &velerov1.HookStatus{},
-		},
-	}
-	if len(b.Spec.IncludedNamespaces) == 0 {
-		b.Spec.IncludedNamespaces = []string{"*"}
-	}
-	if j.Filter.LabelSelector != "" {
-		if s, err := metav1.ParseToLabelSelector(j.Filter.LabelSelector); err == nil { // checked by filter.Check
-			b.Spec.LabelSelector = s
-		}
-	}
-	if len(r.errors) > 0 {
-		b.Status.Phase = velerov1.BackupPhasePartiallyFailed
-	}
-	r.logf("info", "%s: %d items, %d errors, %d warnings", b.Status.Phase, len(r.items), len(r.errors), len(r.warnings))
-	return b
-}
-
-func (j Job) labels() map[string]string {
-	labels := map[string]string{api.LabelStorageLocation: "default"}
-	for k, v := range j.Labels {
-		labels[k] = v
-	}
-	return labels
-}
-
-func timeOf(t time.Time) *metav1.Time {
-	m := metav1.NewTime(t.UTC().Truncate(time.Second))
-	return &m
-}
-
-func encodeBackup(b velerov1.Backup) ([]byte, error) {
-	out, err := json.MarshalIndent(b, "", "  ")
-	if err != nil {
-		return nil, fmt.Errorf("encode backup %s: %w", b.Name, err)
-	}
-	return out, nil
 }
 
 // writeCompanions writes the files that Velero reads beside the tarball.

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 
 	"golang.org/x/sync/errgroup"
@@ -45,19 +46,22 @@ type Collection struct {
 	source     Source
 	filter     filter.Filter
 	choices    []Choice
-	namespaces []string        // to list one by one; nil = all at once
-	marked     map[string]bool // namespaces with the label that excludes them
+	namespaces []string          // to list one by one; nil = all at once
+	marked     map[string]bool   // namespaces with the label that excludes them
+	order      map[int][]string  // names that come first, by choice
+	first      map[item.Key]bool // those that did
 	report     []manifest.Resource
 	problems   []Problem
 	warnings   []Problem
 	related    related
-	taken      map[item.Key]bool // cluster-scoped items, kept only when related ones are looked up
+	taken      map[item.Key]bool // items that others may need, kept only when such are looked up
 }
 
-// Begin asks the cluster what it serves and decides what to list. It fails
-// when the filter is wrong, names something that does not exist, or the API
+// Begin asks the cluster what it serves and decides what to list. The objects
+// that the order names come before the others of their resource. It fails when
+// filter or order is wrong or names a resource that does not exist, or the API
 // server cannot be asked.
-func Begin(ctx context.Context, source Source, f filter.Filter) (*Collection, error) {
+func Begin(ctx context.Context, source Source, f filter.Filter, o filter.Order) (*Collection, error) {
 	if err := f.Check(); err != nil {
 		return nil, err
 	}
@@ -68,8 +72,12 @@ func Begin(ctx context.Context, source Source, f filter.Filter) (*Collection, er
 	if err := known(f, resources, failures); err != nil {
 		return nil, err
 	}
-	c := &Collection{source: source, filter: f, choices: Select(f, resources), taken: map[item.Key]bool{}}
+	c := &Collection{source: source, filter: f, choices: Select(f, resources), taken: map[item.Key]bool{}, first: map[item.Key]bool{}}
+	if c.order, err = ordered(o, c.choices); err != nil {
+		return nil, err
+	}
 	c.problems = undiscovered(f, failures)
+	c.warnOfOrder()
 	if err := c.findNamespaces(ctx); err != nil {
 		return nil, err
 	}
@@ -147,19 +155,28 @@ func (c *Collection) problem(object string, err error) {
 	}
 }
 
-// resource finds a resource of the cluster, unless the user excluded it.
+// resource finds a resource of which related objects may be taken: a
+// cluster-scoped one unless the user left it out, a namespaced one when it is
+// selected (Velero, itemInclusionChecks in pkg/backup/item_backupper.go).
 func (c *Collection) resource(groupResource string) (item.Resource, bool) {
 	i := c.choice(groupResource)
-	if i < 0 || c.choices[i].Excluded == isExcluded {
+	if i < 0 {
 		return item.Resource{}, false
 	}
-	return c.choices[i].Resource, true
+	ch := c.choices[i]
+	if ch.Excluded == isExcluded || ch.Excluded == noClusterScoped || ch.Namespaced && ch.Excluded != "" {
+		return item.Resource{}, false
+	}
+	return ch.Resource, true
 }
 
 // choice is the index of a resource, -1 if the cluster does not have it.
 func (c *Collection) choice(groupResource string) int {
 	return slices.IndexFunc(c.choices, func(ch Choice) bool { return ch.GroupResource() == groupResource })
 }
+
+// Marked are the namespaces that carry the label which excludes them.
+func (c *Collection) Marked() []string { return slices.Sorted(maps.Keys(c.marked)) }
 
 // Report says what became of each resource; it is complete when Items has
 // ended. Written counts what was yielded.
@@ -188,7 +205,7 @@ func (c *Collection) Items(ctx context.Context) iter.Seq2[item.Item, error] {
 		// order, so the one it waits for is always among those that run.
 		g.Go(func() error {
 			for _, u := range units {
-				g.Go(func() error { u.run(gctx, c.source, c.filter.LabelSelector); return nil })
+				g.Go(func() error { u.run(gctx, c); return nil })
 			}
 			return nil
 		})
@@ -196,7 +213,12 @@ func (c *Collection) Items(ctx context.Context) iter.Seq2[item.Item, error] {
 			cancel()
 			_ = g.Wait() // units return no error; it is in the unit
 		}()
+		begun := -1
 		for _, u := range units {
+			if u.choice != begun && !c.yieldOrdered(ctx, u.choice, yield) {
+				return
+			}
+			begun = u.choice
 			if more := c.drain(ctx, u, yield); !more {
 				return
 			}
@@ -211,7 +233,7 @@ func (c *Collection) drain(ctx context.Context, u *unit, yield func(item.Item, e
 	report := &c.report[u.choice]
 	for batch := range u.batches {
 		for _, it := range batch {
-			if !c.consider(it, report, yield) {
+			if !c.first[it.Key] && !c.consider(it, report, yield) {
 				return false
 			}
 		}
@@ -223,7 +245,7 @@ func (c *Collection) drain(ctx context.Context, u *unit, yield func(item.Item, e
 	report.ResourceVersion = u.info.ResourceVersion
 	if u.info.Expired && !report.Inconsistent {
 		report.Inconsistent = true
-		c.warnings = append(c.warnings, Problem{Object: u.resource.GroupResource(), Err: errExpired})
+		c.warn(u.resource.GroupResource(), errExpired)
 	}
 	if u.err == nil {
 		return true
@@ -263,11 +285,11 @@ func (c *Collection) consider(it item.Item, report *manifest.Resource, yield fun
 func (c *Collection) take(it item.Item, report *manifest.Resource, yield func(item.Item, error) bool) bool {
 	report.Written++
 	if c.filter.Narrowed() {
-		if err := c.related.note(it); err != nil {
+		if err := c.related.note(it, c.filter.Labelled()); err != nil {
 			yield(item.Item{}, err)
 			return false
 		}
-		if it.Key.Namespace == "" {
+		if it.Key.Namespace == "" || c.filter.Labelled() && it.Key.GroupResource() == claims {
 			c.taken[it.Key] = true
 		}
 	}
@@ -310,7 +332,8 @@ func (c *Collection) units() []*unit {
 	return out
 }
 
-func (u *unit) run(ctx context.Context, source Source, selector string) {
+// run lists what the labels select, ahead of the consumer.
+func (u *unit) run(ctx context.Context, c *Collection) {
 	defer close(u.batches)
 	var batch []item.Item
 	size := 0
@@ -327,11 +350,18 @@ func (u *unit) run(ctx context.Context, source Source, selector string) {
 			return false
 		}
 	}
-	o := cluster.ListOptions{Namespace: u.namespace, LabelSelector: selector}
-	for it, err := range source.List(ctx, u.resource, o, &u.info) {
+	o := cluster.ListOptions{Namespace: u.namespace, LabelSelector: c.serverSelector(u.resource)}
+	for it, err := range c.source.List(ctx, u.resource, o, &u.info) {
+		selected := err == nil
+		if selected && len(c.filter.OrLabelSelectors) > 0 {
+			selected, err = c.selects(u.resource, it)
+		}
 		if err != nil {
 			u.err = err
 			break
+		}
+		if !selected {
+			continue
 		}
 		batch = append(batch, it)
 		size += len(it.Raw)

@@ -116,7 +116,7 @@ func (f *fake) Get(_ context.Context, r item.Resource, namespace, name string) (
 
 func collected(t *testing.T, f *fake, filter filter.Filter) (keys []string, c *Collection, err error) {
 	t.Helper()
-	c, err = Begin(t.Context(), f, filter)
+	c, err = Begin(t.Context(), f, filter, nil)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -414,7 +414,7 @@ func TestTheWalkEndsWithItsContextWhereverItIs(t *testing.T) {
 	total := len(town().objects)
 	for stop := range total {
 		ctx, cancel := context.WithCancel(t.Context())
-		c, err := Begin(ctx, town(), filter.Filter{})
+		c, err := Begin(ctx, town(), filter.Filter{}, nil)
 		require.NoError(t, err)
 		n := 0
 		var last error
@@ -433,7 +433,7 @@ func TestTheWalkEndsWithItsContextWhereverItIs(t *testing.T) {
 
 func TestAReaderMayStopAnywhere(t *testing.T) {
 	for stop := range len(shopNeeds) {
-		c, err := Begin(t.Context(), town(), filter.Filter{IncludedNamespaces: []string{"shop"}})
+		c, err := Begin(t.Context(), town(), filter.Filter{IncludedNamespaces: []string{"shop"}}, nil)
 		require.NoError(t, err)
 		n := 0
 		for range c.Items(t.Context()) {

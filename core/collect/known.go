@@ -11,39 +11,66 @@ import (
 )
 
 // known is an error that lists every resource the filter names and the cluster
-// does not have.
+// does not have, or has at another scope.
 func known(f filter.Filter, resources []item.Resource, failures []cluster.GroupFailure) error {
 	all := slices.Clone(resources)
 	var down []string
 	for _, failure := range failures {
-		all = append(all, item.Resource{Group: group(failure)}) // for "*.group"
+		all = append(all, item.Resource{Group: group(failure)}, item.Resource{Group: group(failure), Namespaced: true}) // for "*.group"
 		down = append(down, failure.GroupVersion)
 	}
+	namespaced, clusterScoped := byScope(all)
 	missing := filter.Unknown(slices.Concat(f.IncludedResources, f.ExcludedResources), all)
+	missing = append(missing, filter.Unknown(slices.Concat(f.IncludedNamespaceScopedResources, f.ExcludedNamespaceScopedResources), namespaced)...)
+	missing = append(missing, filter.Unknown(slices.Concat(f.IncludedClusterScopedResources, f.ExcludedClusterScopedResources), clusterScoped)...)
+	what := "no resource"
+	if f.Scoped() {
+		what = "no resource of that scope"
+	}
 	switch {
 	case len(missing) == 0:
 		return nil
 	case len(down) > 0:
-		return fmt.Errorf("no resource is named %s (see: kubectl api-resources); the API groups %s could not be discovered", strings.Join(missing, ", "), strings.Join(down, ", "))
+		return fmt.Errorf("%s is named %s (see: kubectl api-resources); the API groups %s could not be discovered", what, strings.Join(missing, ", "), strings.Join(down, ", "))
 	}
-	return fmt.Errorf("no resource is named %s (see: kubectl api-resources)", strings.Join(missing, ", "))
+	return fmt.Errorf("%s is named %s (see: kubectl api-resources)", what, strings.Join(missing, ", "))
 }
 
-// undiscovered are the API groups that would have been selected.
+func byScope(resources []item.Resource) (namespaced, clusterScoped []item.Resource) {
+	for _, r := range resources {
+		if r.Namespaced {
+			namespaced = append(namespaced, r)
+		} else {
+			clusterScoped = append(clusterScoped, r)
+		}
+	}
+	return namespaced, clusterScoped
+}
+
+// undiscovered are the API groups of which something may have been selected.
 func undiscovered(f filter.Filter, failures []cluster.GroupFailure) []Problem {
 	var out []Problem
 	for _, failure := range failures {
 		unknown := item.Resource{Group: group(failure)}
-		if filter.NamesResource(f.ExcludedResources, unknown) ||
-			len(f.IncludedResources) > 0 && !filter.NamesResource(f.IncludedResources, unknown) {
+		unknownNamespaced := unknown
+		unknownNamespaced.Namespaced = true
+		if filtered(f, unknown) != "" && filtered(f, unknownNamespaced) != "" {
 			continue
 		}
 		out = append(out, Problem{
 			Object: "API group " + failure.GroupVersion,
-			Err:    fmt.Errorf("%w (to leave it out: --exclude-resources '*.%s')", failure.Err, group(failure)),
+			Err:    fmt.Errorf("%w (to leave it out: %s)", failure.Err, exclude(f, "*."+group(failure))),
 		})
 	}
 	return out
+}
+
+// exclude is what to add to a command so that a backup leaves a resource out.
+func exclude(f filter.Filter, name string) string {
+	if f.Scoped() {
+		return fmt.Sprintf("--exclude-namespace-scoped-resources '%s' --exclude-cluster-scoped-resources '%s'", name, name)
+	}
+	return fmt.Sprintf("--exclude-resources '%s'", name)
 }
 
 func group(f cluster.GroupFailure) string {

@@ -12,15 +12,17 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/item"
 )
 
-// related gathers which cluster-scoped objects the taken ones need, when a
-// filter leaves cluster-scoped objects out: the namespaces they are in, the
-// volume of a claim, the priority class of a pod, the definition of a custom
-// resource, and the cluster roles bound to a service account (Velero's item
-// block actions and backupCRD); besides, the cluster role of a role binding,
-// without which the binding grants nothing.
+// related gathers which objects the taken ones need, when a filter leaves
+// objects out: the claims of a pod, the namespaces they are in, the volume of a
+// claim, the priority class of a pod, the definition of a custom resource, and
+// the cluster roles bound to a service account (Velero's item block actions and
+// backupCRD); besides, the cluster role of a role binding, without which the
+// binding grants nothing.
 type related struct {
-	namespaces, volumes, priorityClasses, definitions, serviceAccounts, roles names
+	claims, namespaces, volumes, priorityClasses, definitions, serviceAccounts, roles names
 }
+
+const claims = "persistentvolumeclaims"
 
 type names map[string]bool
 
@@ -44,8 +46,8 @@ func (n names) sorted() []string {
 }
 
 // note remembers what an item needs. Only kinds that need something are
-// decoded.
-func (r *related) note(it item.Item) error {
+// decoded. The claims of a pod are wanted when labels may have left them out.
+func (r *related) note(it item.Item, wantClaims bool) error {
 	r.namespaces.add(it.Key.Namespace)
 	if strings.Contains(it.Key.Group, ".") { // a definition's group is a domain name
 		r.definitions.add(it.Key.GroupResource())
@@ -53,10 +55,15 @@ func (r *related) note(it item.Item) error {
 	switch it.Key.GroupResource() {
 	case "serviceaccounts":
 		r.serviceAccounts.add(it.Key.Namespace + "/" + it.Key.Name)
-	case "persistentvolumeclaims":
+	case claims:
 		return read(it, func(obj *unstructured.Unstructured) { r.volumes.add(text(obj, "spec", "volumeName")) })
 	case "pods":
-		return read(it, func(obj *unstructured.Unstructured) { r.priorityClasses.add(text(obj, "spec", "priorityClassName")) })
+		return read(it, func(obj *unstructured.Unstructured) {
+			r.priorityClasses.add(text(obj, "spec", "priorityClassName"))
+			if wantClaims {
+				r.addClaims(obj)
+			}
+		})
 	case "rolebindings.rbac.authorization.k8s.io":
 		return read(it, func(obj *unstructured.Unstructured) {
 			if text(obj, "roleRef", "kind") == "ClusterRole" {
@@ -65,6 +72,17 @@ func (r *related) note(it item.Item) error {
 		})
 	}
 	return nil
+}
+
+func (r *related) addClaims(pod *unstructured.Unstructured) {
+	volumes, _, _ := unstructured.NestedSlice(pod.Object, "spec", "volumes")
+	for _, v := range volumes {
+		if m, ok := v.(map[string]any); ok {
+			if name := text(&unstructured.Unstructured{Object: m}, "persistentVolumeClaim", "claimName"); name != "" {
+				r.claims.add(pod.GetNamespace() + "/" + name)
+			}
+		}
+	}
 }
 
 func read(it item.Item, use func(*unstructured.Unstructured)) error {
@@ -80,22 +98,24 @@ func text(obj *unstructured.Unstructured, path ...string) string {
 	return s
 }
 
-// yieldRelated fetches the related objects that the lists have not given.
+// yieldRelated fetches the related objects that the lists have not given:
+// claims first, since they need volumes.
 func (c *Collection) yieldRelated(ctx context.Context, yield func(item.Item, error) bool) {
 	if !c.filter.Narrowed() {
 		return
 	}
 	wanted := []struct {
 		resource string
-		names    []string
+		names    *names
 	}{
-		{"namespaces", c.related.namespaces.sorted()},
-		{"persistentvolumes", c.related.volumes.sorted()},
-		{"priorityclasses.scheduling.k8s.io", c.related.priorityClasses.sorted()},
-		{"customresourcedefinitions.apiextensions.k8s.io", c.related.definitions.sorted()},
+		{claims, &c.related.claims},
+		{"namespaces", &c.related.namespaces},
+		{"persistentvolumes", &c.related.volumes},
+		{"priorityclasses.scheduling.k8s.io", &c.related.priorityClasses},
+		{"customresourcedefinitions.apiextensions.k8s.io", &c.related.definitions},
 	}
 	for _, w := range wanted {
-		for _, name := range w.names {
+		for _, name := range w.names.sorted() {
 			if !c.yieldOne(ctx, w.resource, name, yield) {
 				return
 			}
@@ -104,18 +124,22 @@ func (c *Collection) yieldRelated(ctx context.Context, yield func(item.Item, err
 	c.yieldRoles(ctx, yield)
 }
 
-// yieldOne fetches one cluster-scoped object, unless it was taken already, its
-// resource is excluded by the user, or it does not exist: a claim may name a
-// volume that is gone, and most API groups have no definition.
+// yieldOne fetches one object, "name" or "namespace/name", unless it was taken
+// already, its resource is left out by the user, or it does not exist: a claim
+// may name a volume that is gone, and most API groups have no definition.
 func (c *Collection) yieldOne(ctx context.Context, resource, name string, yield func(item.Item, error) bool) bool {
 	r, ok := c.resource(resource)
 	if !ok {
 		return true
 	}
-	if c.taken[item.Key{Group: r.Group, Resource: r.Name, Name: name}] {
+	key := item.Key{Group: r.Group, Resource: r.Name, Name: name}
+	if r.Namespaced {
+		key.Namespace, key.Name, _ = strings.Cut(name, "/")
+	}
+	if c.taken[key] {
 		return true
 	}
-	it, err := c.source.Get(ctx, r, "", name)
+	it, err := c.source.Get(ctx, r, key.Namespace, key.Name)
 	switch {
 	case apierrors.IsNotFound(err):
 		return true

@@ -17,17 +17,20 @@ type Choice struct {
 // The reasons for which a whole resource is left out. They stand in manifests
 // and must stay as they are.
 const (
-	notListable   = "cannot be listed"
-	notCreatable  = "cannot be created, so there is nothing to restore"
-	notIncluded   = "not among the included resources"
-	isExcluded    = "among the excluded resources"
-	clusterScoped = "cluster-scoped, and not all namespaces are selected"
+	notListable     = "cannot be listed"
+	notCreatable    = "cannot be created, so there is nothing to restore"
+	ofSnapshots     = "snapshots of volumes are left out of every backup"
+	notIncluded     = "not among the included resources"
+	isExcluded      = "among the excluded resources"
+	noClusterScoped = "cluster-scoped, and cluster-scoped objects are left out"
+	clusterScoped   = "cluster-scoped, and not all namespaces are selected"
+	clusterPart     = "cluster-scoped, and not all namespaced resources are selected"
 )
 
-// Select decides for every resource of the cluster whether it is listed. What
-// Velero 1.18 documents is followed: without a filter everything is taken;
-// cluster-scoped resources only when all namespaces are; namespaces always,
-// unless excluded.
+// Select decides for every resource of the cluster whether it is listed, as
+// Velero 1.18 documents it: without a filter everything is taken;
+// cluster-scoped resources only when all namespaces are, unless the filter says
+// it; namespaces always, unless excluded.
 func Select(f filter.Filter, resources []item.Resource) []Choice {
 	choices := make([]Choice, 0, len(resources))
 	for _, r := range resources {
@@ -45,16 +48,49 @@ func exclusion(f filter.Filter, r item.Resource, all []item.Resource) string {
 		return notCreatable
 	case twin != "":
 		return "the same objects as " + twin
-	case filter.NamesResource(f.ExcludedResources, r):
+	case isSnapshot(r):
+		return ofSnapshots
+	}
+	return filtered(f, r)
+}
+
+// filtered applies what the user said. Velero has two generations of filters:
+// one names resources whatever their scope, the other by scope.
+func filtered(f filter.Filter, r item.Resource) string {
+	included, excluded := f.IncludedResources, f.ExcludedResources
+	switch {
+	case f.Scoped() && r.Namespaced:
+		included, excluded = f.IncludedNamespaceScopedResources, f.ExcludedNamespaceScopedResources
+	case f.Scoped():
+		included, excluded = f.IncludedClusterScopedResources, f.ExcludedClusterScopedResources
+	}
+	named := filter.NamesResource(included, r)
+	switch {
+	case filter.NamesResource(excluded, r):
 		return isExcluded
-	case r.Group == "" && r.Name == "namespaces":
+	case !r.Namespaced && f.IncludeClusterResources != nil && !*f.IncludeClusterResources:
+		return noClusterScoped
+	case isNamespaces(r):
 		return ""
-	case len(f.IncludedResources) > 0 && !filter.NamesResource(f.IncludedResources, r):
+	case len(included) > 0 && !named:
 		return notIncluded
-	case !r.Namespaced && !f.AllNamespaces():
+	case r.Namespaced || f.IncludeClusterResources != nil || f.Scoped() && named:
+		return ""
+	case !f.AllNamespaces():
 		return clusterScoped
+	case len(f.IncludedNamespaceScopedResources) > 0 && !slices.Contains(f.IncludedNamespaceScopedResources, "*"):
+		return clusterPart
 	}
 	return ""
+}
+
+func isNamespaces(r item.Resource) bool { return r.Group == "" && r.Name == "namespaces" }
+
+// isSnapshot reports whether Velero leaves the resource out of every backup
+// (autoExcludeNamespaceScopedResources, autoExcludeClusterScopedResources in
+// pkg/controller/backup_controller.go).
+func isSnapshot(r item.Resource) bool {
+	return r.Group == "snapshot.storage.k8s.io" && (r.Name == "volumesnapshots" || r.Name == "volumesnapshotcontents")
 }
 
 // cohabitants are resources served by two groups, the preferred one last

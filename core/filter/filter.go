@@ -19,22 +19,54 @@ import (
 // value is everything. Namespace names may hold the wildcards *, ? and [abc];
 // resources may be named by plural, singular, kind, short name, any of these
 // followed by "." and the group, or "*." and the group for all of a group.
+//
+// Resources are said either by IncludedResources, ExcludedResources and
+// IncludeClusterResources or, for a backup, by the four scoped lists; Check
+// refuses both together, as Velero does.
 type Filter struct {
 	IncludedNamespaces, ExcludedNamespaces []string
 	IncludedResources, ExcludedResources   []string
-	LabelSelector                          string // as kubectl's -l
+	// IncludeClusterResources says of all cluster-scoped objects that they are
+	// taken (true) or left out (false), whatever namespaces are selected. nil
+	// leaves it to the other fields.
+	IncludeClusterResources *bool
+
+	// The scoped lists: "*" may stand in each of them.
+	IncludedClusterScopedResources, ExcludedClusterScopedResources     []string
+	IncludedNamespaceScopedResources, ExcludedNamespaceScopedResources []string
+
+	LabelSelector    string   // as kubectl's -l
+	OrLabelSelectors []string // an object is taken when it satisfies one of them
 }
 
-// AllNamespaces reports whether no namespace is left out: only then are
-// cluster-scoped objects taken for their own sake.
-func (f Filter) AllNamespaces() bool {
-	return len(f.ExcludedNamespaces) == 0 && (len(f.IncludedNamespaces) == 0 || slices.Contains(f.IncludedNamespaces, "*"))
+// Scoped reports whether one of the scoped lists is used.
+func (f Filter) Scoped() bool {
+	return len(f.IncludedClusterScopedResources)+len(f.ExcludedClusterScopedResources)+
+		len(f.IncludedNamespaceScopedResources)+len(f.ExcludedNamespaceScopedResources) > 0
 }
+
+// ByResource reports whether one of the filters that do not tell scopes apart
+// is used (Velero, UseOldResourceFilters).
+func (f Filter) ByResource() bool {
+	return f.IncludeClusterResources != nil || len(f.IncludedResources)+len(f.ExcludedResources) > 0
+}
+
+// Labelled reports whether objects are selected by label.
+func (f Filter) Labelled() bool { return f.LabelSelector != "" || len(f.OrLabelSelectors) > 0 }
+
+// AllNamespaces reports whether no namespace is left out.
+func (f Filter) AllNamespaces() bool {
+	return len(f.ExcludedNamespaces) == 0 && all(f.IncludedNamespaces)
+}
+
+// all reports whether a list of what is included leaves nothing out.
+func all(included []string) bool { return len(included) == 0 || slices.Contains(included, "*") }
 
 // Narrowed reports whether objects are left out that others may depend on, so
-// that related ones have to be looked up.
+// that related ones have to be looked up. What ExcludedResources leaves out is
+// not wanted at all.
 func (f Filter) Narrowed() bool {
-	return !f.AllNamespaces() || f.LabelSelector != "" || len(f.IncludedResources) > 0
+	return !f.AllNamespaces() || f.Labelled() || f.Scoped() || len(f.IncludedResources) > 0
 }
 
 // HasNamespace reports whether a namespace is selected by its name.
@@ -54,14 +86,20 @@ func MatchAny(name string, patterns []string) bool {
 	})
 }
 
-// MatchLabels reports whether labels satisfy the selector. The selector must
-// have passed Check.
+// MatchLabels reports whether labels satisfy the selector, or one of several.
+// The selectors must have passed Check.
 func (f Filter) MatchLabels(set labels.Set) bool {
-	if f.LabelSelector == "" {
-		return true
+	return !f.Labelled() || slices.ContainsFunc(f.selectors(), func(s string) bool {
+		selector, err := labels.Parse(s)
+		return err == nil && selector.Matches(set)
+	})
+}
+
+func (f Filter) selectors() []string {
+	if f.LabelSelector != "" {
+		return append([]string{f.LabelSelector}, f.OrLabelSelectors...)
 	}
-	selector, err := labels.Parse(f.LabelSelector)
-	return err == nil && selector.Matches(set)
+	return f.OrLabelSelectors
 }
 
 // namespaceRE is what a pattern for the name of a namespace is made of.
@@ -70,7 +108,10 @@ var namespaceRE = regexp.MustCompile(`^[-a-z0-9*?\[\]]+$`)
 // Check says what is wrong with the filter by itself, all of it, before any
 // cluster has been asked.
 func (f Filter) Check() error {
-	var errs []error
+	return errors.Join(slices.Concat(f.checkNamespaces(), f.checkResources(), f.checkSelectors())...)
+}
+
+func (f Filter) checkNamespaces() (errs []error) {
 	for _, p := range slices.Concat(f.IncludedNamespaces, f.ExcludedNamespaces) {
 		if _, err := path.Match(p, ""); err != nil || !namespaceRE.MatchString(p) || strings.Contains(p, "**") {
 			errs = append(errs, fmt.Errorf("namespace %q is not valid: lower case letters, digits, '-' and the wildcards *, ? and [abc]", p))
@@ -79,20 +120,52 @@ func (f Filter) Check() error {
 	if slices.Contains(f.ExcludedNamespaces, "*") {
 		errs = append(errs, errors.New(`excluding the namespace "*" leaves nothing`))
 	}
+	return append(errs, both("namespace", f.IncludedNamespaces, f.ExcludedNamespaces)...)
+}
+
+// ErrMixed says that both ways to name resources are used at once.
+var ErrMixed = errors.New("--include-resources, --exclude-resources and --include-cluster-resources cannot be used together with " +
+	"--include-cluster-scoped-resources, --exclude-cluster-scoped-resources, --include-namespace-scoped-resources and --exclude-namespace-scoped-resources")
+
+func (f Filter) checkResources() (errs []error) {
+	if f.ByResource() && f.Scoped() {
+		errs = append(errs, ErrMixed)
+	}
 	if slices.Contains(f.ExcludedResources, "*") {
 		errs = append(errs, errors.New(`excluding the resource "*" leaves nothing`))
 	}
-	for _, n := range slices.Concat(f.IncludedResources, f.ExcludedResources) {
-		if n == "" {
-			errs = append(errs, errors.New("the name of a resource is empty"))
+	for _, l := range []struct {
+		what   string
+		in, ex []string
+	}{
+		{"resource", f.IncludedResources, f.ExcludedResources},
+		{"cluster-scoped resource", f.IncludedClusterScopedResources, f.ExcludedClusterScopedResources},
+		{"namespace-scoped resource", f.IncludedNamespaceScopedResources, f.ExcludedNamespaceScopedResources},
+	} {
+		if slices.Contains(slices.Concat(l.in, l.ex), "") {
+			errs = append(errs, fmt.Errorf("the name of a %s is empty", l.what))
+		}
+		if len(l.in) > 0 && slices.Contains(l.ex, "*") && l.what != "resource" {
+			errs = append(errs, fmt.Errorf(`excluding the %s "*" leaves nothing to include`, l.what))
+		}
+		errs = append(errs, both(l.what, l.in, l.ex)...)
+	}
+	return errs
+}
+
+func (f Filter) checkSelectors() (errs []error) {
+	if f.LabelSelector != "" && len(f.OrLabelSelectors) > 0 {
+		errs = append(errs, errors.New("--selector and --or-selector cannot be used together"))
+	}
+	if slices.Contains(f.OrLabelSelectors, "") {
+		errs = append(errs, errors.New("a label selector of --or-selector is empty, and would select everything"))
+	}
+	for _, s := range f.selectors() {
+		if _, err := LabelSelector(s); err != nil {
+			errs = append(errs, err)
 		}
 	}
-	errs = append(errs, both("namespace", f.IncludedNamespaces, f.ExcludedNamespaces)...)
-	errs = append(errs, both("resource", f.IncludedResources, f.ExcludedResources)...)
-	if _, err := labels.Parse(f.LabelSelector); err != nil {
-		errs = append(errs, fmt.Errorf("label selector %q is not valid: %w", f.LabelSelector, err))
-	}
-	return errors.Join(errs...)
+	return errs
 }
 
 func both(what string, in, ex []string) (errs []error) {

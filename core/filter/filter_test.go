@@ -51,6 +51,41 @@ func TestEveryMistakeOfAFilterIsNamed(t *testing.T) {
 		assert.ErrorContains(t, err, want)
 	}
 	assert.NoError(t, Filter{}.Check())
+	err = Filter{
+		IncludedClusterScopedResources: []string{"pv", ""}, ExcludedClusterScopedResources: []string{"pv", "*"},
+		IncludedNamespaceScopedResources: []string{"pods"}, ExcludedNamespaceScopedResources: []string{"pods", ""},
+		LabelSelector: "a=b", OrLabelSelectors: []string{"", "a > 1", "a=b,a=c"},
+	}.Check()
+	for _, want := range []string{
+		`cluster-scoped resource "pv" is both`, `excluding the cluster-scoped resource "*" leaves nothing to include`, "the name of a cluster-scoped resource is empty",
+		`namespace-scoped resource "pods" is both`, "the name of a namespace-scoped resource is empty",
+		"--selector and --or-selector cannot be used together", "a label selector of --or-selector is empty", `"a > 1"`, `"a=b,a=c" wants two values of one label`,
+	} {
+		assert.ErrorContains(t, err, want)
+	}
+	assert.NoError(t, Filter{ExcludedClusterScopedResources: []string{"*"}, IncludedNamespaceScopedResources: []string{"*"}}.Check(), "nothing cluster-scoped")
+}
+
+// Velero refuses the two together (oldAndNewFilterParametersUsedTogether in
+// pkg/controller/backup_controller.go).
+func TestTheTwoGenerationsOfFiltersAreNotMixed(t *testing.T) {
+	yes := true
+	byResource := []Filter{{IncludedResources: []string{"pods"}}, {ExcludedResources: []string{"pods"}}, {IncludeClusterResources: &yes}}
+	for _, f := range byResource {
+		require.NoError(t, f.Check())
+		for _, scoped := range []func(*Filter){
+			func(f *Filter) { f.IncludedClusterScopedResources = []string{"nodes"} },
+			func(f *Filter) { f.ExcludedClusterScopedResources = []string{"nodes"} },
+			func(f *Filter) { f.IncludedNamespaceScopedResources = []string{"secrets"} },
+			func(f *Filter) { f.ExcludedNamespaceScopedResources = []string{"secrets"} },
+		} {
+			alone, mixed := Filter{}, f
+			scoped(&alone)
+			scoped(&mixed)
+			assert.NoError(t, alone.Check())
+			assert.EqualError(t, mixed.Check(), ErrMixed.Error(), "one error")
+		}
+	}
 }
 
 var deployments = item.Resource{Group: "apps", Version: "v1", Name: "deployments", Singular: "deployment", Kind: "Deployment", ShortNames: []string{"deploy"}}
@@ -88,11 +123,17 @@ func TestLabels(t *testing.T) {
 	assert.False(t, f.MatchLabels(labels.Set{"app": "shop", "tier": "cache"}))
 	assert.True(t, Filter{}.MatchLabels(nil))
 	assert.False(t, Filter{LabelSelector: "a in ("}.MatchLabels(nil), "a selector nobody understands selects nothing")
+	or := Filter{OrLabelSelectors: []string{"app=shop,tier=web", "team"}}
+	assert.True(t, or.MatchLabels(labels.Set{"app": "shop", "tier": "web"}))
+	assert.True(t, or.MatchLabels(labels.Set{"team": "a"}))
+	assert.False(t, or.MatchLabels(labels.Set{"app": "shop"}), "one of them as a whole")
+	assert.False(t, or.MatchLabels(nil))
 }
 
 func TestNarrowedMeansThatNeededObjectsMayBeLeftOut(t *testing.T) {
 	for _, f := range []Filter{
 		{IncludedNamespaces: []string{"a"}}, {ExcludedNamespaces: []string{"a"}}, {LabelSelector: "a"}, {IncludedResources: []string{"pods"}},
+		{OrLabelSelectors: []string{"a"}}, {IncludedNamespaceScopedResources: []string{"pods"}}, {ExcludedClusterScopedResources: []string{"nodes"}},
 	} {
 		assert.True(t, f.Narrowed(), "%+v", f)
 	}

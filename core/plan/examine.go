@@ -112,11 +112,12 @@ func (o Options) leave(u *unstructured.Unstructured, it item.Item) string {
 	namespace := namespaceOf(it.Key)
 	named := len(f.IncludedResources) > 0 && filter.NamesResource(f.IncludedResources, r)
 	switch {
-	case filter.NamesResource(f.ExcludedResources, r):
+	case filter.NamesResource(f.ExcludedResources, r),
+		namespace == "" && f.IncludeClusterResources != nil && !*f.IncludeClusterResources:
 		return leaveExcluded
 	case len(f.IncludedResources) > 0 && !named,
 		namespace != "" && !f.HasNamespace(namespace),
-		namespace == "" && !f.AllNamespaces() && !named,
+		namespace == "" && !f.AllNamespaces() && !named && f.IncludeClusterResources == nil,
 		!f.MatchLabels(labels.Set(u.GetLabels())):
 		return leaveFiltered
 	}

@@ -129,6 +129,7 @@ func TestTheFilterOfARestoreSaysWhatItTakes(t *testing.T) {
 		role                      = `{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: a}}`
 		filtered, excluded, taken = "left out by the filter of the restore", "excluded by the filter of the restore", ""
 	)
+	yes, no := true, false
 	for _, c := range []struct {
 		name, resource, object string
 		filter                 filter.Filter
@@ -145,6 +146,10 @@ func TestTheFilterOfARestoreSaysWhatItTakes(t *testing.T) {
 		{"what is in no namespace, with a star for all of them", "clusterroles.rbac.authorization.k8s.io", role, filter.Filter{IncludedNamespaces: []string{"*"}}, taken},
 		{"not what is in no namespace, with some namespaces", "clusterroles.rbac.authorization.k8s.io", role, filter.Filter{IncludedNamespaces: []string{"shop"}}, filtered},
 		{"what is in no namespace, with some namespaces, when it is named", "clusterroles.rbac.authorization.k8s.io", role, filter.Filter{IncludedNamespaces: []string{"shop"}, IncludedResources: []string{"clusterroles"}}, taken},
+		{"what is in no namespace, with some namespaces, when all of that is asked for", "clusterroles.rbac.authorization.k8s.io", role, filter.Filter{IncludedNamespaces: []string{"shop"}, IncludeClusterResources: &yes}, taken},
+		{"not what is in no namespace, when none of that is asked for", "clusterroles.rbac.authorization.k8s.io", role, filter.Filter{IncludeClusterResources: &no}, excluded},
+		{"what satisfies one of two selectors", "configmaps", inShop, filter.Filter{OrLabelSelectors: []string{"app=db", "app=web"}}, taken},
+		{"not what satisfies neither", "configmaps", inShop, filter.Filter{OrLabelSelectors: []string{"app=db", "team"}}, filtered},
 		{"a resource that is named in full", "configmaps", inShop, filter.Filter{IncludedResources: []string{"configmaps"}}, taken},
 		{"a resource that is named by its short name", "configmaps", inShop, filter.Filter{IncludedResources: []string{"cm"}}, taken},
 		{"a resource that is named by its kind", "configmaps", inShop, filter.Filter{IncludedResources: []string{"ConfigMap"}}, taken},

@@ -77,6 +77,9 @@ func (j Job) Prepare(ctx context.Context) (Prepared, error) {
 	if err := j.Filter.Check(); err != nil {
 		return Prepared{}, err
 	}
+	if j.Filter.Scoped() {
+		return Prepared{}, errors.New("a restore names resources by IncludedResources and ExcludedResources, not by scope")
+	}
 	metadata, err := backup.Read(ctx, j.Store, j.Backup)
 	if err != nil {
 		return Prepared{}, err

@@ -238,7 +238,7 @@ func assertAccounted(t *testing.T, items []manifest.Item, cs apply.ChangeSet) {
 // snapshot is every object of a cluster.
 func snapshot(t *testing.T, c *cluster.Client) map[item.Key]item.Item {
 	t.Helper()
-	all, err := collect.Begin(t.Context(), c, filter.Filter{})
+	all, err := collect.Begin(t.Context(), c, filter.Filter{}, nil)
 	require.NoError(t, err)
 	out := map[item.Key]item.Item{}
 	for it, err := range all.Items(t.Context()) {

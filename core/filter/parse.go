@@ -1,0 +1,104 @@
+package filter
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+)
+
+// LabelSelector is a label selector, written as for kubectl's -l, in the form
+// in which a Backup holds it. What that form cannot hold (a > 1, or two values
+// for one label) is refused.
+func LabelSelector(text string) (*metav1.LabelSelector, error) {
+	asked, err := labels.Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("label selector %q is not valid: %w", text, err)
+	}
+	s, err := metav1.ParseToLabelSelector(text)
+	if err != nil {
+		return nil, fmt.Errorf("label selector %q: %w", text, err)
+	}
+	if n, _ := asked.Requirements(); len(n) != len(s.MatchLabels)+len(s.MatchExpressions) {
+		return nil, fmt.Errorf("label selector %q wants two values of one label", text)
+	}
+	return s, nil
+}
+
+// ParseSelectors reads what Velero's --or-selector takes: label selectors
+// separated by " or ". The error names the selector that is not valid.
+func ParseSelectors(text string) ([]string, error) {
+	var out []string
+	for s := range strings.SplitSeq(text, " or ") {
+		s = strings.TrimSpace(s)
+		if s == "" {
+			return nil, fmt.Errorf("a label selector in %q is empty", text)
+		}
+		if _, err := LabelSelector(s); err != nil {
+			return nil, err
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+// Order says of some resources which objects come first, and in which order:
+// by the name of the resource, "namespace/name" or, cluster-scoped, "name".
+type Order map[string][]string
+
+// ParseOrder reads what Velero's --ordered-resources takes, such as
+// "pods=ns1/a,ns1/b;persistentvolumes=x".
+func ParseOrder(text string) (Order, error) {
+	out := Order{}
+	for entry := range strings.SplitSeq(text, ";") {
+		resource, list, found := strings.Cut(entry, "=")
+		resource = strings.TrimSpace(resource)
+		if !found {
+			return nil, fmt.Errorf("%q is not of the form resource=name,name", entry)
+		}
+		if out[resource] != nil {
+			return nil, fmt.Errorf("the resource %q is named twice", resource)
+		}
+		for name := range strings.SplitSeq(list, ",") {
+			out[resource] = append(out[resource], strings.TrimSpace(name))
+		}
+	}
+	return out, out.Check()
+}
+
+// Check says what is wrong with the order by itself, all of it.
+func (o Order) Check() error {
+	var errs []error
+	for _, resource := range slices.Sorted(maps.Keys(o)) {
+		if resource == "" || resource == "*" {
+			errs = append(errs, fmt.Errorf("%q names no resource that has an order", resource))
+		}
+		seen := map[string]bool{}
+		for _, name := range o[resource] {
+			switch namespace, rest, namespaced := strings.Cut(name, "/"); {
+			case name == "" || strings.ContainsAny(name, " ,;=") || namespaced && (namespace == "" || rest == "" || strings.Contains(rest, "/")):
+				errs = append(errs, fmt.Errorf("%q of %s is not of the form name or namespace/name", name, resource))
+			case seen[name]:
+				errs = append(errs, fmt.Errorf("%q of %s is named twice", name, resource))
+			}
+			seen[name] = true
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Spec is the order as Velero's orderedResources has it.
+func (o Order) Spec() map[string]string {
+	if len(o) == 0 {
+		return nil
+	}
+	out := make(map[string]string, len(o))
+	for resource, names := range o {
+		out[resource] = strings.Join(names, ",")
+	}
+	return out
+}
