@@ -10,6 +10,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"unique"
 
 	"github.com/lifeboat-backup/lifeboat/core/item"
 )
@@ -42,12 +43,18 @@ type Reader struct {
 	// EnableAPIGroupVersions). They are no items of the sequence.
 	OnVersion func(item.Item)
 
+	// Only, when set, says which items to read. All other entries are passed
+	// over: neither they nor the copies of the items are looked at. It is for an
+	// archive that has been read to its end before.
+	Only func(item.Key) bool
+
 	src    *source
 	tar    *tar.Reader
 	limits Limits
 	stats  Stats
 	scan   scanner
 	used   bool
+	copied []byte // the latest copy
 
 	seen map[pathID]struct{}
 	// last is the latest item whose copy has not come by; the copy is nearly
@@ -149,12 +156,15 @@ func (r *Reader) next() (it item.Item, found bool, err error) {
 	if err != nil {
 		return it, false, r.bad(h.Name, err)
 	}
+	if r.Only != nil && (kind != plainItem || !r.Only(key)) {
+		return it, false, nil
+	}
 	id := idOf(h.Name)
 	if _, twice := r.seen[id]; twice {
 		return it, false, r.bad(h.Name, ErrDuplicate)
 	}
 	r.seen[id] = struct{}{}
-	raw, err := r.content(h)
+	raw, err := r.content(h, kind)
 	if err != nil {
 		return it, false, err
 	}
@@ -201,9 +211,16 @@ func typeName(flag byte) string {
 	return fmt.Sprintf("type %q", flag)
 }
 
-// content reads an entry into memory of its own: an item keeps it.
-func (r *Reader) content(h *tar.Header) ([]byte, error) {
-	raw := make([]byte, h.Size)
+// content reads an entry, and all but copies into memory of its own: an item
+// keeps it.
+func (r *Reader) content(h *tar.Header, kind pathKind) ([]byte, error) {
+	var raw []byte
+	if kind == preferredCopy {
+		r.copied = slices.Grow(r.copied[:0], int(h.Size))
+		raw = r.copied[:h.Size]
+	} else {
+		raw = make([]byte, h.Size)
+	}
 	if _, err := io.ReadFull(r.tar, raw); err != nil {
 		return nil, &EntryError{Entry: h.Name, Err: r.src.fault(unexpectedEOF(err))}
 	}
@@ -220,7 +237,7 @@ func (r *Reader) file(path string, kind pathKind, key item.Key, raw []byte) (it 
 	case preferredCopy:
 		return it, false, r.pairCopy(key, path, raw)
 	}
-	if kind == plainItem {
+	if kind == plainItem && r.Only == nil {
 		if err := r.pairItem(key, path, raw); err != nil {
 			return it, false, err
 		}
@@ -263,8 +280,16 @@ func (r *Reader) item(key item.Key, raw []byte) (item.Item, error) {
 	case version == "" || strings.Contains(version, "/"):
 		return item.Item{}, fmt.Errorf("%w: apiVersion %s", ErrBadJSON, shown(head.APIVersion))
 	}
-	return item.Item{Key: key, Version: version, Kind: head.Kind, Raw: raw}, nil
+	return item.Item{Key: owned(key), Version: shared(version), Kind: shared(head.Kind), Raw: raw}, nil
 }
+
+// owned is the key without the path it was cut out of: an index of items would
+// keep all paths in memory, and most of each is what others have too.
+func owned(k item.Key) item.Key {
+	return item.Key{Group: shared(k.Group), Resource: shared(k.Resource), Namespace: shared(k.Namespace), Name: strings.Clone(k.Name)}
+}
+
+func shared(s string) string { return unique.Make(s).Value() }
 
 func mismatch(what, inObject, inPath string) error {
 	return fmt.Errorf("%w: %s is %s in the object and %s in the path", ErrMismatch, what, shown(inObject), shown(inPath))
@@ -320,7 +345,7 @@ func (r *Reader) park() {
 
 // finish looks at what only the end can tell.
 func (r *Reader) finish() error {
-	if err := r.src.finish(); err != nil {
+	if err := r.src.finish(); err != nil || r.Only != nil {
 		return err
 	}
 	if r.stats.FormatVersion == "" {

@@ -56,6 +56,31 @@ func TestASoundArchiveIsReadInFull(t *testing.T) {
 	assert.Equal(t, archivetest.Items(), items)
 }
 
+func TestAReaderOfSomeItemsPassesOverAllOthers(t *testing.T) {
+	all := archivetest.Items()
+	entries := archivetest.Entries(all...)
+	entries[len(entries)-1].Body = []byte("a copy that is not looked at")
+	entries[1].Body = []byte("{")
+	want := all[len(all)-1]
+	r := archive.NewReader(bytes.NewReader(archivetest.Build(t, entries...)), archive.Limits{})
+	r.Only = func(k item.Key) bool { return k == want.Key }
+	r.OnBad = func(entry string, err error) error { return err }
+	var got []item.Item
+	for it, err := range r.Items() {
+		require.NoError(t, err)
+		got = append(got, it)
+	}
+	assert.Equal(t, []item.Item{want}, got)
+
+	whole := archivetest.Build(t, entries...)
+	r = archive.NewReader(bytes.NewReader(whole[:len(whole)-4]), archive.Limits{})
+	r.Only = func(item.Key) bool { return false }
+	var err error
+	for _, err = range r.Items() {
+	}
+	assert.ErrorIs(t, err, archive.ErrTruncated, "the end is looked at all the same")
+}
+
 func TestARestoreStopsAtTheFirstFault(t *testing.T) {
 	for _, c := range archivetest.Cases(t) {
 		t.Run(c.Name, func(t *testing.T) {

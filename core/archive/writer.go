@@ -2,6 +2,7 @@ package archive
 
 import (
 	"archive/tar"
+	"bufio"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -17,7 +18,10 @@ import (
 // level is gzip's. On objects of real clusters, against level 1, level 5 takes
 // 33 % longer and saves 24 %; level 6 takes another 18 % and saves 3 %
 // (BenchmarkWriter measures the one chosen).
-const level = 5
+const level = 2
+
+// outBuffer gathers what gzip hands over in pieces of some 250 bytes.
+const outBuffer = 64 << 10
 
 // Options of a Writer.
 type Options struct {
@@ -36,6 +40,7 @@ type Digest struct {
 
 // Writer writes an archive as a stream. It is not safe for concurrent use.
 type Writer struct {
+	out     *bufio.Writer
 	gz      *gzip.Writer
 	tar     *tar.Writer
 	modTime time.Time
@@ -47,12 +52,14 @@ type Writer struct {
 
 // NewWriter makes a Writer to w. Nothing is written before the first Add.
 func NewWriter(w io.Writer, o Options) *Writer {
-	gz, err := gzip.NewWriterLevel(w, level)
+	out := bufio.NewWriterSize(w, outBuffer)
+	gz, err := gzip.NewWriterLevel(out, level)
 	modTime := time.Unix(0, 0)
 	if !o.ModTime.IsZero() {
 		modTime = o.ModTime.Truncate(time.Second)
 	}
 	return &Writer{
+		out:     out,
 		gz:      gz,
 		tar:     tar.NewWriter(gz),
 		modTime: modTime.UTC(),
@@ -121,7 +128,7 @@ func (w *Writer) Close() error {
 	if w.err != nil {
 		return w.err
 	}
-	if err := errors.Join(w.tar.Close(), w.gz.Close()); err != nil {
+	if err := errors.Join(w.tar.Close(), w.gz.Close(), w.out.Flush()); err != nil {
 		w.err = fmt.Errorf("end archive: %w", err)
 		return w.err
 	}

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"errors"
@@ -29,6 +30,9 @@ const (
 	// is done with it although the reader, held up by a slow store, is not; a
 	// request that takes more than its time limit (60 s) is cut off.
 	pageBytes = 4 << 20
+	// readBuffer is what is taken from a connection at once. The decoder would
+	// ask for 4 KiB at a time, and HTTP/2 answers each with a frame of its own.
+	readBuffer = 64 << 10
 	// maxObject bounds the JSON of one object. The API server takes requests of
 	// 3 MiB; aggregated APIs have limits of their own.
 	maxObject = 64 << 20
@@ -69,7 +73,7 @@ type ListInfo struct {
 func (c *Client) List(ctx context.Context, r item.Resource, o ListOptions, info *ListInfo) iter.Seq2[item.Item, error] {
 	return func(yield func(item.Item, error) bool) {
 		most := cmp.Or(o.PageSize, DefaultPageSize)
-		l := lister{client: c, resource: r, options: o, info: info, most: most, limit: min(most, firstPageSize)}
+		l := lister{client: c, resource: r, options: o, info: info, most: most, limit: min(most, firstPageSize), buffer: bufio.NewReaderSize(nil, readBuffer)}
 		for {
 			more, err := l.page(ctx, yield)
 			if err != nil && l.again(ctx, err) {
@@ -94,6 +98,7 @@ type lister struct {
 	info     *ListInfo
 	most     int // objects in a page
 
+	buffer  *bufio.Reader
 	token   string
 	limit   int
 	begun   bool       // the API server has answered once
@@ -146,7 +151,8 @@ func (l *lister) page(ctx context.Context, yield func(item.Item, error) bool) (m
 	for _, k := range l.given {
 		before[k] = true
 	}
-	budget := &budget{r: body, left: maxObject}
+	l.buffer.Reset(body)
+	budget := &budget{r: l.buffer, left: maxObject}
 	p := pageReader{dec: jsontext.NewDecoder(budget), resource: l.resource}
 	size, count := 0, 0
 	wanted, err := p.read(func(it item.Item) bool {

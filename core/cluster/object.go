@@ -18,7 +18,7 @@ import (
 
 // newItem makes an item of one element of a list. The API server leaves
 // apiVersion and kind out of the elements of built-in kinds; a backup needs
-// them.
+// them. raw is valid JSON in which no name stands twice.
 func newItem(r item.Resource, raw jsontext.Value) (item.Item, error) {
 	raw = bytes.TrimSpace(raw) // a single object comes with a newline
 	head, err := readHead(raw)
@@ -69,10 +69,12 @@ type head struct {
 	hasAPIVersion, hasKind            bool
 }
 
-// readHead reads the top of an object and its metadata and skips the rest.
+// readHead reads the top of an object and its metadata and skips the rest. It
+// does not look for names that stand twice, as whoever read raw has done.
 func readHead(raw []byte) (head, error) {
 	var h head
-	dec := jsontext.NewDecoder(bytes.NewReader(raw))
+	// Out of a *bytes.Buffer a Decoder reads in place.
+	dec := jsontext.NewDecoder(bytes.NewBuffer(raw), jsontext.AllowDuplicateNames(true))
 	read := func(into *string) (err error) {
 		*into, err = readString(dec)
 		return err
@@ -93,12 +95,19 @@ func readHead(raw []byte) (head, error) {
 				case "namespace":
 					return read(&h.namespace)
 				}
-				return dec.SkipValue()
+				return skip(dec)
 			})
 		}
-		return dec.SkipValue()
+		return skip(dec)
 	})
 	return h, err
+}
+
+// skip passes over a value that is in memory already: at once, where the
+// decoder's SkipValue goes from token to token.
+func skip(dec *jsontext.Decoder) error {
+	_, err := dec.ReadValue()
+	return err
 }
 
 // members calls read for each member of the object that comes next; read
@@ -142,6 +151,9 @@ func (c *Client) Get(ctx context.Context, r item.Resource, namespace, name strin
 	raw, err := answer(c.rest.Get().AbsPath(append(path(r, namespace), name)...).Do(ctx))
 	if err != nil {
 		return item.Item{}, err
+	}
+	if !jsontext.Value(raw).IsValid() {
+		return item.Item{}, fmt.Errorf("%w: %s %s is no valid JSON", ErrMalformed, r.GroupResource(), name)
 	}
 	return newItem(r, raw)
 }

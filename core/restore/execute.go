@@ -22,21 +22,20 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/store"
 )
 
-// windowBytes is how much JSON of a backup is in memory at once. Smaller
-// backups are read once more after indexing, larger ones once per window.
-const windowBytes = 48 << 20
-
-// readArchive hands each item of a backup's archive to use, in the archive's
-// order. A nil error means that the archive was read to its end and is whole;
-// the digest is that of the file then.
-func readArchive(ctx context.Context, s store.Store, name string, use func(item.Item) error) (manifest.Digest, error) {
+// readArchive hands the items of a backup's archive to use, in the archive's
+// order: each, or those that only says (archive.Reader). A nil error means that
+// the archive was read to its end and is whole; the digest is that of the file
+// then.
+func readArchive(ctx context.Context, s store.Store, name string, only func(item.Key) bool, use func(item.Item) error) (manifest.Digest, error) {
 	r, err := s.Get(ctx, store.Contents(name))
 	if err != nil {
 		return manifest.Digest{}, fmt.Errorf("read the archive of backup %s: %w", name, err)
 	}
 	defer r.Close()
 	sum := &summed{r: r, hash: sha256.New()}
-	for it, err := range archive.NewReader(sum, archive.Limits{}).Items() {
+	a := archive.NewReader(sum, archive.Limits{})
+	a.Only = only
+	for it, err := range a.Items() {
 		if err == nil {
 			err = ctx.Err()
 		}
@@ -67,62 +66,6 @@ func (s *summed) Read(p []byte) (int, error) {
 // errEnough ends a pass over the archive that has found all it wants.
 var errEnough = errors.New("enough")
 
-// Windows hands the items of the steps to use in the order of the steps, at
-// most windowBytes of them at once. It fails when the archive does not hold an
-// item any more as it was when the plan was made.
-func Windows(ctx context.Context, s store.Store, backup string, steps []plan.Step, use func([]apply.Work) error) error {
-	for len(steps) > 0 {
-		n, size := 0, 0
-		for n < len(steps) && (n == 0 || size+steps[n].Size <= windowBytes) {
-			size += steps[n].Size
-			n++
-		}
-		work, err := load(ctx, s, backup, steps[:n])
-		if err != nil {
-			return err
-		}
-		if err := use(work); err != nil {
-			return err
-		}
-		steps = steps[n:]
-	}
-	return nil
-}
-
-func load(ctx context.Context, s store.Store, backup string, steps []plan.Step) ([]apply.Work, error) {
-	work := make([]apply.Work, len(steps))
-	places := make(map[item.Key]int, len(steps))
-	for i, step := range steps {
-		work[i].Step = step
-		if !step.Bare {
-			places[step.Key] = i
-		}
-	}
-	if len(places) == 0 {
-		return work, nil
-	}
-	_, err := readArchive(ctx, s, backup, func(it item.Item) error {
-		if i, wanted := places[it.Key]; wanted {
-			if sha256.Sum256(it.Raw) != steps[i].Sum {
-				return fmt.Errorf("the archive of backup %s has changed: %s is another", backup, it.Key)
-			}
-			work[i].Item = it
-			delete(places, it.Key)
-		}
-		if len(places) == 0 {
-			return errEnough
-		}
-		return nil
-	})
-	if err != nil && !errors.Is(err, errEnough) {
-		return nil, err
-	}
-	for key := range places {
-		return nil, fmt.Errorf("the archive of backup %s has changed: %s is gone", backup, key)
-	}
-	return work, nil
-}
-
 // Execute carries out a plan. Every step has its change in the result, also
 // when an error ends the restore early.
 func (j Job) Execute(ctx context.Context, p Prepared) (Result, error) {
@@ -143,15 +86,31 @@ func (j Job) Execute(ctx context.Context, p Prepared) (Result, error) {
 		x.applier.Progress = func(c apply.Change) { done++; j.Progress(done, x.total, c) }
 	}
 	err := Windows(ctx, j.Store, j.Backup, create, func(work []apply.Work) error { return x.run(ctx, work) })
-	for _, s := range create[len(x.changes):] {
-		x.changes = append(x.changes, apply.Change{Key: s.Key, Outcome: apply.Failed, Reason: "not reached"})
-	}
 	r.Changes = append(r.Changes, x.changes...)
+	r.Changes = append(r.Changes, notReached(create, x.changes)...)
 	r.Changes.Sort()
 	if err != nil {
 		err = fmt.Errorf("restore %s is not complete: %w", j.Name, err)
 	}
 	return r, err
+}
+
+// notReached are the changes of the steps that none was made for.
+func notReached(steps []plan.Step, made apply.ChangeSet) apply.ChangeSet {
+	if len(made) == len(steps) {
+		return nil
+	}
+	reached := make(map[item.Key]bool, len(made))
+	for _, c := range made {
+		reached[c.Key] = true
+	}
+	var out apply.ChangeSet
+	for _, s := range steps {
+		if !reached[s.Key] {
+			out = append(out, apply.Change{Key: s.Key, Outcome: apply.Failed, Reason: "not reached"})
+		}
+	}
+	return out
 }
 
 // decided is the change of a step that the plan has settled already.
@@ -164,7 +123,7 @@ type executor struct {
 	job     Job
 	applier apply.Applier
 	total   int
-	changes apply.ChangeSet // in the order of the create steps
+	changes apply.ChangeSet // of the create steps reached so far
 }
 
 // run applies a window: definitions first, and when they are served, the rest.

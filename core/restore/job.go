@@ -157,7 +157,7 @@ func (j Job) index(ctx context.Context, metadata velerov1.Backup, target []item.
 	}
 	o := plan.Options{Filter: j.Filter.Expanded(target), VolumeMethods: methods}
 	var entries []plan.Entry
-	file, err := readArchive(ctx, j.Store, j.Backup, func(it item.Item) error {
+	file, err := readArchive(ctx, j.Store, j.Backup, nil, func(it item.Item) error {
 		e, err := plan.Examine(it, o)
 		if err != nil {
 			return err

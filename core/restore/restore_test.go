@@ -241,36 +241,6 @@ func TestAnArchiveThatWasPackedAgainIsNotTheOneThatWasWritten(t *testing.T) {
 	assert.ErrorContains(t, err, "the file has another digest")
 }
 
-func TestWindowsAreBoundedAndKeepTheOrder(t *testing.T) {
-	var items []item.Item
-	var steps []plan.Step
-	for i := range 7 {
-		it := configMap(fmt.Sprintf("c%d", i))
-		items = append(items, it)
-		steps = append([]plan.Step{{Key: it.Key, Version: "v1", Kind: "ConfigMap", Action: plan.Create, Size: windowBytes/2 - 1, Sum: sha256.Sum256(it.Raw)}}, steps...)
-	}
-	steps[3].Size = 3 * windowBytes // larger than a window: alone in one
-	steps = append(steps, plan.Step{Key: item.Key{Resource: "namespaces", Name: "shop"}, Bare: true})
-	var sizes []int
-	var order []item.Key
-	err := Windows(t.Context(), written(t, false, items...), "b", steps, func(w []apply.Work) error {
-		sizes = append(sizes, len(w))
-		for _, x := range w {
-			order = append(order, x.Step.Key)
-			if !x.Step.Bare {
-				assert.Equal(t, x.Step.Key, x.Item.Key)
-				assert.NotEmpty(t, x.Item.Raw)
-			}
-		}
-		return nil
-	})
-	require.NoError(t, err)
-	assert.Equal(t, []int{2, 1, 1, 2, 2}, sizes)
-	for i, s := range steps {
-		assert.Equal(t, s.Key, order[i])
-	}
-}
-
 func TestAnArchiveThatChangesBetweenPlanAndRestoreIsNoticed(t *testing.T) {
 	s := written(t, false, configMap("a"), configMap("b"))
 	to := newTarget()
