@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/lifeboat-backup/lifeboat/cmd/internal/cli"
 	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
@@ -105,8 +106,9 @@ func (d description) print(w io.Writer, details bool) error {
 	line("Kubernetes", orNone(b.Annotations["velero.io/source-cluster-k8s-gitversion"]))
 	line("Namespaces included", orAll(b.Spec.IncludedNamespaces))
 	line("Namespaces excluded", orNone(strings.Join(b.Spec.ExcludedNamespaces, ", ")))
-	line("Resources included", orAll(slices.Concat(b.Spec.IncludedResources, b.Spec.IncludedNamespaceScopedResources, b.Spec.IncludedClusterScopedResources)))
-	line("Resources excluded", orNone(strings.Join(slices.Concat(b.Spec.ExcludedResources, b.Spec.ExcludedNamespaceScopedResources, b.Spec.ExcludedClusterScopedResources), ", ")))
+	for _, l := range selection(b.Spec) {
+		line(l[0], l[1])
+	}
 	line("TTL", b.Spec.TTL.Duration)
 	line("Backup format version", st.FormatVersion)
 	for _, m := range []struct {
@@ -133,6 +135,53 @@ func (d description) print(w io.Writer, details bool) error {
 		fmt.Fprintln(t, item)
 	}
 	return t.Flush()
+}
+
+// selection is what was asked for besides namespaces, as label and value, in
+// Velero's words and the generation of filters that was used.
+func selection(s velerov1.BackupSpec) [][2]string {
+	out := [][2]string{
+		{"Included cluster-scoped", orAuto(s.IncludedClusterScopedResources)},
+		{"Excluded cluster-scoped", orNone(strings.Join(s.ExcludedClusterScopedResources, ", "))},
+		{"Included namespace-scoped", orAll(s.IncludedNamespaceScopedResources)},
+		{"Excluded namespace-scoped", orNone(strings.Join(s.ExcludedNamespaceScopedResources, ", "))},
+	}
+	if s.IncludeClusterResources != nil || len(s.IncludedResources)+len(s.ExcludedResources) > 0 {
+		cluster := "auto"
+		if s.IncludeClusterResources != nil {
+			cluster = map[bool]string{true: "included", false: "excluded"}[*s.IncludeClusterResources]
+		}
+		out = [][2]string{
+			{"Resources included", orAll(s.IncludedResources)},
+			{"Resources excluded", orNone(strings.Join(s.ExcludedResources, ", "))},
+			{"Cluster-scoped", cluster},
+		}
+	}
+	if s.LabelSelector != nil {
+		out = append(out, [2]string{"Label selector", metav1.FormatLabelSelector(s.LabelSelector)})
+	}
+	if len(s.OrLabelSelectors) > 0 {
+		out = append(out, [2]string{"Or label selector", orSelector(s.OrLabelSelectors)})
+	}
+	for _, resource := range slices.Sorted(maps.Keys(s.OrderedResources)) {
+		out = append(out, [2]string{"Ordered " + resource, s.OrderedResources[resource]})
+	}
+	return out
+}
+
+func orSelector(selectors []*metav1.LabelSelector) string {
+	var out []string
+	for _, s := range selectors {
+		out = append(out, metav1.FormatLabelSelector(s))
+	}
+	return strings.Join(out, " or ")
+}
+
+func orAuto(names []string) string {
+	if len(names) == 0 {
+		return "auto"
+	}
+	return strings.Join(names, ", ")
 }
 
 func (d description) printCoverage(w io.Writer, details bool) {

@@ -148,6 +148,8 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write(body)
 	case s.objects[r.URL.Path] != "":
 		fmt.Fprint(w, s.objects[r.URL.Path])
+	case len(path) == len(strings.Split("api/v1/namespaces/shop/configmaps/a", "/")):
+		status(404, "NotFound", kind+" not found")
 	case kind == "secrets" && s.objects["/api/v1/namespaces/shop/configmaps/no-secrets"] != "":
 		status(403, "Forbidden", `secrets is forbidden: User "backup" cannot list resource "secrets"`)
 	default:

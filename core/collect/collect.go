@@ -69,7 +69,7 @@ func Begin(ctx context.Context, source Source, f filter.Filter, o filter.Order) 
 	if err != nil {
 		return nil, err
 	}
-	if err := known(f, resources, failures); err != nil {
+	if err := errors.Join(known(f, resources, failures), unwanted(f, resources)); err != nil {
 		return nil, err
 	}
 	c := &Collection{source: source, filter: f, choices: Select(f, resources), taken: map[item.Key]bool{}, first: map[item.Key]bool{}}

@@ -36,6 +36,17 @@ func known(f filter.Filter, resources []item.Resource, failures []cluster.GroupF
 	return fmt.Errorf("%s is named %s (see: kubectl api-resources)", what, strings.Join(missing, ", "))
 }
 
+// unwanted refuses to be asked for what no backup holds.
+func unwanted(f filter.Filter, resources []item.Resource) error {
+	for _, n := range slices.Concat(f.IncludedResources, f.IncludedNamespaceScopedResources, f.IncludedClusterScopedResources) {
+		meant := slices.DeleteFunc(slices.Clone(resources), func(r item.Resource) bool { return !filter.MatchResource(n, r) })
+		if len(meant) > 0 && !slices.ContainsFunc(meant, func(r item.Resource) bool { return !isSnapshot(r) }) {
+			return fmt.Errorf("%q cannot be included: %s", n, ofSnapshots)
+		}
+	}
+	return nil
+}
+
 func byScope(resources []item.Resource) (namespaced, clusterScoped []item.Resource) {
 	for _, r := range resources {
 		if r.Namespaced {

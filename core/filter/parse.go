@@ -9,24 +9,44 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/selection"
 )
 
 // LabelSelector is a label selector, written as for kubectl's -l, in the form
-// in which a Backup holds it. What that form cannot hold (a > 1, or two values
-// for one label) is refused.
+// in which a Backup holds it. That form cannot compare numbers: a > 1 is
+// refused.
 func LabelSelector(text string) (*metav1.LabelSelector, error) {
 	asked, err := labels.Parse(text)
 	if err != nil {
 		return nil, fmt.Errorf("label selector %q is not valid: %w", text, err)
 	}
-	s, err := metav1.ParseToLabelSelector(text)
-	if err != nil {
-		return nil, fmt.Errorf("label selector %q: %w", text, err)
-	}
-	if n, _ := asked.Requirements(); len(n) != len(s.MatchLabels)+len(s.MatchExpressions) {
-		return nil, fmt.Errorf("label selector %q wants two values of one label", text)
+	requirements, _ := asked.Requirements()
+	s := &metav1.LabelSelector{}
+	for _, r := range requirements {
+		values := r.ValuesUnsorted()
+		slices.Sort(values)
+		_, twice := s.MatchLabels[r.Key()]
+		switch op, known := operators[r.Operator()]; {
+		case !known:
+			return nil, fmt.Errorf("label selector %q: a backup does not hold the operator %q", text, r.Operator())
+		case op == metav1.LabelSelectorOpIn && r.Operator() != selection.In && !twice:
+			metav1.AddLabelToSelector(s, r.Key(), values[0])
+		default:
+			s.MatchExpressions = append(s.MatchExpressions, metav1.LabelSelectorRequirement{Key: r.Key(), Operator: op, Values: values})
+		}
 	}
 	return s, nil
+}
+
+// operators are those of label selectors as a Backup names them.
+var operators = map[selection.Operator]metav1.LabelSelectorOperator{
+	selection.Equals:       metav1.LabelSelectorOpIn,
+	selection.DoubleEquals: metav1.LabelSelectorOpIn,
+	selection.In:           metav1.LabelSelectorOpIn,
+	selection.NotEquals:    metav1.LabelSelectorOpNotIn,
+	selection.NotIn:        metav1.LabelSelectorOpNotIn,
+	selection.Exists:       metav1.LabelSelectorOpExists,
+	selection.DoesNotExist: metav1.LabelSelectorOpDoesNotExist,
 }
 
 // ParseSelectors reads what Velero's --or-selector takes: label selectors

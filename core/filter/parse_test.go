@@ -23,9 +23,26 @@ func TestSelectorsAreSeparatedAsVeleroSeparatesThem(t *testing.T) {
 		require.NoError(t, err, text)
 		assert.Equal(t, want, got, text)
 	}
-	for _, text := range []string{"", " or ", "a=b or ", " or a=b", "a=b or c in (", "a>1", "a=b || c=d", "a=1,a=2"} {
+	for _, text := range []string{"", " or ", "a=b or ", " or a=b", "a=b or c in (", "a>1", "a=b || c=d"} {
 		_, err := ParseSelectors(text)
 		assert.Error(t, err, text)
+	}
+}
+
+func TestASelectorStandsInABackupAsItWasMeant(t *testing.T) {
+	for text, want := range map[string]string{
+		"a=b":                  "a=b",
+		"a==b,c=":              "a=b,c=",
+		"a!=b":                 "a notin (b)",
+		"a in (c,b),!d,e":      "a in (b,c),!d,e",
+		"a notin (b)":          "a notin (b)",
+		"a=1,a=2":              "a=1,a in (2)",
+		"app in (x), app != y": "app in (x),app notin (y)",
+		"":                     "<none>",
+	} {
+		s, err := LabelSelector(text)
+		require.NoError(t, err, text)
+		assert.Equal(t, want, metav1.FormatLabelSelector(s), text)
 	}
 }
 
