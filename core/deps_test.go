@@ -160,6 +160,7 @@ func TestHeavyDependenciesHaveOneImporter(t *testing.T) {
 		"sigs.k8s.io/controller-runtime":                 {"core/controller", "cmd/lifeboat"},
 		"sigs.k8s.io/kind":                               {"verifier/sandbox/kind"},
 		"github.com/kopia/kopia":                         {"core/volume/kopia"},
+		"filippo.io/age":                                 {"core/seal"},
 		"github.com/spf13/cobra":                         {"cmd"},
 		"github.com/kubernetes-csi/external-snapshotter": {"core/volume/csi"},
 	} {

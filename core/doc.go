@@ -13,6 +13,7 @@
 //
 //   - item: the one noun that flows, an object with its key. Pure.
 //   - filter: what a user says of which objects to take. Pure.
+//   - seal: encryption of backups.
 //   - modifier: how objects are changed on their way into a cluster. Pure.
 //   - api: names and types of the API groups velero.io and lifeboat.dev. Pure.
 //   - manifest: Lifeboat's digests of a backup. Pure.

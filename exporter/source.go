@@ -67,8 +67,8 @@ type Backup struct {
 	Completed time.Time // zero when it has not ended, or does not say
 	Items     int
 	Errors    int
-	// ArchiveSize is the size of <name>.tar.gz in bytes, zero when there is
-	// none.
+	// ArchiveSize is the size of the tarball as it is stored, in bytes, zero when
+	// there is none.
 	ArchiveSize int64
 	// MetadataSHA256 is of velero-backup.json, hex; "" when not known.
 	MetadataSHA256 string

@@ -215,7 +215,7 @@ func (l *StoreLocation) folders(ctx context.Context, s store.Store) ([]folder, e
 		switch store.BackupPrefix(name) + file {
 		case store.Metadata(name):
 			last.marker = info
-		case store.Contents(name):
+		case store.Contents(name), store.SealedContents(name):
 			last.archive, last.archiveSize = true, info.Size
 		}
 	}

@@ -137,7 +137,7 @@ const maxExplained = 100
 func (r *run) explainDifferences(ctx context.Context, steps []plan.Step) ([]report.Finding, error) {
 	var out []report.Finding
 	rest := len(steps) - min(len(steps), maxExplained)
-	err := restore.Windows(ctx, r.Store, r.Backup, steps[:len(steps)-rest], func(work []apply.Work) error {
+	err := restore.Windows(ctx, restore.Readable(r.Store, r.prepared.Metadata, r.Identities), r.Backup, steps[:len(steps)-rest], func(work []apply.Work) error {
 		for _, w := range work {
 			res := item.Resource{Group: w.Step.Group, Version: w.Step.Version, Name: w.Step.Resource, Kind: w.Step.Kind}
 			live, err := r.cluster.Get(ctx, res, w.Step.Namespace, w.Step.Name)

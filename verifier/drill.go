@@ -19,6 +19,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/api"
 	"github.com/lifeboat-backup/lifeboat/core/cluster"
 	"github.com/lifeboat-backup/lifeboat/core/restore"
+	"github.com/lifeboat-backup/lifeboat/core/seal"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/verifier/check"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
@@ -32,8 +33,10 @@ type Drill struct {
 	Backup  string
 	Level   report.Level
 	Sandbox sandbox.Sandbox
-	Now     func() time.Time
-	Version string // of Lifeboat, for the evidence
+	// Identities decrypt an encrypted backup.
+	Identities seal.Identities
+	Now        func() time.Time
+	Version    string // of Lifeboat, for the evidence
 	// Timeout bounds the drill up to the removal of the sandbox; 0 = none. A
 	// drill that runs into it has the verdict error.
 	Timeout time.Duration
@@ -168,7 +171,7 @@ func (r *run) down(ctx context.Context) error {
 }
 
 func (r *run) job() restore.Job {
-	return restore.Job{Name: "drill-" + strings.ToLower(r.report.ID), Backup: r.Backup, Store: r.Store, Cluster: r.cluster, Now: r.Now}
+	return restore.Job{Name: "drill-" + strings.ToLower(r.report.ID), Backup: r.Backup, Store: r.Store, Identities: r.Identities, Cluster: r.cluster, Now: r.Now}
 }
 
 func (r *run) plan(ctx context.Context) (bool, error) {
@@ -220,7 +223,7 @@ func (r *run) identify(i IntegrityResult) {
 // integrity reads everything of the backup. What it finds refutes the backup:
 // there is no point in restoring what is known to be damaged.
 func (r *run) integrity(ctx context.Context) (bool, error) {
-	i, err := Integrity(ctx, r.Store, r.Backup, IntegrityOptions{})
+	i, err := Integrity(ctx, r.Store, r.Backup, IntegrityOptions{Identities: r.Identities})
 	if err != nil {
 		return false, err
 	}

@@ -6,6 +6,7 @@ import (
 
 	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
 	"github.com/lifeboat-backup/lifeboat/core/archive"
+	"github.com/lifeboat-backup/lifeboat/core/seal"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/verifier/check"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
@@ -16,6 +17,9 @@ import (
 type IntegrityOptions struct {
 	// Limits bound the tarball.
 	Limits archive.Limits
+	// Identities decrypt an encrypted backup. Without the right one its files
+	// are checked and its items are not: the verdict is an error at best.
+	Identities seal.Identities
 }
 
 // IntegrityResult is what the integrity level found out about one backup.
@@ -44,7 +48,7 @@ func (r IntegrityResult) Verdict() report.Verdict { return check.Verdict(r.Check
 // that cannot be listed, and the end of ctx. A file that the location cannot
 // deliver makes the checks that need it report.Error.
 func Integrity(ctx context.Context, s store.Store, backup string, o IntegrityOptions) (IntegrityResult, error) {
-	in, err := check.Gather(ctx, s, backup, o.Limits)
+	in, err := check.Gather(ctx, s, backup, o.Limits, o.Identities)
 	if err != nil {
 		return IntegrityResult{}, fmt.Errorf("check integrity: %w", err)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lifeboat-backup/lifeboat/cmd/internal/cli"
+	"github.com/lifeboat-backup/lifeboat/core/backup"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/verifier"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
@@ -21,6 +22,7 @@ import (
 type drillFlags struct {
 	loc          cli.Location
 	choice       verifier.Choice
+	ids          cli.Identities
 	level        string
 	controlPlane string
 	timeout      time.Duration
@@ -46,6 +48,7 @@ run). The evidence is written to metadata/lifeboat/drills/<backup>/.
 		RunE: func(c *cobra.Command, _ []string) error { return f.run(c) },
 	}
 	f.loc.Add(c)
+	f.ids.Add(c)
 	c.Flags().StringVar(&f.choice.Backup, "backup", "", "`name` of the backup")
 	c.Flags().StringVar(&f.choice.Schedule, "schedule", "", "drill the newest backup of this `schedule`")
 	c.Flags().BoolVar(&f.choice.Latest, "latest", false, "drill the newest backup of the location")
@@ -88,6 +91,10 @@ func (f *drillFlags) run(c *cobra.Command) error {
 		return err
 	}
 	ctx := c.Context()
+	identities, err := f.ids.Read()
+	if err != nil {
+		return err
+	}
 	s, err := f.loc.Open(ctx, false)
 	if err != nil {
 		return err
@@ -96,9 +103,15 @@ func (f *drillFlags) run(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	// What cannot be read of the metadata is for the drill to find.
+	if b, err := backup.Read(ctx, s, name); err == nil {
+		if err := backup.CheckReadable(b, identities); err != nil {
+			return err
+		}
+	}
 	progress := cli.NewProgress(c.ErrOrStderr())
 	d := verifier.Drill{
-		Store: s, Backup: name, Level: report.Level(f.level), Now: time.Now, Version: cli.Version(), Timeout: f.timeout,
+		Store: s, Backup: name, Identities: identities, Level: report.Level(f.level), Now: time.Now, Version: cli.Version(), Timeout: f.timeout,
 		Progress: func(stage, detail string) { progress.Show("drilling %s: %s %s", name, stage, detail) },
 	}
 	if d.Level == report.LevelControlPlane {

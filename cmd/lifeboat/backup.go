@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/lifeboat-backup/lifeboat/cmd/internal/cli"
+	"github.com/lifeboat-backup/lifeboat/core/api"
 	"github.com/lifeboat-backup/lifeboat/core/backup"
 	"github.com/lifeboat-backup/lifeboat/core/filter"
 	"github.com/lifeboat-backup/lifeboat/core/store"
@@ -37,6 +39,7 @@ func newBackupCreate() *cobra.Command {
 		out cli.Format
 
 		labels map[string]string
+		to     cli.Recipients
 	)
 	c := &cobra.Command{
 		Use:   "create NAME --location URL",
@@ -47,6 +50,9 @@ Without filters everything the cluster can list and create is taken. With
 namespaces selected, cluster-scoped objects are taken only as far as the selected
 ones need them. Data of volumes is not included; each claim and volume is listed
 as such.
+
+With --encrypt-to the objects are encrypted, and only the holder of an identity can
+verify them in full or restore them; Velero cannot.
 
 The backup exists when the command ends with status 0, or with 3 when something
 that was selected could not be read (the backup is then PartiallyFailed).
@@ -62,10 +68,12 @@ that was selected could not be read (the backup is then PartiallyFailed).
 	c.Flags().Var(order{&ord}, "ordered-resources", "objects that come first of their resource: 'pods=ns1/a,ns1/b;persistentvolumes=x'")
 	c.Flags().DurationVar(&ttl, "ttl", backup.DefaultTTL, "how long the backup is kept")
 	c.Flags().StringToStringVar(&labels, "labels", nil, "labels of the backup, `key=value,…`; velero.io/schedule-name=S makes it one of schedule S")
+	to.Add(c)
 	cli.AddOutput(c, &out)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		ctx := c.Context()
-		if err := errors.Join(checkCreate(args[0], ttl, labels), ff.check(), loc.Check()); err != nil {
+		recipients, err := to.Read()
+		if err := errors.Join(checkCreate(args[0], ttl, labels), ff.check(), loc.Check(), err); err != nil {
 			return err
 		}
 		client, err := cf.open()
@@ -74,7 +82,7 @@ that was selected could not be read (the backup is then PartiallyFailed).
 		}
 		progress := cli.NewProgress(c.ErrOrStderr())
 		job := backup.Job{
-			Name: args[0], Cluster: client, Filter: ff.Filter, Order: ord, TTL: ttl, Labels: labels, UID: string(uuid.NewUUID()), Now: time.Now,
+			Name: args[0], Cluster: client, Filter: ff.Filter, Order: ord, TTL: ttl, Labels: labels, Recipients: recipients, UID: string(uuid.NewUUID()), Now: time.Now,
 			Progress: func(p backup.Progress) {
 				progress.Show("backing up %s: %d items, %s", p.Resource, p.Items, size(p.Bytes))
 			},
@@ -218,7 +226,12 @@ func split(all []backup.Listed) (good []backup.Listed, note string) {
 
 func printBackups(w io.Writer, l []backup.Listed) error {
 	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
-	fmt.Fprintln(t, "NAME\tSTATUS\tERRORS\tWARNINGS\tITEMS\tCREATED\tEXPIRES")
+	encrypted := slices.ContainsFunc(l, func(b backup.Listed) bool { return backup.Encrypted(b.Backup) })
+	header := "NAME\tSTATUS\tERRORS\tWARNINGS\tITEMS\tCREATED\tEXPIRES"
+	if encrypted {
+		header += "\tENCRYPTED"
+	}
+	fmt.Fprintln(t, header)
 	for _, b := range l {
 		st := b.Backup.Status
 		items := "-"
@@ -229,7 +242,11 @@ func printBackups(w io.Writer, l []backup.Listed) error {
 		if st.Expiration != nil {
 			expires = st.Expiration.UTC().Format(time.DateTime)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%s\t%s\t%s\n", b.Name, st.Phase, st.Errors, st.Warnings, items, b.Started().UTC().Format(time.DateTime), expires)
+		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%s\t%s\t%s", b.Name, st.Phase, st.Errors, st.Warnings, items, b.Started().UTC().Format(time.DateTime), expires)
+		if encrypted {
+			fmt.Fprintf(t, "\t%s", cmp.Or(b.Backup.Annotations[api.AnnotationEncryption], "no"))
+		}
+		fmt.Fprintln(t)
 	}
 	return t.Flush()
 }

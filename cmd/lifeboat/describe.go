@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/lifeboat-backup/lifeboat/cmd/internal/cli"
+	"github.com/lifeboat-backup/lifeboat/core/api"
 	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
 	"github.com/lifeboat-backup/lifeboat/core/backup"
 	"github.com/lifeboat-backup/lifeboat/core/manifest"
@@ -97,6 +98,9 @@ func (d description) print(w io.Writer, details bool) error {
 	line("Name", b.Name)
 	line("Location", d.Location)
 	line("Phase", st.Phase)
+	if how := b.Annotations[api.AnnotationEncryption]; how != "" {
+		line("Encrypted", how)
+	}
 	if st.FailureReason != "" {
 		line("Failure reason", st.FailureReason)
 	}

@@ -24,6 +24,7 @@ type restoreFlags struct {
 	loc     cli.Location
 	filter  filterFlags
 	from    string
+	ids     cli.Identities
 	out     cli.Format
 }
 
@@ -32,6 +33,7 @@ func (f *restoreFlags) add(c *cobra.Command) {
 	f.loc.Add(c)
 	f.filter.add(c)
 	c.Flags().StringVar(&f.from, "from-backup", "", "`name` of the backup (required)")
+	f.ids.Add(c)
 	cli.AddOutput(c, &f.out)
 }
 
@@ -48,6 +50,10 @@ func (f *restoreFlags) job(c *cobra.Command, name string) (restore.Job, error) {
 	if err := errors.Join(f.filter.check(), f.loc.Check()); err != nil {
 		return restore.Job{}, err
 	}
+	identities, err := f.ids.Read()
+	if err != nil {
+		return restore.Job{}, err
+	}
 	s, err := f.loc.Open(c.Context(), false)
 	if err != nil {
 		return restore.Job{}, err
@@ -56,7 +62,7 @@ func (f *restoreFlags) job(c *cobra.Command, name string) (restore.Job, error) {
 	if err != nil {
 		return restore.Job{}, err
 	}
-	return restore.Job{Name: name, Backup: f.from, Store: s, Cluster: client, Filter: f.filter.Filter, Now: time.Now}, nil
+	return restore.Job{Name: name, Backup: f.from, Store: s, Cluster: client, Filter: f.filter.Filter, Identities: identities, Now: time.Now}, nil
 }
 
 func newRestore() *cobra.Command {

@@ -26,7 +26,14 @@ const (
 	// AnnotationManifest on a Backup says that a manifest was written with it,
 	// and of which schema: a manifest that was lost is missed by it.
 	AnnotationManifest = "lifeboat.dev/manifest"
+	// AnnotationEncryption on a Backup says that its tarball is encrypted, and
+	// how; the value is EncryptionAge.
+	AnnotationEncryption = "lifeboat.dev/encryption"
 )
+
+// EncryptionAge says that the tarball is a file of age
+// (https://age-encryption.org/v1).
+const EncryptionAge = "age"
 
 // LabelValue makes a label value of a name the way Velero does: a name of more
 // than 63 characters becomes its first 57 and 6 hex digits of its SHA-256.

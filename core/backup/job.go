@@ -23,6 +23,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/collect"
 	"github.com/lifeboat-backup/lifeboat/core/filter"
 	"github.com/lifeboat-backup/lifeboat/core/manifest"
+	"github.com/lifeboat-backup/lifeboat/core/seal"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 )
 
@@ -45,6 +46,8 @@ type Job struct {
 	Order   filter.Order  // objects that come first of their resource
 	TTL     time.Duration // 0 = DefaultTTL
 	Labels  map[string]string
+	// Recipients are who can read the tarball; without any it is not encrypted.
+	Recipients seal.Recipients
 	// UID is the backup object's; Velero identifies backups by it.
 	UID string
 	// Now tells the time, for everything that is recorded.
@@ -130,11 +133,14 @@ func (j Job) Run(ctx context.Context) (Result, error) {
 
 func (j Job) write(ctx context.Context, w *store.Writer, p Prepared) (Result, error) {
 	r := newRecord(j.Name, p.started, j.Now)
+	if err := r.seal(j.Recipients); err != nil {
+		return Result{}, err
+	}
 	contents, err := j.writeContents(ctx, w, p.collection, r)
 	if err != nil {
 		return Result{}, errOr(ctx.Err(), err) // whichever side noticed first
 	}
-	r.files[store.Contents(j.Name)] = contents
+	r.files[r.contents()] = contents
 	r.conclude(p.collection)
 	if len(r.items) == 0 && len(r.errors) > 0 {
 		return Result{}, fmt.Errorf("nothing could be read from the cluster: %s", shorten(r.errors))
@@ -179,11 +185,11 @@ func (j Job) writeContents(ctx context.Context, w *store.Writer, c *collect.Coll
 	}
 	done := make(chan stored, 1)
 	go func() {
-		size, sum, err := w.Put(ctx, store.Contents(j.Name), pr)
+		size, sum, err := w.Put(ctx, r.contents(), pr)
 		pr.CloseWithError(errOr(err, io.ErrClosedPipe)) // frees an archiver that still writes
 		done <- stored{manifest.Digest{Size: size, SHA256: sum}, err}
 	}()
-	archiveErr := j.archive(ctx, pw, c, r)
+	archiveErr := j.sealed(pw, func(w io.Writer) error { return j.archive(ctx, w, c, r) })
 	pw.CloseWithError(archiveErr) // nil is the end of the file
 	s := <-done
 	switch {

@@ -17,7 +17,7 @@ import (
 func (r *record) writeManifest(ctx context.Context, w *store.Writer, metadata []byte, now time.Time) error {
 	sum := sha256.Sum256(metadata)
 	m := manifest.Manifest{
-		Schema: manifest.Schema, Backup: r.backup, Created: now.UTC(), Resources: r.coverage, Items: r.items,
+		Schema: manifest.Schema, Backup: r.backup, Created: now.UTC(), DigestKey: r.wrappedKey, Resources: r.coverage, Items: r.items,
 		Files: map[string]manifest.Digest{store.MetadataFile: {Size: int64(len(metadata)), SHA256: hex.EncodeToString(sum[:])}},
 	}
 	for key, digest := range r.files {

@@ -60,6 +60,9 @@ func (j Job) object(r *record, started time.Time, info version.Info) velerov1.Ba
 			HookStatus: &velerov1.HookStatus{},
 		},
 	}
+	if r.key != nil {
+		b.Annotations[api.AnnotationEncryption] = api.EncryptionAge
+	}
 	if len(r.errors) > 0 {
 		b.Status.Phase = velerov1.BackupPhasePartiallyFailed
 	}

@@ -39,6 +39,9 @@ type record struct {
 	warnings []string
 	results  results
 	log      bytes.Buffer
+
+	key        manifest.Key // of the digests of items; nil: the backup is not encrypted
+	wrappedKey []byte
 }
 
 // results is Velero's -results.gz (pkg/util/results/result.go).
@@ -64,7 +67,7 @@ func newRecord(backup string, started time.Time, now func() time.Time) *record {
 const dataNotIncluded = "data not included: this backup holds objects only"
 
 func (r *record) add(it item.Item, d archive.Digest) error {
-	r.items = append(r.items, manifest.Item{Key: it.Key, Version: it.Version, Kind: it.Kind, Digest: manifest.Digest(d)})
+	r.items = append(r.items, manifest.Item{Key: it.Key, Version: it.Version, Kind: it.Kind, Digest: r.digest(manifest.Digest(d))})
 	r.bytes += d.Size
 	kind := it.APIVersion() + "/" + it.Kind
 	name := it.Key.Name

@@ -6,6 +6,9 @@ package manifest
 import (
 	"bufio"
 	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,6 +35,9 @@ type Manifest struct {
 	// Files are the files of the backup by name below its folder, this one
 	// excepted.
 	Files map[string]Digest `json:"files"`
+	// DigestKey, of an encrypted backup, is the Key of the items' digests,
+	// encrypted to the recipients of the backup.
+	DigestKey []byte `json:"digestKey,omitempty"`
 	// Resources say what each listable resource held and what was taken.
 	Resources []Resource `json:"resources"`
 	// Items are in the order of the archive.
@@ -44,7 +50,27 @@ type Digest struct {
 	SHA256 string `json:"sha256"`
 }
 
-// Item is the digest of one item's JSON as it stands in the archive.
+// Key makes digests that say nothing to whoever does not have it: by a plain
+// SHA-256 anyone who can guess an item could confirm it. The zero value makes
+// plain ones.
+type Key []byte
+
+// KeySize is the size of a Key in bytes.
+const KeySize = sha256.Size
+
+// Digest is the digest of an item that has this SHA-256, in hex: the same, or
+// with a key the HMAC-SHA256 of its text.
+func (k Key) Digest(sha256hex string) string {
+	if len(k) == 0 {
+		return sha256hex
+	}
+	h := hmac.New(sha256.New, k)
+	h.Write([]byte(sha256hex))
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// Item is the digest of one item's JSON as it stands in the archive. In an
+// encrypted backup Size is 0 and SHA256 is made by a Key.
 type Item struct {
 	item.Key
 	Version string `json:"version"`

@@ -24,6 +24,7 @@ type digests struct {
 	items []manifest.Item
 	file  manifest.Digest
 	known bool
+	key   manifest.Key
 	next  int // of items: manifest and archive have the same order
 }
 
@@ -39,7 +40,11 @@ func (j Job) digests(ctx context.Context, metadata velerov1.Backup) (*digests, [
 	case err != nil:
 		return nil, nil, fmt.Errorf("%w: nothing has been restored", err)
 	}
-	return &digests{items: m.Items, file: m.Files[j.Backup+".tar.gz"], known: true}, nil, nil
+	key, err := backup.DigestKey(m, j.Identities)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: nothing has been restored", err)
+	}
+	return &digests{items: m.Items, file: m.Files[j.Backup+".tar.gz"], key: key, known: true}, nil, nil
 }
 
 // item compares the next item of the archive.
@@ -55,7 +60,7 @@ func (d *digests) item(e plan.Entry) error {
 	switch {
 	case want.Key != e.Key:
 		return fmt.Errorf("%w: %s stands where %s was written", ErrNotWritten, e.Key, want.Key)
-	case want.SHA256 != hex.EncodeToString(e.Sum[:]):
+	case want.SHA256 != d.key.Digest(hex.EncodeToString(e.Sum[:])):
 		return fmt.Errorf("%w: %s has another digest", ErrNotWritten, e.Key)
 	}
 	return nil
@@ -68,7 +73,7 @@ func (d *digests) end(file manifest.Digest) error {
 		return nil
 	case d.next < len(d.items):
 		return fmt.Errorf("%w: %d items are missing, the first is %s", ErrNotWritten, len(d.items)-d.next, d.items[d.next].Key)
-	case d.file != file:
+	case d.key == nil && d.file != file: // of an encrypted file, file is of what is in it
 		return fmt.Errorf("%w: the file has another digest", ErrNotWritten)
 	}
 	return nil

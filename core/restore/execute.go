@@ -69,6 +69,7 @@ var errEnough = errors.New("enough")
 // Execute carries out a plan. Every step has its change in the result, also
 // when an error ends the restore early.
 func (j Job) Execute(ctx context.Context, p Prepared) (Result, error) {
+	j.Store = Readable(j.Store, p.Metadata, j.Identities)
 	r := Result{Restore: j.Name, Backup: j.Backup, Volumes: p.Plan.Volumes, Warnings: p.Warnings}
 	var create []plan.Step
 	for _, s := range p.Plan.Steps {

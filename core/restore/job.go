@@ -22,6 +22,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/filter"
 	"github.com/lifeboat-backup/lifeboat/core/item"
 	"github.com/lifeboat-backup/lifeboat/core/plan"
+	"github.com/lifeboat-backup/lifeboat/core/seal"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/core/volume"
 )
@@ -41,7 +42,9 @@ type Job struct {
 	Store   store.Store
 	Cluster Cluster
 	Filter  filter.Filter
-	Workers int // 0 = apply.DefaultWorkers
+	// Identities decrypt an encrypted backup.
+	Identities seal.Identities
+	Workers    int // 0 = apply.DefaultWorkers
 	// Now tells the time, for durations.
 	Now func() time.Time
 	// Progress, when set, is called after each step of Execute, by one
@@ -84,9 +87,10 @@ func (j Job) Prepare(ctx context.Context) (Prepared, error) {
 	if err != nil {
 		return Prepared{}, err
 	}
-	if err := restorable(metadata); err != nil {
+	if err := errors.Join(restorable(metadata), backup.CheckReadable(metadata, j.Identities)); err != nil {
 		return Prepared{}, err
 	}
+	j.Store = Readable(j.Store, metadata, j.Identities)
 	t, err := discover(ctx, j.Cluster)
 	if err != nil {
 		return Prepared{}, j.Cluster.Explain(err)

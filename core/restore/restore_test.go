@@ -8,11 +8,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"sync"
 	"testing"
 	"time"
 
+	"filippo.io/age"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -21,11 +23,13 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/api"
 	"github.com/lifeboat-backup/lifeboat/core/apply"
 	"github.com/lifeboat-backup/lifeboat/core/archive"
+	"github.com/lifeboat-backup/lifeboat/core/backup"
 	"github.com/lifeboat-backup/lifeboat/core/cluster"
 	"github.com/lifeboat-backup/lifeboat/core/filter"
 	"github.com/lifeboat-backup/lifeboat/core/item"
 	"github.com/lifeboat-backup/lifeboat/core/manifest"
 	"github.com/lifeboat-backup/lifeboat/core/plan"
+	"github.com/lifeboat-backup/lifeboat/core/seal"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/core/store/mem"
 )
@@ -123,6 +127,113 @@ func written(t *testing.T, manifested bool, items ...item.Item) store.Store {
 	}
 	put(t, s, store.Metadata("b"), fmt.Appendf(nil, `{"kind":"Backup","apiVersion":"velero.io/v1","metadata":{"name":"b","annotations":%s},"status":{"phase":"Completed"}}`, annotations))
 	return s
+}
+
+// sealed is such a backup, with a manifest, encrypted to the identity.
+func sealed(t *testing.T, to *age.X25519Identity, items ...item.Item) store.Store {
+	t.Helper()
+	s := written(t, true, items...)
+	m, err := backup.ReadManifest(t.Context(), s, "b")
+	require.NoError(t, err)
+	key := manifest.Key(bytes.Repeat([]byte{7}, manifest.KeySize))
+	recipients := seal.Recipients{to.Recipient()}
+	m.DigestKey, err = recipients.Wrap(key)
+	require.NoError(t, err)
+	for i := range m.Items {
+		m.Items[i].Digest = manifest.Digest{SHA256: key.Digest(m.Items[i].SHA256)}
+	}
+	r, err := s.Get(t.Context(), store.Contents("b"))
+	require.NoError(t, err)
+	var e, out bytes.Buffer
+	w, err := recipients.Encrypt(&out)
+	require.NoError(t, err)
+	_, err = io.Copy(w, r)
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	require.NoError(t, m.Encode(&e))
+	for _, key := range []string{store.Contents("b"), store.Manifest("b"), store.Metadata("b")} {
+		require.NoError(t, s.Delete(t.Context(), key))
+	}
+	put(t, s, store.Manifest("b"), e.Bytes())
+	put(t, s, store.SealedContents("b"), out.Bytes())
+	put(t, s, store.Metadata("b"), fmt.Appendf(nil, `{"kind":"Backup","apiVersion":"velero.io/v1","metadata":{"name":"b","annotations":{%q:%q,%q:%q}},"status":{"phase":"Completed"}}`,
+		api.AnnotationManifest, manifest.Schema, api.AnnotationEncryption, api.EncryptionAge))
+	return s
+}
+
+func identity(t *testing.T) *age.X25519Identity {
+	t.Helper()
+	i, err := age.GenerateX25519Identity()
+	require.NoError(t, err)
+	return i
+}
+
+func TestAnEncryptedBackupIsRestoredByItsIdentity(t *testing.T) {
+	i, to := identity(t), newTarget()
+	j := job(sealed(t, i, configMap("a"), configMap("c")), to)
+	j.Identities = seal.Identities{i}
+	r, err := j.Run(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, 3, r.Changes.Count(apply.Created), "two and their namespace")
+	assert.Empty(t, r.Warnings)
+	assert.Len(t, to.objects, 3)
+}
+
+func TestAnEncryptedBackupThatCannotBeReadInFullIsNotRestored(t *testing.T) {
+	i := identity(t)
+	items := []item.Item{configMap("a"), configMap("b")}
+	forged := configMap("b")
+	forged.Raw = bytes.Replace(forged.Raw, []byte(`"k":"b"`), []byte(`"k":"x"`), 1)
+	replaced := func(t *testing.T, s store.Store, change func([]byte) []byte) {
+		r, err := s.Get(t.Context(), store.SealedContents("b"))
+		require.NoError(t, err)
+		content, err := io.ReadAll(r)
+		require.NoError(t, err)
+		require.NoError(t, s.Delete(t.Context(), store.SealedContents("b")))
+		put(t, s, store.SealedContents("b"), change(content))
+	}
+	for name, x := range map[string]struct {
+		with   seal.Identities
+		change func(*testing.T, store.Store)
+		want   string
+	}{
+		"without an identity":     {nil, func(*testing.T, store.Store) {}, "backup b cannot be read: it is encrypted and no identity was given (--identity FILE)"},
+		"with another's identity": {seal.Identities{identity(t)}, func(*testing.T, store.Store) {}, "encrypted to other recipients than the identities given"},
+		"with another's identity and no manifest": {seal.Identities{identity(t)}, func(t *testing.T, s store.Store) {
+			require.NoError(t, s.Delete(t.Context(), store.Manifest("b")))
+		}, "encrypted to other recipients than the identities given"},
+		"a bit was flipped": {seal.Identities{i}, func(t *testing.T, s store.Store) {
+			replaced(t, s, func(b []byte) []byte { b[len(b)-20] ^= 1; return b })
+		}, "damaged or was altered"},
+		"it was cut": {seal.Identities{i}, func(t *testing.T, s store.Store) {
+			replaced(t, s, func(b []byte) []byte { return b[:len(b)-20] })
+		}, "damaged or was altered"},
+		"it is gone": {seal.Identities{i}, func(t *testing.T, s store.Store) {
+			require.NoError(t, s.Delete(t.Context(), store.SealedContents("b")))
+		}, "not found"},
+		"somebody encrypted other items to the recipients": {seal.Identities{i}, func(t *testing.T, s store.Store) {
+			r, err := sealed(t, i, configMap("a"), forged).Get(t.Context(), store.SealedContents("b"))
+			require.NoError(t, err)
+			b, err := io.ReadAll(r)
+			require.NoError(t, err)
+			replaced(t, s, func([]byte) []byte { return b })
+		}, "configmaps shop/b has another digest"},
+		"a plain tarball was laid beside it": {nil, func(t *testing.T, s store.Store) {
+			r, err := written(t, true, forged).Get(t.Context(), store.Contents("b"))
+			require.NoError(t, err)
+			require.NoError(t, s.Put(t.Context(), store.Contents("b"), r))
+		}, "no identity was given"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, to := sealed(t, i, items...), newTarget()
+			x.change(t, s)
+			j := job(s, to)
+			j.Identities = x.with
+			_, err := j.Run(t.Context())
+			assert.ErrorContains(t, err, x.want)
+			assert.Empty(t, to.objects)
+		})
+	}
 }
 
 func put(t *testing.T, s store.Store, key string, content []byte) {

@@ -33,6 +33,10 @@ func Metadata(backup string) string { return BackupPrefix(backup) + MetadataFile
 // Contents is the key of the gzipped tar with the objects.
 func Contents(backup string) string { return file(backup, ".tar.gz") }
 
+// SealedContents is the key of the gzipped tar of an encrypted backup, in place
+// of Contents: whoever cannot decrypt finds no tarball, not a damaged one.
+func SealedContents(backup string) string { return file(backup, "-lifeboat-contents.tar.gz.age") }
+
 // Log is the key of the backup's log, gzipped text.
 func Log(backup string) string { return file(backup, "-logs.gz") }
 

@@ -14,7 +14,7 @@ func TestEveryKeyOfTheLayoutIsValidForTheLongestName(t *testing.T) {
 	assert.NoError(t, store.CheckName(name))
 	assert.Error(t, store.CheckName(name+"n"))
 	for _, key := range []string{
-		store.Metadata(name), store.Contents(name), store.Log(name), store.Results(name), store.ResourceList(name), store.VolumeInfo(name),
+		store.Metadata(name), store.Contents(name), store.SealedContents(name), store.Log(name), store.Results(name), store.ResourceList(name), store.VolumeInfo(name),
 		store.VolumeSnapshots(name), store.PodVolumeBackups(name), store.ItemOperations(name), store.Manifest(name), store.Evidence(name, "drill"),
 	} {
 		assert.NoError(t, store.CheckKey(key), key)

@@ -191,7 +191,7 @@ func (b bucket) entries(t testing.TB, backup string) []archivetest.Entry {
 
 func verify(t testing.TB, b bucket, backup string) ([]report.Check, []report.Finding) {
 	t.Helper()
-	in, err := check.Gather(t.Context(), b.store(t), backup, archive.Limits{})
+	in, err := check.Gather(t.Context(), b.store(t), backup, archive.Limits{}, nil)
 	require.NoError(t, err)
 	checks, findings := check.Decide(in)
 	verdicts := map[string]report.Verdict{}
@@ -606,7 +606,7 @@ func TestOtherVersionsOfAnItemAreCountedAsVeleroCountsThem(t *testing.T) {
 // one thing in it.
 func gathered(t *testing.T) check.Input {
 	t.Helper()
-	in, err := check.Gather(t.Context(), velerosBucket(t).store(t), veleros, archive.Limits{})
+	in, err := check.Gather(t.Context(), velerosBucket(t).store(t), veleros, archive.Limits{}, nil)
 	require.NoError(t, err)
 	return in
 }
@@ -718,7 +718,7 @@ func TestTheDigestOfADamagedFileIsOfAllOfIt(t *testing.T) {
 	b := velerosBucket(t)
 	junk := bytes.Repeat([]byte("no archive "), 100_000)
 	b[store.Contents(veleros)] = junk
-	in, err := check.Gather(t.Context(), b.store(t), veleros, archive.Limits{})
+	in, err := check.Gather(t.Context(), b.store(t), veleros, archive.Limits{}, nil)
 	require.NoError(t, err)
 	sum := sha256.Sum256(junk)
 	assert.Equal(t, hex.EncodeToString(sum[:]), in.Digest(store.Contents))
@@ -774,7 +774,7 @@ func TestAStoreThatFailsIsAnErrorAndNotAFailure(t *testing.T) {
 			}
 			for _, late := range []bool{false, true} {
 				for _, err := range []error{errors.New("403 access denied"), io.ErrUnexpectedEOF} {
-					in, gatherErr := check.Gather(t.Context(), brokenStore{s, key, err, late}, backup, archive.Limits{})
+					in, gatherErr := check.Gather(t.Context(), brokenStore{s, key, err, late}, backup, archive.Limits{}, nil)
 					require.NoError(t, gatherErr)
 					checks, findings := check.Decide(in)
 					require.Empty(t, findings, "%s late=%v", key, late)
@@ -787,13 +787,13 @@ func TestAStoreThatFailsIsAnErrorAndNotAFailure(t *testing.T) {
 
 func TestNoBackupIsAnError(t *testing.T) {
 	s := velerosBucket(t).store(t)
-	_, err := check.Gather(t.Context(), s, "other", archive.Limits{})
+	_, err := check.Gather(t.Context(), s, "other", archive.Limits{}, nil)
 	require.ErrorIs(t, err, check.ErrNoBackup)
-	_, err = check.Gather(t.Context(), s, "../restores/x", archive.Limits{})
+	_, err = check.Gather(t.Context(), s, "../restores/x", archive.Limits{}, nil)
 	require.Error(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = check.Gather(ctx, s, veleros, archive.Limits{})
+	_, err = check.Gather(ctx, s, veleros, archive.Limits{}, nil)
 	require.ErrorIs(t, err, context.Canceled)
 }
 
@@ -825,7 +825,7 @@ func FuzzGather(f *testing.F) {
 		}
 		b := sound.clone()
 		b[keys[int(which)%len(keys)]] = content
-		in, err := check.Gather(t.Context(), b.store(t), veleros, archive.Limits{MaxSize: 1 << 20})
+		in, err := check.Gather(t.Context(), b.store(t), veleros, archive.Limits{MaxSize: 1 << 20}, nil)
 		require.NoError(t, err)
 		checks, findings := check.Decide(in)
 		verdict := check.Verdict(checks, findings)

@@ -13,10 +13,13 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/lifeboat-backup/lifeboat/core/api"
 	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
 	"github.com/lifeboat-backup/lifeboat/core/archive"
+	corebackup "github.com/lifeboat-backup/lifeboat/core/backup"
 	"github.com/lifeboat-backup/lifeboat/core/item"
 	"github.com/lifeboat-backup/lifeboat/core/manifest"
+	"github.com/lifeboat-backup/lifeboat/core/seal"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 )
 
@@ -30,9 +33,9 @@ const maxFiles = 1000
 // SHA-256 taken on the way. Memory grows with the index of items alone.
 //
 // A file the store cannot deliver is an Unreadable of the Input, not an error
-// here. Errors are: ErrNoBackup, a name that cannot be a backup's, a listing
+// here; neither is a tarball that the identities cannot decrypt. Errors are: ErrNoBackup, a name that cannot be a backup's, a listing
 // that fails, and the end of ctx.
-func Gather(ctx context.Context, s store.Store, backup string, limits archive.Limits) (Input, error) {
+func Gather(ctx context.Context, s store.Store, backup string, limits archive.Limits, identities seal.Identities) (Input, error) {
 	if err := store.CheckName(backup); err != nil {
 		return Input{}, err
 	}
@@ -43,14 +46,28 @@ func Gather(ctx context.Context, s store.Store, backup string, limits archive.Li
 	if len(names) == 0 {
 		return Input{}, fmt.Errorf("backup %s in %s: %w", backup, s, ErrNoBackup)
 	}
-	g := gatherer{store: s, limits: limits, in: Input{Backup: backup, Files: map[string]File{}}}
+	g := gatherer{store: s, limits: limits, identities: identities, in: Input{Backup: backup, Files: map[string]File{}}}
 	for _, name := range names {
 		g.in.Files[name] = g.file(ctx, name)
 		if err := ctx.Err(); err != nil {
 			return Input{}, fmt.Errorf("read backup %s: %w", backup, err)
 		}
 	}
+	g.encryption()
 	return g.in, nil
+}
+
+// encryption settles what only all files together tell.
+func (g *gatherer) encryption() {
+	in := &g.in
+	sealed := in.has(store.SealedContents) && !in.has(store.Contents)
+	if in.Metadata != nil {
+		sealed = in.Metadata.Annotations[api.AnnotationEncryption] != ""
+	}
+	in.Encrypted = sealed
+	if in.Manifest != nil {
+		in.DigestKey.Key, in.DigestKey.Err = corebackup.DigestKey(*in.Manifest, g.identities)
+	}
 }
 
 func list(ctx context.Context, s store.Store, backup string) ([]string, error) {
@@ -69,9 +86,10 @@ func list(ctx context.Context, s store.Store, backup string) ([]string, error) {
 }
 
 type gatherer struct {
-	store  store.Store
-	limits archive.Limits
-	in     Input
+	store      store.Store
+	limits     archive.Limits
+	identities seal.Identities
+	in         Input
 }
 
 func (g *gatherer) file(ctx context.Context, name string) File {
@@ -86,7 +104,11 @@ func (g *gatherer) file(ctx context.Context, name string) File {
 	if in.err != nil {
 		return File{Unreadable: in.err}
 	}
-	return File{Size: in.size, SHA256: hex.EncodeToString(in.sum.Sum(nil)), Fault: fault}
+	f := File{Size: in.size, SHA256: hex.EncodeToString(in.sum.Sum(nil)), Fault: fault}
+	if errors.Is(fault, seal.ErrNoIdentity) || errors.Is(fault, seal.ErrWrongIdentity) {
+		f.Fault, f.Undecrypted = nil, fault
+	}
+	return f
 }
 
 // consume reads what a file holds into the Input; the error says what is wrong
@@ -110,6 +132,12 @@ func (g *gatherer) consume(name string, r io.Reader) error {
 		return nil
 	case in.fileName(store.Contents):
 		return g.archive(r)
+	case in.fileName(store.SealedContents):
+		plain, err := g.identities.Decrypt(r)
+		if err != nil {
+			return err
+		}
+		return g.archive(plain)
 	case in.fileName(store.ResourceList):
 		return decodeGzip(r, maxCompanion, &in.ResourceList)
 	case in.fileName(store.VolumeInfo):
@@ -135,7 +163,7 @@ func (g *gatherer) consume(name string, r io.Reader) error {
 
 func (g *gatherer) archive(in io.Reader) error {
 	a := &g.in.Archive
-	a.Claims = map[string]item.Key{}
+	*a = Archive{Claims: map[string]item.Key{}}
 	r := archive.NewReader(in, g.limits)
 	r.OnBad = func(entry string, err error) error {
 		a.addBad(entry, err)

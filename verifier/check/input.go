@@ -24,8 +24,13 @@ type Input struct {
 	// Files are the objects below the backup's folder, by name below it.
 	Files map[string]File
 
+	// Encrypted says that the tarball is, as the metadata has it or, without
+	// them, the name of the file.
+	Encrypted bool
+
 	Metadata         *velerov1.Backup
 	Manifest         *manifest.Manifest
+	DigestKey        DigestKey
 	Archive          Archive
 	ResourceList     map[string][]string // "apps/v1/Deployment" -> "namespace/name"
 	VolumeInfos      []volume.Info
@@ -44,6 +49,16 @@ type File struct {
 	Unreadable error
 	// Fault says what is wrong with the file as it lies in the store.
 	Fault error
+	// Undecrypted says why an encrypted file could not be looked into, for want
+	// of the right identity. Nothing is known to be wrong with it.
+	Undecrypted error
+}
+
+// DigestKey is the key of the digests of items in the manifest of an encrypted
+// backup.
+type DigestKey struct {
+	Key manifest.Key
+	Err error // why it could not be decrypted
 }
 
 // Archive is what the tarball holds.
@@ -108,8 +123,13 @@ func (r Result) count() int {
 }
 
 // fileName turns a key of package store's layout into a name below the folder.
+// Of the two that the tarball can have it is the one this backup goes by.
 func (in Input) fileName(key func(backup string) string) string {
-	return strings.TrimPrefix(key(in.Backup), store.BackupPrefix(in.Backup))
+	k := key(in.Backup)
+	if in.Encrypted && k == store.Contents(in.Backup) {
+		k = store.SealedContents(in.Backup)
+	}
+	return strings.TrimPrefix(k, store.BackupPrefix(in.Backup))
 }
 
 // objectKey is how findings call a file.
@@ -133,6 +153,8 @@ func (in Input) unusable(names []string) string {
 			return fmt.Sprintf("%s could not be read: %v", n, f.Unreadable)
 		case f.Fault != nil:
 			return n + " is damaged"
+		case f.Undecrypted != nil:
+			return fmt.Sprintf("%s: %v", n, f.Undecrypted)
 		}
 	}
 	return ""
@@ -140,8 +162,11 @@ func (in Input) unusable(names []string) string {
 
 func (in Input) unreadable(names []string) string {
 	for _, n := range names {
-		if f := in.Files[n]; f.Unreadable != nil {
+		switch f := in.Files[n]; {
+		case f.Unreadable != nil:
 			return fmt.Sprintf("%s could not be read: %v", n, f.Unreadable)
+		case f.Undecrypted != nil:
+			return fmt.Sprintf("%s: %v", n, f.Undecrypted)
 		}
 	}
 	return ""

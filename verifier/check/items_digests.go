@@ -22,11 +22,14 @@ func itemsDigests() Check {
 			for _, it := range in.Manifest.Items {
 				want[it.Key] = it
 			}
+			if err := in.DigestKey.Err; err != nil {
+				return []report.Finding{{Object: in.objectKey(in.fileName(store.Manifest)), Message: err.Error()}}
+			}
 			var found []report.Finding
 			for _, it := range in.Archive.Items {
 				w, listed := want[it.Key]
 				delete(want, it.Key)
-				if wrong := compareItem(it, w, listed); wrong != "" {
+				if wrong := compareItem(it, w, listed, in.DigestKey.Key); wrong != "" {
 					found = append(found, report.Finding{Object: it.Key.String(), Message: wrong})
 				}
 			}
@@ -39,14 +42,14 @@ func itemsDigests() Check {
 }
 
 // compareItem says how an item differs from what the manifest says, or "".
-func compareItem(it Item, want manifest.Item, listed bool) string {
-	switch sum := hex.EncodeToString(it.SHA256[:]); {
+func compareItem(it Item, want manifest.Item, listed bool, key manifest.Key) string {
+	switch sum := key.Digest(hex.EncodeToString(it.SHA256[:])); {
 	case !listed:
 		return "the manifest does not list this item"
-	case it.Size != want.Size:
+	case key == nil && it.Size != want.Size: // where there is a key, no size is told
 		return fmt.Sprintf("item has %d bytes, the manifest says %d", it.Size, want.Size)
 	case sum != want.SHA256:
-		return fmt.Sprintf("item was altered: its SHA-256 is %s, the manifest says %s", sum, want.SHA256)
+		return fmt.Sprintf("item was altered: its digest is %s, the manifest says %s", sum, want.SHA256)
 	case it.Version != want.Version || it.Kind != want.Kind:
 		return fmt.Sprintf("item is a %s of version %s, the manifest says a %s of version %s", it.Kind, it.Version, want.Kind, want.Version)
 	}

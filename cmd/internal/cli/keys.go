@@ -1,0 +1,88 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lifeboat-backup/lifeboat/core/seal"
+)
+
+// identityEnv names a file of identities where no flag does.
+const identityEnv = "LIFEBOAT_IDENTITY_FILE"
+
+// Identities is the flag --identity: files of age identities.
+type Identities []string
+
+// Add adds the flag to a command.
+func (i *Identities) Add(c *cobra.Command) {
+	c.Flags().StringArrayVar((*[]string)(i), "identity", nil, "`file` of age identities that decrypt the backup, may be repeated (default: $"+identityEnv+")")
+}
+
+// Read reads the files. None is no identity.
+func (i Identities) Read() (seal.Identities, error) {
+	files := []string(i)
+	if name := os.Getenv(identityEnv); len(files) == 0 && name != "" {
+		files = []string{name}
+	}
+	var all seal.Identities
+	for _, name := range files {
+		err := readFile(name, func(r io.Reader) error {
+			list, err := seal.ParseIdentities(r)
+			all = append(all, list...)
+			return err
+		})
+		if err != nil {
+			return nil, Usage("identities: %w", err)
+		}
+	}
+	return all, nil
+}
+
+// Recipients are the flags --encrypt-to and --encrypt-to-file.
+type Recipients struct{ keys, files []string }
+
+// Add adds the flags to a command.
+func (r *Recipients) Add(c *cobra.Command) {
+	c.Flags().StringArrayVar(&r.keys, "encrypt-to", nil, "encrypt the objects to this age `recipient` (age1…), may be repeated")
+	c.Flags().StringArrayVar(&r.files, "encrypt-to-file", nil, "encrypt the objects to the age recipients in this `file`, may be repeated")
+}
+
+// Read parses the recipients and checks that they go together.
+func (r *Recipients) Read() (seal.Recipients, error) {
+	var all seal.Recipients
+	add := func(in io.Reader) error {
+		list, err := seal.ParseRecipients(in)
+		all = append(all, list...)
+		return err
+	}
+	for i, key := range r.keys {
+		if err := add(strings.NewReader(key)); err != nil {
+			return nil, Usage("--encrypt-to, number %d: %w", i+1, err)
+		}
+	}
+	for _, name := range r.files {
+		if err := readFile(name, add); err != nil {
+			return nil, Usage("--encrypt-to-file: %w", err)
+		}
+	}
+	if err := all.Check(); err != nil {
+		return nil, Usage("--encrypt-to: %w", err)
+	}
+	return all, nil
+}
+
+func readFile(name string, use func(io.Reader) error) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := use(f); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}

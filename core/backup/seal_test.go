@@ -1,0 +1,135 @@
+package backup
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"io"
+	"strings"
+	"testing"
+
+	"filippo.io/age"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/lifeboat-backup/lifeboat/core/api"
+	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
+	"github.com/lifeboat-backup/lifeboat/core/archive"
+	"github.com/lifeboat-backup/lifeboat/core/manifest"
+	"github.com/lifeboat-backup/lifeboat/core/seal"
+	"github.com/lifeboat-backup/lifeboat/core/store"
+	"github.com/lifeboat-backup/lifeboat/core/store/mem"
+)
+
+func keys(t *testing.T) (seal.Identities, seal.Recipients) {
+	t.Helper()
+	i, err := age.GenerateX25519Identity()
+	require.NoError(t, err)
+	return seal.Identities{i}, seal.Recipients{i.Recipient()}
+}
+
+// everything is all bytes of a location, what is gzipped unpacked as well.
+func everything(t *testing.T, s store.Store) string {
+	t.Helper()
+	var all strings.Builder
+	for info, err := range s.List(t.Context(), "", true) {
+		require.NoError(t, err)
+		all.WriteString(info.Key)
+		all.Write(content(t, s, info.Key))
+		if strings.HasSuffix(info.Key, ".gz") {
+			all.WriteString(unzipped(t, s, info.Key))
+		}
+	}
+	return all.String()
+}
+
+func TestAnEncryptedBackupTellsNoContent(t *testing.T) {
+	const secret = "correct horse battery staple"
+	identities, recipients := keys(t)
+	cluster := town().has("configmaps", "ConfigMap", "shop", "key", `,"data":{"k":"`+secret+`"}`)
+	s := mem.New()
+	j := job(s, cluster)
+	j.Recipients = recipients
+	r, err := j.Run(t.Context())
+	require.NoError(t, err)
+	assert.True(t, r.Complete())
+	assert.Equal(t, api.EncryptionAge, r.Backup.Annotations[api.AnnotationEncryption])
+	assert.Equal(t, int64(len(content(t, s, store.SealedContents("nightly")))), r.Stored)
+
+	sealed, err := identities.Decrypt(bytes.NewReader(content(t, s, store.SealedContents("nightly"))))
+	require.NoError(t, err)
+	tarball, err := io.ReadAll(sealed)
+	require.NoError(t, err)
+
+	plain := mem.New()
+	_, err = job(plain, cluster).Run(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, content(t, plain, store.Contents("nightly")), tarball, "what is encrypted is the very tarball of a plain backup")
+
+	m, err := ReadManifest(t.Context(), s, "nightly")
+	require.NoError(t, err)
+	key, err := DigestKey(m, identities)
+	require.NoError(t, err)
+	all, open := everything(t, s), everything(t, plain)
+	assert.Contains(t, all, `"shop/key"`, "names can be read")
+	n := 0
+	for it, err := range archive.NewReader(bytes.NewReader(tarball), archive.Limits{}).Items() {
+		require.NoError(t, err)
+		sum := sumOf(it.Raw)
+		raw, err := hex.DecodeString(sum)
+		require.NoError(t, err)
+		assert.Contains(t, open, sum)
+		for _, told := range []string{string(it.Raw), sum, string(raw), base64.StdEncoding.EncodeToString(raw)} {
+			assert.NotContains(t, all, told, it.Key)
+		}
+		assert.Equal(t, manifest.Item{Key: it.Key, Version: it.Version, Kind: it.Kind, Digest: manifest.Digest{SHA256: key.Digest(sum)}}, m.Items[n], "no size either")
+		n++
+	}
+	assert.Len(t, m.Items, n)
+	for _, told := range []string{secret, base64.StdEncoding.EncodeToString([]byte(secret)), string(key), hex.EncodeToString(key)} {
+		assert.NotContains(t, all, told)
+	}
+
+	again := mem.New()
+	j.Store = again
+	_, err = j.Run(t.Context())
+	require.NoError(t, err)
+	m2, err := ReadManifest(t.Context(), again, "nightly")
+	require.NoError(t, err)
+	assert.NotEqual(t, m.Items, m2.Items, "two backups do not tell what has changed between them")
+	deleted, err := store.DeleteBackup(t.Context(), s, "nightly")
+	require.NoError(t, err)
+	assert.Equal(t, len(m.Files)+1, deleted)
+}
+
+func TestTheKeyOfTheDigestsNeedsTheIdentity(t *testing.T) {
+	identities, recipients := keys(t)
+	stranger, _ := keys(t)
+	s := mem.New()
+	j := job(s, town())
+	j.Recipients = recipients
+	_, err := j.Run(t.Context())
+	require.NoError(t, err)
+	m, err := ReadManifest(t.Context(), s, "nightly")
+	require.NoError(t, err)
+	_, err = DigestKey(m, nil)
+	assert.ErrorIs(t, err, seal.ErrNoIdentity)
+	_, err = DigestKey(m, stranger)
+	assert.ErrorIs(t, err, seal.ErrWrongIdentity)
+	m.DigestKey, err = recipients.Wrap([]byte("short"))
+	require.NoError(t, err)
+	_, err = DigestKey(m, identities)
+	assert.ErrorContains(t, err, "another length")
+}
+
+func TestABackupEncryptedInAWayWeDoNotKnowIsSaidToBe(t *testing.T) {
+	identities, _ := keys(t)
+	b := velerov1.Backup{}
+	b.Name = "b"
+	require.NoError(t, CheckReadable(b, nil))
+	b.Annotations = map[string]string{api.AnnotationEncryption: "rot13"}
+	assert.EqualError(t, CheckReadable(b, identities), `backup b is encrypted by "rot13", which this version does not know`)
+	b.Annotations[api.AnnotationEncryption] = api.EncryptionAge
+	assert.EqualError(t, CheckReadable(b, nil), "backup b cannot be read: it is encrypted and no identity was given (--identity FILE)")
+	assert.NoError(t, CheckReadable(b, identities))
+}
