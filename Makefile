@@ -79,9 +79,11 @@ fuzz-short: ## each fuzzer for ten seconds
 		for f in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$pkg/*_test.go | sed 's/^func //'); do \
 			go test -run '^$$' -fuzz "^$$f\$$" -fuzztime 10s ./$$pkg; done; done
 
+BENCH_OBJECTS ?= 1000 10000 100000
+
 .PHONY: bench
-bench: build controlplane tools ## end-to-end measurements; results in test/bench/results
-	$(ONCE) go run ./test/bench -objects 10000 -bin $(BIN) -out test/bench/results
+bench: build controlplane tools ## end-to-end measurements at BENCH_OBJECTS; results in test/bench/results
+	for n in $(BENCH_OBJECTS); do $(ONCE) go run ./test/bench -objects $$n -bin $(BIN) -out test/bench/results; done
 
 .PHONY: fmt
 fmt: ## format the code

@@ -10,6 +10,7 @@ import (
 )
 
 func main() {
+	cli.LimitMemory()
 	os.Exit(cli.Main(newRoot(), os.Args[1:], os.Stdout, os.Stderr))
 }
 

@@ -13,6 +13,7 @@ import (
 )
 
 func main() {
+	cli.LimitMemory()
 	os.Exit(cli.Main(newRoot(os.Stdin), os.Args[1:], os.Stdout, os.Stderr))
 }
 

@@ -15,9 +15,10 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/item"
 )
 
-// level is gzip's. On objects of real clusters, against level 1, level 5 takes
-// 33 % longer and saves 24 %; level 6 takes another 18 % and saves 3 %
-// (BenchmarkWriter measures the one chosen).
+// level is gzip's. The copy of an item follows it at once: up to level 4 it is
+// one long match and costs next to nothing, from level 5 on each of its bytes is
+// looked at. Of 10,000 objects (test/bench), levels 1 to 6 take 140, 146, 160,
+// 200, 224 and 245 ms of CPU time and make 7.8, 7.3, 7.2, 7.1, 6.7 and 6.6 MB.
 const level = 2
 
 // outBuffer gathers what gzip hands over in pieces of some 250 bytes.

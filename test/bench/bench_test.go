@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	pprof "github.com/google/pprof/profile"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -44,14 +46,16 @@ func TestARatioIsOfMediansAndKeepsBothEnds(t *testing.T) {
 		{Name: "held", Of: "of", Over: "over", Limit: 1.5},
 		{Name: "not held", Of: "of", Over: "over", Limit: 1.4},
 		{Name: "for another number", Of: "of", Over: "over", Limit: 1.4, At: 500},
+		{Name: "without a limit", Of: "of", Over: "over"},
 		{Name: "not measured", Of: "nothing", Over: "over", Limit: 1.4},
 	})
-	require.Len(t, r.Budgets, 3)
+	require.Len(t, r.Budgets, 4)
 	b := r.Budgets[0]
 	assert.Equal(t, []float64{3, 2, 1.5, 0.5, 50}, []float64{b.Numerator, b.Denominator, b.Value, b.Least, b.Most})
 	assert.Equal(t, "yes", b.verdict())
 	assert.Equal(t, "no", r.Budgets[1].verdict())
 	assert.Equal(t, "(for 500)", r.Budgets[2].verdict())
+	assert.Equal(t, "-", r.Budgets[3].verdict())
 }
 
 func TestPeakMemoryIsJudgedByTheWorstTurn(t *testing.T) {
@@ -87,4 +91,38 @@ func TestAProgramThatFailsSaysWhy(t *testing.T) {
 	_, _, err := measureProgram(t.Context(), t.TempDir(), nil, "/bin/sh", "-c", "echo no luck >&2; exit 3")
 	assert.ErrorContains(t, err, "no luck")
 	assert.ErrorContains(t, err, "exit status 3")
+}
+
+func TestASampleCountsForTheInnermostFunctionThatIsNamed(t *testing.T) {
+	list := []string{inCore + "cluster.(*pageReader).readItems", inCore + "cluster.(*lister).page", "main.main"}
+	for what, stack := range map[string][]string{
+		"LIST: cutting lists into objects":              append([]string{"runtime.memmove", "github.com/go-json-experiment/json/jsontext.(*decoderState).fetch"}, list...),
+		"connection to the API server: HTTP/2, TLS":     append([]string{"syscall.read", "golang.org/x/net/http2.transportResponseBody.Read"}, list...),
+		"LIST: kind, name and namespace of each object": append([]string{inCore + "cluster.newItem"}, list...),
+		"gzip": {"hash/crc32.update", "github.com/klauspost/compress/gzip.(*Writer).Write", "archive/tar.(*Writer).Write", inCore + "archive.(*Writer).Add"},
+		other:  {"runtime.futex", "runtime.schedule"},
+	} {
+		assert.Equal(t, what, workOf(works(), stack))
+	}
+}
+
+func TestSharesAreOfOneTurnAndAddUp(t *testing.T) {
+	f := func(name string) *pprof.Location {
+		return &pprof.Location{ID: uint64(len(name)), Line: []pprof.Line{{Function: &pprof.Function{ID: uint64(len(name)), Name: name}}}}
+	}
+	tar, unknown := f("archive/tar.(*Writer).Write"), f("main.main")
+	p := &pprof.Profile{
+		SampleType: []*pprof.ValueType{{Type: "samples", Unit: "count"}, {Type: "cpu", Unit: "nanoseconds"}},
+		Sample: []*pprof.Sample{
+			{Location: []*pprof.Location{tar, unknown}, Value: []int64{1, 3e9}},
+			{Location: []*pprof.Location{unknown}, Value: []int64{1, 1e9}},
+		},
+		Location: []*pprof.Location{tar, unknown}, Function: []*pprof.Function{tar.Line[0].Function, unknown.Line[0].Function},
+	}
+	var b bytes.Buffer
+	require.NoError(t, p.Write(&b))
+	s, err := sharesOf("backup", &b, 2, 6)
+	require.NoError(t, err)
+	assert.Equal(t, Shares{Name: "backup", WallSeconds: 3, CPUSeconds: 2, Shares: []Share{{"tar", 1.5, 0.75}, {other, 0.5, 0.25}}}, s)
+	assert.Contains(t, string((&Results{Shares: []Shares{s}}).markdown()), "| 75 % | 1.500 | tar |")
 }

@@ -13,6 +13,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -72,8 +73,8 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fs.SetOutput(stderr)
 	fs.IntVar(&c.objects, "objects", 10000, "objects in the cluster, namespaces included")
-	fs.IntVar(&c.runs, "runs", 5, "turns of LIST and backup")
-	fs.IntVar(&c.createRuns, "create-runs", 3, "turns of CREATE and restore, each into a cluster of its own")
+	fs.IntVar(&c.runs, "runs", 0, "turns of LIST and backup (default 7; 3 above 20,000 objects)")
+	fs.IntVar(&c.createRuns, "create-runs", 0, "turns of CREATE and restore, each into a cluster of its own (default 3; 1 above 20,000 objects)")
 	fs.StringVar(&c.bin, "bin", "bin", "folder of lifeboat, lifeboat-verifier and lifeboat-controlplane (make build controlplane)")
 	fs.StringVar(&c.out, "out", "", "folder for the results as JSON and Markdown (default: none are kept)")
 	fs.StringVar(&c.profile, "profile", "", "instead of measuring, run one backup and one restore in this process and write their CPU profiles into this folder")
@@ -81,6 +82,8 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	if err := fs.Parse(args); err != nil {
 		return c, err
 	}
+	c.runs = cmp.Or(c.runs, map[bool]int{false: 7, true: 3}[c.large()])
+	c.createRuns = cmp.Or(c.createRuns, map[bool]int{false: 3, true: 1}[c.large()])
 	switch {
 	case fs.NArg() > 0:
 		return c, fmt.Errorf("unexpected argument %q", fs.Arg(0))
@@ -99,6 +102,10 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	}
 	return c, nil
 }
+
+// large reports whether a run takes minutes: then it is measured less often, and
+// neither drilled nor profiled.
+func (c config) large() bool { return c.objects > 20_000 }
 
 // command is what makes the run again, without the folders of this machine.
 func (c config) command() string {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -30,69 +31,93 @@ func profile(ctx context.Context, c config, log *slog.Logger) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	l := &lab{config: c, dir: dir, log: log}
-	s, err := location.Open(ctx, l.location(), location.Options{Create: true})
-	if err != nil {
-		return err
-	}
 	err = l.cluster(ctx, func(kubeconfig []byte, _ string) error {
 		if _, err := populate.Apply(ctx, kubeconfig, populate.Options{Objects: c.objects, BulkOnly: true}); err != nil {
 			return err
 		}
-		client, err := cluster.FromKubeconfig(kubeconfig, "lifeboat-bench")
-		if err != nil {
-			return err
-		}
-		job := backup.Job{Store: s, Cluster: client, UID: "00000000-0000-0000-0000-000000000000", Now: time.Now}
-		job.Name = "warm-up"
-		if _, err := job.Run(ctx); err != nil {
-			return err
-		}
-		// One backup gives the profiler too few samples.
-		return profiled(c.profile, "backup", log, func() error {
-			for turn := range c.runs {
-				job.Name = fmt.Sprintf("turn-%d", turn)
-				if _, err := job.Run(ctx); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+		return l.profileBackups(ctx, kubeconfig)
 	})
 	if err != nil {
 		return err
 	}
-	return l.cluster(ctx, func(kubeconfig []byte, _ string) error {
-		client, err := cluster.FromKubeconfig(kubeconfig, "lifeboat-bench")
-		if err != nil {
-			return err
-		}
-		return profiled(c.profile, "restore", log, func() error {
-			_, err := restore.Job{Name: "profiled", Backup: "warm-up", Store: s, Cluster: client, Now: time.Now}.Run(ctx)
-			return err
-		})
+	return l.cluster(ctx, func(kubeconfig []byte, _ string) error { return l.profileRestore(ctx, kubeconfig, profiledBackup) })
+}
+
+// profiledBackup is the first of the backups that are made in this process.
+const profiledBackup = "profiled-warm-up"
+
+// profileBackups makes as many backups of a cluster as there are runs: one
+// gives the profiler too few samples.
+func (l *lab) profileBackups(ctx context.Context, kubeconfig []byte) error {
+	s, err := location.Open(ctx, l.location(), location.Options{Create: true})
+	if err != nil {
+		return err
+	}
+	client, err := cluster.FromKubeconfig(kubeconfig, "lifeboat-bench")
+	if err != nil {
+		return err
+	}
+	job := backup.Job{Name: profiledBackup, Store: s, Cluster: client, UID: "00000000-0000-0000-0000-000000000000", Now: time.Now}
+	if _, err := job.Run(ctx); err != nil {
+		return err
+	}
+	return l.profiled("backup", l.runs, func(turn int) error {
+		job.Name = fmt.Sprintf("profiled-%d", turn)
+		_, err := job.Run(ctx)
+		return err
 	})
 }
 
-func profiled(dir, name string, log *slog.Logger, work func() error) error {
-	f, err := os.Create(filepath.Join(dir, name+".cpu.pprof"))
+func (l *lab) profileRestore(ctx context.Context, kubeconfig []byte, name string) error {
+	s, err := location.Open(ctx, l.location(), location.Options{})
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	if err := pprof.StartCPUProfile(f); err != nil {
+	client, err := cluster.FromKubeconfig(kubeconfig, "lifeboat-bench")
+	if err != nil {
+		return err
+	}
+	return l.profiled("restore", 1, func(int) error {
+		_, err := restore.Job{Name: "profiled", Backup: name, Store: s, Cluster: client, Now: time.Now}.Run(ctx)
+		return err
+	})
+}
+
+// profiled runs a pipeline so many times, notes what its CPU time was spent on
+// and keeps the profiles, if they are asked for.
+func (l *lab) profiled(name string, turns int, pipeline func(turn int) error) error {
+	var samples bytes.Buffer
+	if err := pprof.StartCPUProfile(&samples); err != nil {
 		return err
 	}
 	started := time.Now()
-	err = work()
-	pprof.StopCPUProfile()
-	log.Info("profiled", "what", name, "seconds", time.Since(started).Seconds())
-	if err != nil {
-		return fmt.Errorf("%s: %w", name, err)
+	var err error
+	for turn := 0; turn < turns && err == nil; turn++ {
+		err = pipeline(turn)
 	}
-	heap, err := os.Create(filepath.Join(dir, name+".heap.pprof"))
+	pprof.StopCPUProfile()
+	wall := time.Since(started).Seconds()
+	if err != nil {
+		return fmt.Errorf("%s, profiled: %w", name, err)
+	}
+	l.log.Info("profiled", "what", name, "turns", turns, "seconds", wall)
+	if l.profile != "" {
+		if err := l.keep(name, samples.Bytes()); err != nil {
+			return err
+		}
+	}
+	shares, err := sharesOf(name, &samples, turns, wall)
+	l.results.Shares = append(l.results.Shares, shares)
+	return err
+}
+
+func (l *lab) keep(name string, samples []byte) error {
+	if err := os.WriteFile(filepath.Join(l.profile, name+".cpu.pprof"), samples, 0o644); err != nil {
+		return err
+	}
+	heap, err := os.Create(filepath.Join(l.profile, name+".heap.pprof"))
 	if err != nil {
 		return err
 	}
-	defer heap.Close()
-	return pprof.WriteHeapProfile(heap)
+	return errors.Join(pprof.WriteHeapProfile(heap), heap.Close())
 }

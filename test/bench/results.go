@@ -30,12 +30,12 @@ type Series struct {
 
 // Budget is a promise of the design: the median of one series over that of
 // another, or, when there is no other, its peak memory or the seconds of a
-// drill.
+// drill. Without a limit it is there to be seen beside the others.
 type Budget struct {
 	Name  string  `json:"name"`
 	Of    string  `json:"of"`
 	Over  string  `json:"over,omitempty"`
-	Limit float64 `json:"limit"`
+	Limit float64 `json:"limit,omitempty"`
 	// At is the number of objects the budget is for, 0 = any: with fewer, the
 	// start of a process and discovery outweigh them.
 	At int `json:"at,omitempty"`
@@ -63,7 +63,8 @@ type Results struct {
 	ArchiveBytes int64          `json:"archiveBytes"` // the backup's tarball
 	Budgets      []Budget       `json:"budgets"`
 	Series       []*Series      `json:"series"`
-	Stages       []report.Stage `json:"drillStages"`
+	Stages       []report.Stage `json:"drillStages,omitempty"`
+	Shares       []Shares       `json:"shares,omitempty"`
 }
 
 func (r *Results) add(name string, m Measurement) {
@@ -128,7 +129,7 @@ func (r *Results) judge(budgets []Budget) {
 			b.Value = slices.Max(turns) // a promise of the most
 		}
 		b.Least, b.Most = slices.Min(turns), slices.Max(turns)
-		if held := b.Value <= b.Limit; b.At == 0 || b.At == r.Asked {
+		if held := b.Value <= b.Limit; b.Limit > 0 && (b.At == 0 || b.At == r.Asked) {
 			b.Held = &held
 		}
 		r.Budgets = append(r.Budgets, b)
@@ -143,26 +144,33 @@ func (r *Results) rows() (budgets, series [][]string) {
 		if b.Over != "" {
 			from = fmt.Sprintf("%.2f s / %.2f s", b.Numerator, b.Denominator)
 		}
-		budgets = append(budgets, []string{b.Name, fmt.Sprint(b.Limit), fmt.Sprintf("%.2f", b.Value), from,
+		budgets = append(budgets, []string{b.Name, known("%g", b.Limit), fmt.Sprintf("%.2f", b.Value), from,
 			fmt.Sprintf("%.2f to %.2f", b.Least, b.Most), b.verdict()})
 	}
-	series = [][]string{{"what", "turns", "median s", "least s", "most s", "CPU s", "peak MiB"}}
+	series = [][]string{{"what", "turns", "median s", "least s", "most s", "objects/s", "CPU s", "peak MiB"}}
 	for _, s := range r.Series {
 		t := s.values(seconds)
 		series = append(series, []string{s.Name, fmt.Sprint(len(t)), fmt.Sprintf("%.2f", median(t)), fmt.Sprintf("%.2f", slices.Min(t)),
-			fmt.Sprintf("%.2f", slices.Max(t)), known("%.2f", median(s.values(cpu))), known("%.0f", slices.Max(s.values(peak)))})
+			fmt.Sprintf("%.2f", slices.Max(t)), known("%.0f", s.rate()), known("%.2f", median(s.values(cpu))), known("%.0f", slices.Max(s.values(peak)))})
 	}
 	return budgets, series
 }
 
 func (b Budget) verdict() string {
 	switch {
+	case b.Limit == 0:
+		return "-"
 	case b.Held == nil:
 		return fmt.Sprintf("(for %d)", b.At)
 	case *b.Held:
 		return "yes"
 	}
 	return "no"
+}
+
+// rate is objects in a second of the median turn, 0 when they were not counted.
+func (s *Series) rate() float64 {
+	return float64(s.Turns[len(s.Turns)-1].Objects) / median(s.values(seconds))
 }
 
 func known(format string, v float64) string {
@@ -214,7 +222,11 @@ func (r *Results) markdown() []byte {
 	fmt.Fprintf(&b, "# %d objects, %s\n\nMade by `%s`; not edited.\n\n", r.Asked, r.Date, r.Command)
 	fmt.Fprintf(&b, "- %s\n- load of the machine before: %s; other processes took %.0f %% of its CPU time meanwhile\n- lifeboat %s, %s, versitygw %s\n", r.describe(), r.Machine.Load, 100*r.Machine.Others, r.Versions.Lifeboat, r.Versions.Go, r.Versions.S3)
 	budgets, series := r.rows()
-	for _, table := range [][][]string{budgets, series} {
+	tables := [][][]string{budgets, series}
+	for _, s := range r.Shares {
+		tables = append(tables, s.rows())
+	}
+	for _, table := range tables {
 		fmt.Fprintln(&b)
 		for i, row := range table {
 			for _, cell := range row {
