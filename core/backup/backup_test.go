@@ -300,7 +300,7 @@ func TestTheFilesOfABackup(t *testing.T) {
 	assert.Equal(t, []volume.Info{{PVCName: "data", PVCNamespace: "shop", PVName: "vol", Skipped: true, SkippedReason: dataNotIncluded, PVInfo: &volume.PVInfo{ReclaimPolicy: "Retain"}}}, infos)
 	assert.JSONEq(t, `{"errors":{},"warnings":{"cluster":[" resource: /persistentvolumes name: /vol message: /`+dataNotIncluded+`"],
 		"namespaces":{"shop":[" resource: /persistentvolumeclaims name: /data message: /`+dataNotIncluded+`"]}}}`, unzipped(t, s, store.Results("nightly")))
-	assert.Contains(t, unzipped(t, s, store.Log("nightly")), `level=info msg="Completed: 5 items, 0 errors, 2 warnings" backup=nightly`)
+	assert.Contains(t, unzipped(t, s, store.Log("nightly")), `level=info msg="Completed: 5 items, 0 errors, 2 warnings" backup=velero/nightly`)
 
 	m, err := ReadManifest(t.Context(), s, "nightly")
 	require.NoError(t, err)

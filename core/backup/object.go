@@ -26,6 +26,9 @@ const (
 	volumeGroupLabel     = "velero.io/volume-group"
 )
 
+// namespace is where Velero keeps its objects when nothing is said.
+const namespace = "velero"
+
 // What Velero v1.18 leaves out of every backup, and says so in its spec.
 const (
 	snapshots        = "volumesnapshots.snapshot.storage.k8s.io"
@@ -41,7 +44,7 @@ func (j Job) object(r *record, started time.Time, info version.Info) velerov1.Ba
 	b := velerov1.Backup{
 		TypeMeta: metav1.TypeMeta{Kind: "Backup", APIVersion: velerov1.APIVersion},
 		ObjectMeta: metav1.ObjectMeta{
-			Name: j.Name, Namespace: "velero", UID: types.UID(j.UID), CreationTimestamp: metav1.NewTime(started.UTC().Truncate(time.Second)),
+			Name: j.Name, Namespace: namespace, UID: types.UID(j.UID), CreationTimestamp: metav1.NewTime(started.UTC().Truncate(time.Second)),
 			Labels: j.labels(),
 			Annotations: map[string]string{
 				api.AnnotationSourceGitVersion: info.GitVersion,

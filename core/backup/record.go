@@ -168,7 +168,7 @@ func (r *record) problem(object, reason string) {
 
 // logf writes a line as Velero's log has them.
 func (r *record) logf(level, format string, args ...any) {
-	fmt.Fprintf(&r.log, "time=%q level=%s msg=%q backup=%s\n", r.now().UTC().Format(time.RFC3339), level, fmt.Sprintf(format, args...), r.backup)
+	fmt.Fprintf(&r.log, "time=%q level=%s msg=%q backup=%s/%s\n", r.now().UTC().Format(time.RFC3339), level, fmt.Sprintf(format, args...), namespace, r.backup)
 }
 
 // writeCompanions writes the files that Velero reads beside the tarball.
