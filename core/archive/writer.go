@@ -79,10 +79,14 @@ func (w *Writer) Add(it item.Item) (Digest, error) {
 		return Digest{}, w.err
 	}
 	path, copyPath, err := w.paths(it)
+	id := idOf(path)
+	if _, twice := w.seen[id]; err == nil && twice {
+		err = ErrDuplicate
+	}
 	if err != nil {
 		return Digest{}, &EntryError{Entry: it.Key.String(), Err: err}
 	}
-	w.seen[idOf(path)] = struct{}{}
+	w.seen[id] = struct{}{}
 	w.start()
 	w.file(path, it.Raw)
 	w.file(copyPath, it.Raw)
@@ -112,9 +116,6 @@ func (w *Writer) paths(it item.Item) (path, copyPath string, err error) {
 	}
 	if int64(len(it.Raw)) > w.limits.MaxEntrySize {
 		return "", "", fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrTooLarge, len(it.Raw), w.limits.MaxEntrySize)
-	}
-	if _, twice := w.seen[idOf(path)]; twice {
-		return "", "", ErrDuplicate
 	}
 	return path, copyPath, nil
 }

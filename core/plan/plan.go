@@ -117,6 +117,7 @@ func Build(backup string, entries []Entry, seen Observed) Plan {
 		}
 	}
 	needed := map[string]bool{}
+	p.Steps = make([]Step, 0, len(entries))
 	for _, e := range entries {
 		s := p.decide(e, seen)
 		if s.Action == Create {

@@ -71,7 +71,8 @@ var errEnough = errors.New("enough")
 func (j Job) Execute(ctx context.Context, p Prepared) (Result, error) {
 	j.Store = Readable(j.Store, p.Metadata, j.Identities)
 	r := Result{Restore: j.Name, Backup: j.Backup, Volumes: p.Plan.Volumes, Warnings: p.Warnings}
-	var create []plan.Step
+	create := make([]plan.Step, 0, p.Plan.Count(plan.Create))
+	r.Changes = make(apply.ChangeSet, 0, len(p.Plan.Steps))
 	for _, s := range p.Plan.Steps {
 		if s.Action == plan.Create {
 			create = append(create, s)
