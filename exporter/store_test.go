@@ -63,6 +63,22 @@ func TestAScanFindsBackupsAndEvidence(t *testing.T) {
 	assert.Equal(t, []Drill{drill}, drills.Drills)
 }
 
+func TestAnEncryptedBackupIsOneAmongOthers(t *testing.T) {
+	bucket := newBucket(t)
+	b := completedBackup("db", "sealed", day(0))
+	bucket.backup(b)
+	require.NoError(t, bucket.Delete(t.Context(), store.Contents("sealed")))
+	bucket.put(store.SealedContents("sealed"), make([]byte, 4711))
+	bucket.put(store.SealedContents("torn"), []byte("half"))
+	source, _ := locationOf(bucket)
+	scan, err := source.ListBackups(t.Context())
+	require.NoError(t, err)
+	assert.Empty(t, scan.Unreadable)
+	require.Equal(t, []string{"sealed"}, namesOf(scan.Backups))
+	assert.Equal(t, int64(4711), scan.Backups[0].ArchiveSize)
+	assert.Equal(t, 1, scan.Incomplete)
+}
+
 func TestABucketWrittenByVeleroIsRead(t *testing.T) {
 	raw, err := os.ReadFile(filepath.Join("testdata", "velero-v1.18.1-backup.json"))
 	require.NoError(t, err)

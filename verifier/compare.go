@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"strings"
 
+	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
 	"github.com/lifeboat-backup/lifeboat/core/apply"
+	"github.com/lifeboat-backup/lifeboat/core/backup"
 	"github.com/lifeboat-backup/lifeboat/core/item"
 	"github.com/lifeboat-backup/lifeboat/core/plan"
 	"github.com/lifeboat-backup/lifeboat/core/restore"
@@ -144,7 +146,7 @@ func (r *run) explainDifferences(ctx context.Context, steps []plan.Step) ([]repo
 			if err != nil {
 				return r.cluster.Explain(err)
 			}
-			paths, err := plan.Diff(w.Item, live)
+			paths, err := differ(r.prepared.Metadata)(w.Item, live)
 			if err != nil {
 				return err
 			}
@@ -156,6 +158,15 @@ func (r *run) explainDifferences(ctx context.Context, steps []plan.Step) ([]repo
 		out = append(out, report.Finding{Check: checkEqual, Message: fmt.Sprintf("%d more objects differ", rest)})
 	}
 	return out, err
+}
+
+// differ says how objects of the backup are compared: the evidence lies in the
+// same location, which must not tell what an encrypted backup holds.
+func differ(b velerov1.Backup) func(backup, live item.Item) ([]string, error) {
+	if backup.Encrypted(b) {
+		return plan.DiffHidden
+	}
+	return plan.Diff
 }
 
 // addCheck records a check and its findings.

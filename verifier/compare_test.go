@@ -6,6 +6,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/lifeboat-backup/lifeboat/core/api"
+	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
 	"github.com/lifeboat-backup/lifeboat/core/apply"
 	"github.com/lifeboat-backup/lifeboat/core/item"
 	"github.com/lifeboat-backup/lifeboat/core/plan"
@@ -16,6 +18,22 @@ func key(name string) item.Key { return item.Key{Resource: "configmaps", Namespa
 
 func step(name string, a plan.Action, reason string) plan.Step {
 	return plan.Step{Key: key(name), Version: "v1", Kind: "ConfigMap", Action: a, Reason: reason, Digest: plan.Digest{1}}
+}
+
+func TestEvidenceOfAnEncryptedBackupShowsNoValues(t *testing.T) {
+	object := func(value string) item.Item {
+		return item.Item{Key: key("a"), Version: "v1", Kind: "ConfigMap", Raw: []byte(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"},"data":{"k":"` + value + `"}}`)}
+	}
+	b := velerov1.Backup{}
+	for encryption, want := range map[string]string{
+		"":                `data.k: "old" in the backup, "new" in the cluster`,
+		api.EncryptionAge: "data.k: a value (not shown) in the backup, a value (not shown) in the cluster",
+	} {
+		b.Annotations = map[string]string{api.AnnotationEncryption: encryption}
+		paths, err := differ(b)(object("old"), object("new"))
+		require.NoError(t, err)
+		assert.Equal(t, []string{want}, paths)
+	}
 }
 
 func TestEveryItemOfAComparisonIsCountedOnce(t *testing.T) {

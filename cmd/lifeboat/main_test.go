@@ -16,6 +16,7 @@ import (
 	"sync"
 	"testing"
 
+	"filippo.io/age"
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
 
@@ -41,6 +42,7 @@ func TestDialogues(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":     exits,
 			"apiserver": apiserver,
+			"agekey":    ageKey,
 		},
 	})
 }
@@ -62,6 +64,19 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if got != want {
 		ts.Fatalf("exit code %d, want %d", got, want)
 	}
+}
+
+// ageKey makes an identity and its recipient: agekey NAME writes NAME.key and
+// NAME.pub, and sets $NAME to the recipient.
+func ageKey(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: agekey NAME")
+	}
+	i, err := age.GenerateX25519Identity()
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".key"), []byte("# a comment\n"+i.String()+"\n"), 0o600))
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".pub"), []byte("# a comment\n"+i.Recipient().String()+"\n"), 0o600))
+	ts.Setenv(args[0], i.Recipient().String())
 }
 
 // apiserver starts a small API server and makes it the one of KUBECONFIG:

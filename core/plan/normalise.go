@@ -107,7 +107,13 @@ const maxDifferences = 20
 // Diff lists the paths in which two objects differ after normalisation, each
 // with both values cut to a readable length: "spec.replicas: 3 in the backup,
 // 2 in the cluster". The values of Secrets are not shown.
-func Diff(backup, live item.Item) ([]string, error) {
+func Diff(backup, live item.Item) ([]string, error) { return differences(backup, live, false) }
+
+// DiffHidden is Diff without any values: of a backup whose content must not
+// stand where the result will.
+func DiffHidden(backup, live item.Item) ([]string, error) { return differences(backup, live, true) }
+
+func differences(backup, live item.Item, hidden bool) ([]string, error) {
 	a, err := backup.Object()
 	if err != nil {
 		return nil, err
@@ -116,13 +122,13 @@ func Diff(backup, live item.Item) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	secret := a.GetKind() == "Secret"
+	hidden = hidden || a.GetKind() == "Secret"
 	Normalise(a)
 	Normalise(b)
 	var out []string
 	diff("", a.Object, b.Object, func(path string, x, y any) {
 		if len(out) < maxDifferences {
-			out = append(out, describe(path, x, y, secret))
+			out = append(out, describe(path, x, y, hidden))
 		}
 	})
 	return out, nil
@@ -181,12 +187,12 @@ func unionKeys(a, b map[string]any) []string {
 	return keys
 }
 
-func describe(path string, a, b any, secret bool) string {
+func describe(path string, a, b any, hidden bool) string {
 	value := func(v any) string {
 		switch {
 		case v == nil:
 			return "absent"
-		case secret:
+		case hidden:
 			return "a value (not shown)"
 		}
 		const most = 80

@@ -244,6 +244,11 @@ func TestADifferenceIsNamedByItsPathAndSecretsKeepTheirValues(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, []string{"data.a: a value (not shown) in the backup, a value (not shown) in the cluster"}, got)
 
+	got, err = DiffHidden(a, b)
+	require.NoError(t, err)
+	assert.Equal(t, "data.changed: a value (not shown) in the backup, a value (not shown) in the cluster", got[0])
+	assert.Len(t, got, 4)
+
 	long := strings.Repeat("日", 200)
 	got, err = Diff(object(t, config, `"data":{"a":"`+long+`"}`), object(t, config, `"data":{"a":"b"}`))
 	require.NoError(t, err)

@@ -174,3 +174,16 @@ func TestAShortSecretIsWrappedAndUnwrapped(t *testing.T) {
 	_, err = identities(t, identity).Unwrap(wrapped[:len(wrapped)-1])
 	assert.ErrorIs(t, err, seal.ErrDamaged)
 }
+
+func BenchmarkEncrypt(b *testing.B) {
+	i, err := age.GenerateX25519Identity()
+	require.NoError(b, err)
+	chunk := bytes.Repeat([]byte("0123456789abcdef"), 64<<10)
+	b.SetBytes(int64(len(chunk)))
+	w, err := seal.Recipients{i.Recipient()}.Encrypt(io.Discard)
+	require.NoError(b, err)
+	for b.Loop() {
+		_, err := w.Write(chunk)
+		require.NoError(b, err)
+	}
+}

@@ -16,6 +16,14 @@ func archiveReadable() Check {
 		Name:  "archive_readable",
 		asks:  func(in Input) bool { return in.has(store.Contents) },
 		reads: needs(store.Contents),
+		// A damaged tarball is what this check looks for, an encrypted one is
+		// beyond it.
+		needs: func(in Input) []string {
+			if name := in.fileName(store.Contents); in.Files[name].Undecrypted != nil {
+				return []string{name}
+			}
+			return nil
+		},
 		Find: func(in Input) []report.Finding {
 			name := in.fileName(store.Contents)
 			f := in.Files[name]

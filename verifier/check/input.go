@@ -162,11 +162,8 @@ func (in Input) unusable(names []string) string {
 
 func (in Input) unreadable(names []string) string {
 	for _, n := range names {
-		switch f := in.Files[n]; {
-		case f.Unreadable != nil:
+		if f := in.Files[n]; f.Unreadable != nil {
 			return fmt.Sprintf("%s could not be read: %v", n, f.Unreadable)
-		case f.Undecrypted != nil:
-			return fmt.Sprintf("%s: %v", n, f.Undecrypted)
 		}
 	}
 	return ""

@@ -59,9 +59,9 @@ func (r *Recipients) Read() (seal.Recipients, error) {
 		all = append(all, list...)
 		return err
 	}
-	for i, key := range r.keys {
+	for _, key := range r.keys {
 		if err := add(strings.NewReader(key)); err != nil {
-			return nil, Usage("--encrypt-to, number %d: %w", i+1, err)
+			return nil, Usage("--encrypt-to: %w", err)
 		}
 	}
 	for _, name := range r.files {
