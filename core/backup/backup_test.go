@@ -269,6 +269,39 @@ func TestEverythingThatWasAskedForStandsInTheSpec(t *testing.T) {
 		"labelSelector":{"matchExpressions":[{"key":"a","operator":"Exists"}]}}`, spec(t, s))
 }
 
+func TestWhatIsExcludedAnywayIsNotSaidTwiceAndTheFilterStaysAsItIs(t *testing.T) {
+	s := mem.New()
+	j := job(s, town())
+	room := make([]string, 1, 8)
+	room[0] = "volumesnapshots.snapshot.storage.k8s.io"
+	got := with(room, "volumesnapshots.snapshot.storage.k8s.io", "volumesnapshotcontents.snapshot.storage.k8s.io")
+	assert.Equal(t, []string{"volumesnapshots.snapshot.storage.k8s.io", "volumesnapshotcontents.snapshot.storage.k8s.io"}, got)
+	assert.Empty(t, room[:2][1], "the user's list is not written to")
+	j.Filter.ExcludedResources = []string{"configmaps"}
+	_, err := j.Run(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, []string{"configmaps"}, j.Filter.ExcludedResources)
+}
+
+// interrupted is a store in which the first file is interrupted once something
+// of it has arrived.
+type interrupted struct {
+	store.Store
+	cancel context.CancelFunc
+}
+
+func (i *interrupted) Put(ctx context.Context, key string, r io.Reader) error {
+	_, err := r.Read(make([]byte, 1))
+	i.cancel()
+	return errors.Join(fmt.Errorf("put %s: %w", key, ctx.Err()), err)
+}
+
+func TestAnInterruptedBackupSaysSoWhicheverSideNoticesFirst(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	_, err := job(&interrupted{mem.New(), cancel}, town()).Run(ctx)
+	assert.EqualError(t, err, "backup nightly was not made: context canceled")
+}
+
 // spec is that of backup nightly, as it stands in velero-backup.json.
 func spec(t *testing.T, s store.Store) string {
 	t.Helper()

@@ -44,6 +44,7 @@ func TestBothGenerationsOfFiltersSelectByScope(t *testing.T) {
 		"scoped: by name, of one namespace":                 {filter.Filter{IncludedNamespaces: shop, IncludedClusterScopedResources: []string{"sc", "storageclass"}}, "", "", ""},
 		"scoped: something else that is in none":            {filter.Filter{IncludedClusterScopedResources: others}, "", notIncluded, ""},
 		"scoped: some that are in one leave the others out": {filter.Filter{IncludedNamespaceScopedResources: []string{"pods"}}, "", clusterPart, ""},
+		"scoped: a star leaves nothing out":                 {filter.Filter{IncludedNamespaceScopedResources: star}, "", "", ""},
 		"scoped: unless those are asked for":                {filter.Filter{IncludedNamespaceScopedResources: others, IncludedClusterScopedResources: star}, notIncluded, "", ""},
 		"scoped: an exclusion excludes what it names":       {filter.Filter{ExcludedNamespaceScopedResources: []string{"pods"}}, isExcluded, "", ""},
 		"scoped: and so does one of what is in none":        {filter.Filter{ExcludedClusterScopedResources: others}, "", "", ""},
@@ -77,6 +78,8 @@ func TestSnapshotsOfVolumesAreLeftOutAsVeleroDoes(t *testing.T) {
 		assert.Equal(t, ofSnapshots, c.Report()[c.choice("volumesnapshots.snapshot.storage.k8s.io")].Excluded)
 		assert.Empty(t, c.Problems(), "nothing that was asked for is missing")
 	}
+	other := resource("example.com", "v1", "volumesnapshots", "VolumeSnapshot", true)
+	assert.Empty(t, Select(filter.Filter{}, []item.Resource{other})[0].Excluded, "of another group they are taken")
 	for _, only := range []filter.Filter{{IncludedResources: []string{"pods", "VolumeSnapshot"}}, {IncludedClusterScopedResources: []string{"volumesnapshotcontents"}}, {IncludedNamespaceScopedResources: []string{"volumesnapshots"}}} {
 		_, _, err := collected(t, f, only)
 		assert.ErrorContains(t, err, "cannot be included: snapshots of volumes are left out of every backup")

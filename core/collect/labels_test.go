@@ -83,6 +83,15 @@ func TestAnObjectWhoseLabelsCannotBeReadIsMissedByItsResource(t *testing.T) {
 	assert.Equal(t, []string{"configmaps"}, objects(c.Problems()))
 }
 
+func TestAListThatFailsSaysWhyWithSeveralSelectorsToo(t *testing.T) {
+	f := labelled()
+	f.listErr = map[string]error{"configmaps": forbidden("configmaps")}
+	_, c, err := collected(t, f, filter.Filter{OrLabelSelectors: []string{"app=x", "app=y"}})
+	require.NoError(t, err)
+	require.Len(t, c.Problems(), 1)
+	assert.ErrorContains(t, c.Problems()[0].Err, "user may not")
+}
+
 func mounts(claims string) string {
 	return `"labels":{"app":"db"}|"spec":{"volumes":[{"name":"tmp","emptyDir":{}},{"name":"data","persistentVolumeClaim":{"claimName":"` + claims + `"}}]}`
 }
@@ -124,6 +133,9 @@ func TestAPodBringsItsClaimsAndTheirVolumesWhenLabelsLeaveThemOut(t *testing.T) 
 			}
 		})
 	}
+	keys, _, err := collected(t, f, filter.Filter{IncludedNamespaces: []string{"shop"}})
+	require.NoError(t, err)
+	assert.ElementsMatch(t, append(everything, "persistentvolumeclaims shop/unused", "persistentvolumes unused"), keys, "without labels each is listed, and taken once")
 	f.has("persistentvolumeclaims", "shop/gone", `"labels":{"velero.io/exclude-from-backup":"true"}|`)
 	keys, c, err := collected(t, f, filter.Filter{LabelSelector: "app=db"})
 	require.NoError(t, err)

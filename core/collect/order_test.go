@@ -9,6 +9,7 @@ import (
 
 	"github.com/lifeboat-backup/lifeboat/core/cluster"
 	"github.com/lifeboat-backup/lifeboat/core/filter"
+	"github.com/lifeboat-backup/lifeboat/core/item"
 )
 
 func many() *fake {
@@ -80,6 +81,19 @@ func TestWhatIsToComeFirstAndDoesNotIsAWarning(t *testing.T) {
 		assert.NotContains(t, keys, "configmaps shop/dying")
 		assert.Equal(t, map[string]int{leftDeleting: 1}, c.Report()[c.choice("configmaps")].LeftOut)
 	})
+}
+
+func TestANameThatTwoResourcesHaveMeansTheOneThatIsSelected(t *testing.T) {
+	views, pods := resource("metrics.k8s.io", "v1", "pods", "PodMetrics", true), resource("", "v1", "pods", "Pod", true)
+	views.Verbs = []string{"list"}
+	for _, all := range [][]item.Resource{{views, pods}, {pods, views}} {
+		got, err := ordered(filter.Order{"pods": {"a/b"}}, Select(filter.Filter{}, all))
+		require.NoError(t, err)
+		for i := range got {
+			assert.Equal(t, pods.Kind, all[i].Kind)
+		}
+		assert.Len(t, got, 1)
+	}
 }
 
 func TestAnOrderThatTheClusterCannotHaveIsRefused(t *testing.T) {

@@ -282,6 +282,7 @@ func TestNamesOfAFilterAreFoundInTheBackupAndTheTarget(t *testing.T) {
 		"something nobody has":                        {filter.Filter{IncludedResources: []string{"configmaps", "gadgets"}}, `no resource named "gadgets"`, false},
 		"excluding something nobody has (a misprint)": {filter.Filter{ExcludedResources: []string{"configmapz"}}, `no resource named "configmapz"`, false},
 		"everything":       {filter.Filter{IncludedResources: []string{"*"}}, "", true},
+		"by scope":         {filter.Filter{IncludedClusterScopedResources: []string{"nodes"}}, "not by scope", false},
 		"a wrong selector": {filter.Filter{LabelSelector: "a in ("}, "label selector", false},
 	} {
 		target := newTarget()
