@@ -15,6 +15,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -30,6 +31,8 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/cluster"
 	"github.com/lifeboat-backup/lifeboat/core/filter"
 	"github.com/lifeboat-backup/lifeboat/core/item"
+	"github.com/lifeboat-backup/lifeboat/core/jsonbound"
+	"github.com/lifeboat-backup/lifeboat/core/manifest"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/core/store/mem"
 	"github.com/lifeboat-backup/lifeboat/core/store/storetest"
@@ -472,4 +475,88 @@ func TestTheOrderOfTheFilesIsTheDocumentedOne(t *testing.T) {
 		at += next
 	}
 	assert.Contains(t, string(doc), "\n| "+leftByArchive+" |")
+}
+
+// What a bucket holds under that name anybody may have put there.
+func TestABombInPlaceOfABackupIsNoBackup(t *testing.T) {
+	s := mem.New()
+	put := func(name, text string) {
+		require.NoError(t, s.Put(t.Context(), store.Metadata(name), strings.NewReader(text)))
+	}
+	put("values", `{"kind":"Backup","apiVersion":"velero.io/v1","metadata":{"name":"values"},"spec":{"hooks":{"resources":[`+strings.Repeat("{},", maxMetadataValues)+`{}]}}}`)
+	put("long", `{"kind":"Backup","apiVersion":"velero.io/v1","metadata":{"name":"long"},"spec":{"storageLocation":"`+strings.Repeat("a", maxMetadata)+`"}}`)
+	put("deep", strings.Repeat(`{"metadata":`, 1000)+"{}"+strings.Repeat("}", 1000))
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	all, err := List(t.Context(), s)
+	runtime.ReadMemStats(&after)
+	require.NoError(t, err)
+	require.Len(t, all, 3)
+	for _, l := range all {
+		assert.Error(t, l.Err, l.Name)
+		assert.Empty(t, l.Backup.Name)
+	}
+	assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(256<<20), "bytes allocated in all")
+}
+
+func TestABombInPlaceOfAResourceListIsRefused(t *testing.T) {
+	s := mem.New()
+	var z bytes.Buffer
+	w := gzip.NewWriter(&z)
+	_, err := io.WriteString(w, `{"v1/Pod":[`+strings.Repeat(`"",`, 2*maxResourceListValues)+`""]}`)
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	require.NoError(t, s.Put(t.Context(), store.ResourceList("b"), &z))
+	_, err = Items(t.Context(), s, "b", manifest.Manifest{})
+	assert.ErrorIs(t, err, jsonbound.ErrTooLarge)
+}
+
+func TestAListOfBackupsReadsEachOnceAndIsNewestFirst(t *testing.T) {
+	const backups = 300
+	inner := mem.New()
+	for i := range backups {
+		j := job(inner, town())
+		j.Name = fmt.Sprint("b", i)
+		j.Now = func() time.Time { return now.Add(time.Duration(i) * time.Minute) }
+		_, err := j.Run(t.Context())
+		require.NoError(t, err)
+	}
+	s := storetest.Calls(inner)
+	all, err := List(t.Context(), s)
+	require.NoError(t, err)
+	assert.Equal(t, 1, s.Count(storetest.List))
+	assert.Equal(t, backups, s.Count(storetest.Get))
+	require.Len(t, all, backups)
+	for i, l := range all {
+		require.NoError(t, l.Err)
+		assert.Equal(t, fmt.Sprint("b", backups-1-i), l.Name)
+	}
+}
+
+func FuzzDecodeBackup(f *testing.F) {
+	s := mem.New()
+	_, err := job(s, town()).Run(f.Context())
+	require.NoError(f, err)
+	r, err := s.Get(f.Context(), store.Metadata("nightly"))
+	require.NoError(f, err)
+	raw, err := io.ReadAll(r)
+	require.NoError(f, err)
+	f.Add(raw)
+	f.Add([]byte(`{"kind":"Backup","apiVersion":"velero.io/v1","metadata":{"name":"nightly","creationTimestamp":"0000-01-01T00:00:00Z"},"status":{"phase":"New"}}`))
+	f.Add([]byte(`{"kind":"Backup","apiVersion":"velero.io/v1","metadata":{"name":"nightly"},"spec":{"ttl":"1e9h"},"status":{"progress":null}}`))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		b, err := decodeBackup("nightly", raw)
+		if err != nil {
+			require.Empty(t, b.Name, "nothing of a bad one is believed")
+			return
+		}
+		require.Equal(t, "nightly", b.Name)
+		_ = Listed{Name: b.Name, Backup: b}.Started()
+		again, err := json.Marshal(b)
+		if err != nil {
+			return // a time that JSON cannot hold
+		}
+		_, err = decodeBackup("nightly", again)
+		require.NoError(t, err, "what was read can be written and read again")
+	})
 }

@@ -11,15 +11,24 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/gzip"
+	"golang.org/x/sync/errgroup"
 
 	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
 	"github.com/lifeboat-backup/lifeboat/core/item"
+	"github.com/lifeboat-backup/lifeboat/core/jsonbound"
 	"github.com/lifeboat-backup/lifeboat/core/manifest"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 )
 
-// maxMetadata bounds velero-backup.json, in bytes.
-const maxMetadata = 10 << 20
+// Bounds on velero-backup.json, in bytes and in values of JSON. Velero's are of
+// a few kB; etcd refuses a Backup over 1.5 MiB.
+const (
+	maxMetadata       = 10 << 20
+	maxMetadataValues = 200_000
+)
+
+// readers is how many velero-backup.json are read at once by List.
+const readers = 32
 
 // ErrNoBackup says that the location holds no backup of that name.
 var ErrNoBackup = errors.New("no such backup")
@@ -42,9 +51,33 @@ func (l Listed) Started() time.Time {
 }
 
 // List reads all backups of a location, newest first. Folders that are no
-// backup are listed with the reason.
+// backup are listed with the reason. It makes one List, and one Get per backup,
+// several at once: a backup's phase and times stand nowhere else.
 func List(ctx context.Context, s store.Store) ([]Listed, error) {
-	var out []Listed
+	names, err := folders(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Listed, len(names))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(readers)
+	for i, name := range names {
+		g.Go(func() error {
+			out[i].Name = name
+			out[i].Backup, out[i].Err = Read(ctx, s, name)
+			return ctx.Err()
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(out, func(a, b Listed) int { return b.Started().Compare(a.Started()) })
+	return out, nil
+}
+
+// folders are the names of the folders below backups/, in order.
+func folders(ctx context.Context, s store.Store) ([]string, error) {
+	var names []string
 	for info, err := range s.List(ctx, store.BackupsPrefix, false) {
 		if err != nil {
 			return nil, fmt.Errorf("list backups of %s: %w", s, err)
@@ -52,15 +85,9 @@ func List(ctx context.Context, s store.Store) ([]Listed, error) {
 		if !info.IsPrefix() {
 			continue
 		}
-		l := Listed{Name: strings.TrimSuffix(strings.TrimPrefix(info.Key, store.BackupsPrefix), "/")}
-		l.Backup, l.Err = Read(ctx, s, l.Name)
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		out = append(out, l)
+		names = append(names, strings.TrimSuffix(strings.TrimPrefix(info.Key, store.BackupsPrefix), "/"))
 	}
-	slices.SortStableFunc(out, func(a, b Listed) int { return b.Started().Compare(a.Started()) })
-	return out, nil
+	return names, nil
 }
 
 // Read reads one backup's velero-backup.json. The error wraps ErrNoBackup when
@@ -78,14 +105,16 @@ func Read(ctx context.Context, s store.Store, name string) (velerov1.Backup, err
 		return none, fmt.Errorf("read backup %s: %w", name, err)
 	}
 	defer r.Close()
-	raw, err := io.ReadAll(io.LimitReader(r, maxMetadata+1))
+	raw, err := io.ReadAll(jsonbound.NewReader(r, jsonbound.Limits{Bytes: maxMetadata, Values: maxMetadataValues}))
 	if err != nil {
-		return none, fmt.Errorf("read backup %s: %w", name, err)
+		return none, fmt.Errorf("read backup %s: %s: %w", name, store.MetadataFile, err)
 	}
-	if len(raw) > maxMetadata {
-		return none, fmt.Errorf("read backup %s: %s is larger than %d bytes", name, store.MetadataFile, maxMetadata)
-	}
-	b := velerov1.Backup{}
+	return decodeBackup(name, raw)
+}
+
+// decodeBackup decodes the velero-backup.json in the folder of that name.
+func decodeBackup(name string, raw []byte) (velerov1.Backup, error) {
+	var none, b velerov1.Backup
 	if err := json.Unmarshal(raw, &b); err != nil {
 		return none, fmt.Errorf("read backup %s: %s is damaged: %w", name, store.MetadataFile, err)
 	}
@@ -114,8 +143,12 @@ func ReadManifest(ctx context.Context, s store.Store, name string) (manifest.Man
 	return m, nil
 }
 
-// maxResourceList bounds the decompressed list of items, in bytes.
-const maxResourceList = 1 << 30
+// Bounds on the list of items, decompressed, in bytes and in values of JSON: a
+// million items, as an archive may hold, have 60 MB.
+const (
+	maxResourceList       = 256 << 20
+	maxResourceListValues = 1_500_000
+)
 
 // Items lists the items of a backup as "apiVersion/Kind namespace/name", in
 // order: from its manifest or, for a backup made by Velero (the zero
@@ -140,7 +173,7 @@ func Items(ctx context.Context, s store.Store, name string, m manifest.Manifest)
 		return nil, fmt.Errorf("read the resource list of %s: %w", name, err)
 	}
 	var kinds map[string][]string
-	if err := json.NewDecoder(io.LimitReader(z, maxResourceList)).Decode(&kinds); err != nil {
+	if err := json.NewDecoder(jsonbound.NewReader(z, jsonbound.Limits{Bytes: maxResourceList, Values: maxResourceListValues})).Decode(&kinds); err != nil {
 		return nil, fmt.Errorf("read the resource list of %s: %w", name, err)
 	}
 	for kind, names := range kinds {

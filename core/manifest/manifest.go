@@ -18,14 +18,19 @@ import (
 	"github.com/klauspost/compress/gzip"
 
 	"github.com/lifeboat-backup/lifeboat/core/item"
+	"github.com/lifeboat-backup/lifeboat/core/jsonbound"
 )
 
 // Schema names the form of Manifest.
 const Schema = "lifeboat.dev/manifest/v1alpha1"
 
-// MaxSize bounds the decompressed manifest a reader accepts, in bytes. An item
-// takes about 200 bytes, so this is room for five million items.
-const MaxSize = 1 << 30
+// MaxSize and MaxValues bound the decompressed manifest a reader accepts, in
+// bytes and in values of JSON. An item takes about 200 bytes and ten values, so
+// this is room for the million items an archive may hold.
+const (
+	MaxSize   = 512 << 20
+	MaxValues = 12_000_000
+)
 
 // Manifest is written before velero-backup.json, which it covers too.
 type Manifest struct {
@@ -138,22 +143,24 @@ func (m Manifest) encode(w *bufio.Writer) error {
 // ErrSchema says that a manifest is of a form this version does not know.
 var ErrSchema = errors.New("unknown manifest schema")
 
-// Decode reads a gzipped manifest.
+// Decode reads a gzipped manifest to its end, gzip's sum included. Over MaxSize
+// or MaxValues the error wraps jsonbound.ErrTooLarge.
 func Decode(r io.Reader) (Manifest, error) {
 	z, err := gzip.NewReader(r)
 	if err != nil {
 		return Manifest{}, fmt.Errorf("decode manifest: %w", err)
 	}
-	limited := &io.LimitedReader{R: z, N: MaxSize}
+	d := json.NewDecoder(jsonbound.NewReader(z, jsonbound.Limits{Bytes: MaxSize, Values: MaxValues}))
 	var m Manifest
-	if err := json.NewDecoder(limited).Decode(&m); err != nil {
-		if limited.N == 0 {
-			return Manifest{}, fmt.Errorf("manifest is larger than %d bytes", MaxSize)
-		}
+	if err := d.Decode(&m); err != nil {
 		return Manifest{}, fmt.Errorf("decode manifest: %w", err)
 	}
-	// Reading to the end checks gzip's own sum.
-	if _, err := io.Copy(io.Discard, limited); err != nil {
+	// Anything but the end is wrong, and only reading to it checks the sum.
+	switch _, err := d.Token(); err {
+	case io.EOF:
+	case nil:
+		return Manifest{}, errors.New("decode manifest: data after its end")
+	default:
 		return Manifest{}, fmt.Errorf("decode manifest: %w", err)
 	}
 	if m.Schema != Schema {

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/lifeboat-backup/lifeboat/core/item"
+	"github.com/lifeboat-backup/lifeboat/core/jsonbound"
 )
 
 func sample(items int) Manifest {
@@ -91,4 +94,78 @@ func (f *failing) Write(p []byte) (int, error) {
 	}
 	f.left -= len(p)
 	return len(p), nil
+}
+
+func packed(t testing.TB, text io.Reader) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	_, err := io.Copy(z, text)
+	require.NoError(t, err)
+	require.NoError(t, z.Close())
+	return b.Bytes()
+}
+
+// An item of three bytes in the file takes 120 in memory.
+func TestABombOfAManifestIsRefusedInBoundedMemory(t *testing.T) {
+	const most = 2 << 30 // bytes allocated in all; 20 million items would take 5 GB
+	bomb := packed(t, strings.NewReader(`{"schema":"`+Schema+`","items":[`+strings.Repeat("{},", 20_000_000)+`{}]}`))
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := Decode(bytes.NewReader(bomb))
+	runtime.ReadMemStats(&after)
+	require.ErrorIs(t, err, jsonbound.ErrTooLarge)
+	assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(most), "%d bytes in the file", len(bomb))
+}
+
+func TestWhatFollowsAManifestIsRefused(t *testing.T) {
+	var b bytes.Buffer
+	require.NoError(t, sample(3).Encode(&b))
+	z, err := gzip.NewReader(bytes.NewReader(b.Bytes()))
+	require.NoError(t, err)
+	text, err := io.ReadAll(z)
+	require.NoError(t, err)
+	for name, damaged := range map[string][]byte{
+		"a second document": packed(t, bytes.NewReader(append(bytes.Clone(text), text...))),
+		"a letter":          packed(t, strings.NewReader(string(text)+"x")),
+		"a second member":   append(bytes.Clone(b.Bytes()), b.Bytes()...),
+		"a byte":            append(bytes.Clone(b.Bytes()), 'x'),
+	} {
+		_, err := Decode(bytes.NewReader(damaged))
+		assert.Error(t, err, name)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	for _, n := range []int{0, 1, 3} {
+		text, err := json.Marshal(sample(n))
+		require.NoError(f, err)
+		f.Add(text, true)
+	}
+	f.Add([]byte(`{"schema":"`+Schema+`","files":null,"items":null}`), true)
+	f.Add([]byte(`{"schema":"`+Schema+`","items":[{"name":"\ud800"}],"Items":[{}]}`), true)
+	f.Add([]byte{0x1f, 0x8b, 8, 0}, false)
+	f.Fuzz(func(t *testing.T, b []byte, compress bool) {
+		if compress {
+			b = packed(t, bytes.NewReader(b))
+		}
+		m, err := Decode(bytes.NewReader(b))
+		if err != nil {
+			return
+		}
+		var out bytes.Buffer
+		if err := m.Encode(&out); err != nil {
+			return // a time that JSON cannot hold
+		}
+		again, err := Decode(&out)
+		require.NoError(t, err, "what was read can be written and read again")
+		if len(m.Items) == 0 {
+			m.Items = []Item{}
+		}
+		require.Equal(t, len(m.Items), len(again.Items))
+		for i := range m.Items {
+			require.Equal(t, m.Items[i], again.Items[i])
+		}
+		require.Equal(t, len(m.Files), len(again.Files))
+	})
 }

@@ -10,6 +10,8 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/lifeboat-backup/lifeboat/core/jsonbound"
 )
 
 // BackupMethod is how a volume's data was saved.
@@ -139,15 +141,17 @@ const (
 	SnapshotPhaseFailed    SnapshotPhase = "Failed"
 )
 
-// MaxRecordsSize bounds the decompressed size of a file of records, in bytes.
-// A record takes about 700, so this is room for 90,000 volumes.
-const MaxRecordsSize = 64 << 20
-
-// ErrTooLarge says that a file of records is over MaxRecordsSize.
-var ErrTooLarge = errors.New("file of volume records is too large")
+// MaxRecordsSize and MaxRecordsValues bound a file of records, decompressed, in
+// bytes and in values of JSON. A record takes about 700 bytes and 35 values, so
+// this is room for 90,000 volumes.
+const (
+	MaxRecordsSize   = 64 << 20
+	MaxRecordsValues = 3_200_000
+)
 
 // DecodeInfos reads <backup>-volumeinfo.json.gz to its end, gzip's sum
-// included. The list may be null.
+// included. The list may be null. Over a limit the error wraps
+// jsonbound.ErrTooLarge.
 func DecodeInfos(r io.Reader) ([]Info, error) { return decodeList[Info](r) }
 
 // DecodeSnapshots reads <backup>-volumesnapshots.json.gz likewise.
@@ -158,8 +162,7 @@ func decodeList[T any](r io.Reader) ([]T, error) {
 	if err != nil {
 		return nil, fmt.Errorf("decompress volume records: %w", err)
 	}
-	limited := &io.LimitedReader{R: z, N: MaxRecordsSize + 1}
-	d := json.NewDecoder(limited)
+	d := json.NewDecoder(jsonbound.NewReader(z, jsonbound.Limits{Bytes: MaxRecordsSize, Values: MaxRecordsValues}))
 	var list []T
 	err = d.Decode(&list)
 	if err == nil {
@@ -169,9 +172,6 @@ func decodeList[T any](r io.Reader) ([]T, error) {
 		} else if err == io.EOF {
 			err = nil
 		}
-	}
-	if limited.N <= 0 {
-		return nil, fmt.Errorf("%w: over %d bytes", ErrTooLarge, MaxRecordsSize)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("decode volume records: %w", err)

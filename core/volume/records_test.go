@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -11,10 +12,11 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/lifeboat-backup/lifeboat/core/jsonbound"
 	"github.com/lifeboat-backup/lifeboat/core/volume"
 )
 
-func zip(t *testing.T, r io.Reader) []byte {
+func zip(t testing.TB, r io.Reader) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
@@ -74,17 +76,53 @@ func TestDamagedRecordsAreRefused(t *testing.T) {
 	}
 }
 
-func TestABombOfRecordsIsRefused(t *testing.T) {
-	spaces := io.LimitReader(endless{}, volume.MaxRecordsSize+1)
-	_, err := volume.DecodeInfos(bytes.NewReader(zip(t, io.MultiReader(strings.NewReader("["), spaces))))
-	require.ErrorIs(t, err, volume.ErrTooLarge)
+// What is 40 kB in the bucket must not be gigabytes in memory.
+func TestABombOfRecordsIsRefusedInLittleMemory(t *testing.T) {
+	const most = 1 << 30
+	for name, bomb := range map[string]io.Reader{
+		"of spaces":        io.MultiReader(strings.NewReader("["), io.LimitReader(endless(" "), volume.MaxRecordsSize+1)),
+		"of empty records": io.MultiReader(strings.NewReader("["), strings.NewReader(strings.Repeat("{},", 20<<20)), strings.NewReader("]")),
+	} {
+		packed := zip(t, bomb)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := volume.DecodeInfos(bytes.NewReader(packed))
+		runtime.ReadMemStats(&after)
+		require.ErrorIs(t, err, jsonbound.ErrTooLarge, name)
+		assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(most), "bytes allocated in all, %s", name)
+	}
 }
 
-type endless struct{}
+// endless repeats a text.
+type endless string
 
-func (endless) Read(p []byte) (int, error) {
+func (e endless) Read(p []byte) (int, error) {
 	for i := range p {
-		p[i] = ' '
+		p[i] = e[i%len(e)]
 	}
 	return len(p), nil
+}
+
+func FuzzDecodeInfos(f *testing.F) {
+	for _, seed := range []string{veleros, "null\n", "[]", "[{}]", `[{"pvbInfo":null,"csiSnapshotInfo":{"ReadyToUse":true}}]`, `[{"pvName":"a"},{"pvName":"a"}]`, "[][]"} {
+		f.Add([]byte(seed), true)
+	}
+	f.Add([]byte{0x1f, 0x8b, 8, 0}, false)
+	f.Fuzz(func(t *testing.T, b []byte, compress bool) {
+		if compress {
+			b = zip(t, bytes.NewReader(b))
+		}
+		infos, err := volume.DecodeInfos(bytes.NewReader(b))
+		if err != nil {
+			return
+		}
+		again, err := json.Marshal(infos)
+		require.NoError(t, err)
+		back, err := volume.DecodeInfos(bytes.NewReader(zip(t, bytes.NewReader(again))))
+		require.NoError(t, err, "what was read can be written and read again")
+		third, err := json.Marshal(back)
+		require.NoError(t, err)
+		require.Equal(t, string(again), string(third))
+		_, _ = volume.DecodeSnapshots(bytes.NewReader(b)) // must only not panic
+	})
 }

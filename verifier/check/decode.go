@@ -8,6 +8,8 @@ import (
 	"io"
 
 	"github.com/klauspost/compress/gzip"
+
+	"github.com/lifeboat-backup/lifeboat/core/jsonbound"
 )
 
 // Bounds on what is read of a file, decompressed, in bytes.
@@ -16,6 +18,11 @@ const (
 	maxCompanion = 128 << 20 // held in memory: a resource list of a million items has 60 MB
 	maxLog       = 16 << 30  // only looked through
 )
+
+// bytesPerValue is of JSON, on average, in a file that is not made to fill
+// memory: three million values, as the largest records there are, take less
+// than a gigabyte.
+const bytesPerValue = 40
 
 var errTooLarge = errors.New("larger than allowed")
 
@@ -78,8 +85,10 @@ func decodeGzip(r io.Reader, limit int64, into any) error {
 	if err != nil {
 		return err
 	}
-	d := json.NewDecoder(g)
-	if err := d.Decode(into); err != nil {
+	d := json.NewDecoder(jsonbound.NewReader(g, jsonbound.Limits{Bytes: limit, Values: max(limit/bytesPerValue, 1000)}))
+	if err := d.Decode(into); errors.Is(err, jsonbound.ErrTooLarge) {
+		return err
+	} else if err != nil {
 		return damageFirst(g, fmt.Errorf("decode JSON: %w", noEOF(err)))
 	}
 	if _, err := d.Token(); err != io.EOF {
