@@ -10,8 +10,8 @@ type Limits struct {
 	MaxSize int64
 	// MaxEntries counts files and directories. Default 2 million, a million
 	// objects with their copies: three times what clusters of 300,000 objects
-	// have. What finds duplicates then takes 80 MiB, and the index that a
-	// restore keeps about 600 MiB.
+	// have. What finds duplicates and copies takes 250 MiB for a million
+	// entries that have no copy, which is the worst.
 	MaxEntries int64
 	// MaxEntrySize is of one file. Default 16 MiB; etcd refuses objects over
 	// 1.5 MiB unless told otherwise, aggregated APIs have rules of their own.

@@ -89,6 +89,9 @@ func (s *source) fault(err error) error {
 	return fmt.Errorf("archive is %w: %w", ErrCorrupt, err)
 }
 
+// endMarker is what ends a tar: two blocks of zero bytes.
+const endMarker = 2 * 512
+
 // finish reads what follows the last entry: zero bytes, gzip's sum, nothing.
 func (s *source) finish() error {
 	marked := s.zeros
@@ -97,7 +100,6 @@ func (s *source) finish() error {
 	if err != nil {
 		return s.fault(err)
 	}
-	const endMarker = 2 * 512 // two blocks of zero bytes end a tar
 	switch {
 	case rest.other:
 		return fmt.Errorf("archive goes on after its end: %w", ErrTruncated)

@@ -42,7 +42,10 @@ type Digest struct {
 // Writer writes an archive as a stream. It is not safe for concurrent use.
 type Writer struct {
 	out     *bufio.Writer
+	packed  written // between gzip and out
 	gz      *gzip.Writer
+	plain   written // between tar and gzip
+	entries int64
 	tar     *tar.Writer
 	modTime time.Time
 	limits  Limits
@@ -53,27 +56,28 @@ type Writer struct {
 
 // NewWriter makes a Writer to w. Nothing is written before the first Add.
 func NewWriter(w io.Writer, o Options) *Writer {
-	out := bufio.NewWriterSize(w, outBuffer)
-	gz, err := gzip.NewWriterLevel(out, level)
 	modTime := time.Unix(0, 0)
 	if !o.ModTime.IsZero() {
 		modTime = o.ModTime.Truncate(time.Second)
 	}
-	return &Writer{
-		out:     out,
-		gz:      gz,
-		tar:     tar.NewWriter(gz),
+	a := &Writer{
+		out:     bufio.NewWriterSize(w, outBuffer),
 		modTime: modTime.UTC(),
 		limits:  Limits{}.withDefaults(),
 		seen:    map[pathID]struct{}{},
-		err:     err,
 	}
+	a.packed.w = a.out
+	a.gz, a.err = gzip.NewWriterLevel(&a.packed, level)
+	a.plain.w = a.gz
+	a.tar = tar.NewWriter(&a.plain)
+	return a
 }
 
 // Add writes an item and its copy for the preferred version. An item the
 // archive cannot hold is refused with an *EntryError that wraps ErrBadPath,
-// ErrTooLarge or ErrDuplicate; nothing is written then and the Writer stays
-// usable. Any other error comes from the stream and is final.
+// ErrTooLarge, ErrBadJSON or ErrDuplicate; nothing is written then and the
+// Writer stays usable. Any other error is final: it comes from the stream, or
+// says that the archive as a whole would be over a limit of its readers.
 func (w *Writer) Add(it item.Item) (Digest, error) {
 	if w.err != nil {
 		return Digest{}, w.err
@@ -90,6 +94,7 @@ func (w *Writer) Add(it item.Item) (Digest, error) {
 	w.start()
 	w.file(path, it.Raw)
 	w.file(copyPath, it.Raw)
+	w.checkWhole()
 	if w.err != nil {
 		return Digest{}, w.err
 	}
@@ -117,7 +122,29 @@ func (w *Writer) paths(it item.Item) (path, copyPath string, err error) {
 	if int64(len(it.Raw)) > w.limits.MaxEntrySize {
 		return "", "", fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrTooLarge, len(it.Raw), w.limits.MaxEntrySize)
 	}
+	if err := checkDepth(it.Raw, w.limits.MaxDepth); err != nil {
+		return "", "", err
+	}
 	return path, copyPath, nil
+}
+
+// checkWhole makes an archive that no reader would take an error while it is
+// written, in place of a backup that cannot be restored.
+func (w *Writer) checkWhole() {
+	over := ""
+	switch l := w.limits; {
+	case w.err != nil:
+		return
+	case w.entries > l.MaxEntries:
+		over = fmt.Sprintf("more than %d entries", l.MaxEntries)
+	case w.plain.n+endMarker > l.MaxSize:
+		over = fmt.Sprintf("more than %d bytes", l.MaxSize)
+	case w.plain.n > l.RatioFloor && w.plain.n/l.MaxRatio > w.packed.n:
+		over = fmt.Sprintf("objects so much alike that they compress more than %d to 1, as those made to fill a disk do", l.MaxRatio)
+	default:
+		return
+	}
+	w.err = fmt.Errorf("archive would have %s: %w; back up fewer namespaces or resources at a time", over, ErrTooLarge)
 }
 
 // Close ends the archive. It does not close the writer underneath. An archive
@@ -150,6 +177,7 @@ func (w *Writer) file(path string, content []byte) {
 	if w.err != nil {
 		return
 	}
+	w.entries++
 	h := &tar.Header{Typeflag: tar.TypeReg, Name: path, Size: int64(len(content)), Mode: 0o755, ModTime: w.modTime}
 	err := w.tar.WriteHeader(h)
 	if err == nil {
@@ -158,4 +186,16 @@ func (w *Writer) file(path string, content []byte) {
 	if err != nil {
 		w.err = fmt.Errorf("write %s: %w", shown(path), err)
 	}
+}
+
+// written counts what is written through it.
+type written struct {
+	w io.Writer
+	n int64
+}
+
+func (c *written) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.n += int64(n)
+	return n, err
 }

@@ -217,3 +217,26 @@ func TestATargetIsAskedForTheVersionsThatTheBackupHolds(t *testing.T) {
 	}, Resources([]Entry{entry("pods", "shop", "a"), entry("pods", "shop", "b"), entry("trees.orchard.example.com", "shop", "a"), beta}))
 	assert.Equal(t, map[string][]string{"namespaces": {"v1"}}, Resources(nil), "namespaces are always looked at")
 }
+
+// A restore that was interrupted after it had made a namespace finds there what
+// the controller has made since.
+func TestTheAccountThatAControllerMakesIsCompletedAndAnyOtherLeftAlone(t *testing.T) {
+	const account = "v1 ServiceAccount serviceaccounts shop/default"
+	ours := object(t, account, `"imagePullSecrets":[{"name":"pull"}]`)
+	for name, c := range map[string]struct {
+		live item.Item
+		want string
+	}{
+		"as the controller makes it":   {object(t, account, ""), "create serviceaccounts shop/default: is there as a controller makes it; the backup has more"},
+		"somebody has touched it":      {object(t, account, `"imagePullSecrets":[{"name":"other"}]`), "skip serviceaccounts shop/default: " + ReasonDiffers},
+		"it is as the backup holds it": {ours, "unchanged serviceaccounts shop/default: exists and is equal"},
+	} {
+		seen := everything()
+		exists(t, &seen, c.live, object(t, ns, ""))
+		assert.Contains(t, steps(Build("b", entries(t, filter.Filter{}, ours), seen)), c.want, name)
+	}
+	other := object(t, "v1 ServiceAccount serviceaccounts shop/robot", `"imagePullSecrets":[{"name":"pull"}]`)
+	seen := everything()
+	exists(t, &seen, object(t, "v1 ServiceAccount serviceaccounts shop/robot", ""), object(t, ns, ""))
+	assert.Contains(t, steps(Build("b", entries(t, filter.Filter{}, other), seen)), "skip serviceaccounts shop/robot: "+ReasonDiffers)
+}

@@ -165,6 +165,8 @@ func (p Plan) decide(e Entry, seen Observed) Step {
 		s.Action, s.Reason = Fail, fmt.Sprintf("namespace %s is being deleted in the target cluster (wait until it is gone)", namespaceOf(e.Key))
 	case exists && existing == e.Digest:
 		s.Action, s.Reason = Unchanged, "exists and is equal"
+	case exists && isBareAccount(e.Key, existing):
+		s.Action, s.Reason = Create, "is there as a controller makes it; the backup has more"
 	case exists:
 		s.Action, s.Reason = Skip, ReasonDiffers
 	case slices.Contains(versions, e.Version):
@@ -182,6 +184,19 @@ func (p Plan) decide(e Entry, seen Observed) Step {
 		s.Action, s.Reason = Fail, fmt.Sprintf("the target cluster does not serve %s, and the backup does not define it", e.Key.GroupResource())
 	}
 	return s
+}
+
+// isBareAccount reports whether an object is the service account that a
+// controller makes in each new namespace, as it makes it. Nobody has touched
+// it, so a restore completes it, as it does with one that comes up while it
+// runs; one that was interrupted in between is finished by the next.
+func isBareAccount(k item.Key, existing Digest) bool {
+	if k.GroupResource() != "serviceaccounts" || k.Name != "default" {
+		return false
+	}
+	bare, err := DigestOf(item.Item{Key: k, Version: "v1", Kind: "ServiceAccount", Raw: fmt.Appendf(nil,
+		`{"apiVersion":"v1","kind":"ServiceAccount","metadata":{"name":%q,"namespace":%q}}`, k.Name, k.Namespace)})
+	return err == nil && bare == existing
 }
 
 // namespaceOf is the namespace that an object is in or is, "" for neither.

@@ -264,7 +264,8 @@ func DeleteBackup(ctx context.Context, s Store, backup string) (deleted int, err
 		n, err := deleteOne(ctx, s, Metadata(backup))
 		deleted += n
 		if err != nil {
-			return deleted, fmt.Errorf("delete backup %s: %w", backup, err)
+			// After a lost answer it may be gone; whether, the next run sees.
+			return deleted, fmt.Errorf("delete backup %s: its commit marker could not be deleted, so nothing else was: %w", backup, err)
 		}
 	}
 	for info, err := range s.List(ctx, BackupPrefix(backup), true) {

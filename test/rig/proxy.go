@@ -43,12 +43,41 @@ func FaultProxy(t testing.TB, target string, breaks Breaks) string {
 			panic(http.ErrAbortHandler)
 		},
 	}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if breaks.Before != nil && breaks.Before(r) {
 			panic(http.ErrAbortHandler)
 		}
 		forward.ServeHTTP(w, r)
-	}))
+	})
+}
+
+// AnsweringProxy stands before the server at the URL target for the time of the
+// test and passes on the requests that answer, which is called concurrently,
+// has not answered itself. It returns its own URL.
+func AnsweringProxy(t testing.TB, target string, answer func(w http.ResponseWriter, r *http.Request) bool) string {
+	t.Helper()
+	to, err := url.Parse(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forward := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(to)
+			r.Out.Host = r.In.Host // it is part of the signature
+		},
+		ErrorHandler: func(http.ResponseWriter, *http.Request, error) {
+			panic(http.ErrAbortHandler)
+		},
+	}
+	return serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if !answer(w, r) {
+			forward.ServeHTTP(w, r)
+		}
+	})
+}
+
+func serve(t testing.TB, h http.HandlerFunc) string {
+	server := httptest.NewServer(h)
 	t.Cleanup(server.Close)
 	return server.URL
 }

@@ -24,6 +24,10 @@ import (
 // readyTimeout bounds how long a server may take to answer.
 const readyTimeout = 30 * time.Second
 
+// S3Domain is the domain of which the S3 server takes a sub-domain for the name
+// of a bucket. No resolver knows it.
+const S3Domain = "s3.test"
+
 // S3Server is a running S3 server with one empty bucket.
 type S3Server struct {
 	Endpoint  string // http://127.0.0.1:port
@@ -34,6 +38,8 @@ type S3Server struct {
 	// Dir is the folder in which the server keeps the buckets as folders and
 	// the objects as files.
 	Dir string
+
+	versions string // the folder for older versions of objects, "" for none
 }
 
 // URL is the location of a prefix in the bucket; "" is the bucket itself.
@@ -49,10 +55,22 @@ func (s S3Server) URL(prefix string) string {
 // ends the server with it.
 func S3(t testing.TB) S3Server {
 	t.Helper()
+	return newS3(t, "")
+}
+
+// VersionedS3 is S3 with a server that can keep older versions of objects, in
+// buckets that are told to.
+func VersionedS3(t testing.TB) S3Server {
+	t.Helper()
+	return newS3(t, t.TempDir())
+}
+
+func newS3(t testing.TB, versions string) S3Server {
+	t.Helper()
 	s := S3Server{
 		Bucket: "lifeboat-test", Region: "us-east-1",
 		AccessKey: rand.Text(), SecretKey: rand.Text(),
-		Dir: t.TempDir(),
+		Dir: t.TempDir(), versions: versions,
 	}
 	// A folder below the server's is a bucket.
 	if err := os.Mkdir(filepath.Join(s.Dir, s.Bucket), 0o755); err != nil {
@@ -92,7 +110,11 @@ func tryS3(t testing.TB, s S3Server, binary string) (string, error) {
 		return "", err
 	}
 	var output bytes.Buffer // read only after the process has ended
-	cmd := exec.Command(binary, "--port", address, "--region", s.Region, "--quiet", "--keep-alive", "posix", s.Dir)
+	args := []string{"--port", address, "--region", s.Region, "--quiet", "--keep-alive", "--virtual-domain", S3Domain, "posix"}
+	if s.versions != "" {
+		args = append(args, "--versioning-dir", s.versions)
+	}
+	cmd := exec.Command(binary, append(args, s.Dir)...)
 	cmd.Env = []string{"ROOT_ACCESS_KEY=" + s.AccessKey, "ROOT_SECRET_KEY=" + s.SecretKey}
 	cmd.Stdout, cmd.Stderr = &output, &output
 	cmd.SysProcAttr = endWithParent()

@@ -21,6 +21,7 @@ func TestAnErrorOfTheDiskNamesThePathAndTheNextStep(t *testing.T) {
 		{&os.LinkError{Op: "linkat", Old: "t", New: "x", Err: syscall.EACCES},
 			"/b/x: permission denied; check owner and mode of the folder and the user this runs as"},
 		{syscall.EDQUOT, "/b/x: disk quota exceeded; free space there or choose another location"},
+		{syscall.EFBIG, "/b/x: file too large; raise the limit of the process (ulimit -f) or choose another file system"},
 		{&iofs.PathError{Op: "sync", Path: "x", Err: syscall.EIO}, "/b/x: input/output error"},
 	} {
 		got := explain(tt.err, "/b/x")

@@ -188,6 +188,8 @@ func explain(err error, name string) error {
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		hint = "; free space there or choose another location"
+	case errors.Is(err, syscall.EFBIG):
+		hint = "; raise the limit of the process (ulimit -f) or choose another file system"
 	case errors.Is(err, syscall.EROFS):
 		hint = "; remount it writable or choose another location"
 	case errors.Is(err, iofs.ErrPermission):

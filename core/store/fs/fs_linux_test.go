@@ -2,8 +2,10 @@ package fs_test
 
 import (
 	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -67,6 +69,43 @@ func sharedDir(t *testing.T) string {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	require.NoError(t, os.Chmod(dir, 0o755))
 	return dir
+}
+
+// limitEnv makes a process that puts one whose files may have so many bytes.
+const limitEnv = "LIFEBOAT_TEST_FILE_LIMIT"
+
+// limitFiles sets the limit, if there is one.
+func limitFiles() {
+	limit, err := strconv.ParseUint(os.Getenv(limitEnv), 10, 64)
+	if err != nil {
+		return
+	}
+	signal.Ignore(syscall.SIGXFSZ) // the write then fails
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: limit, Max: limit}); err != nil {
+		panic(err)
+	}
+}
+
+// A limit of the process fails a write in the middle of a file as a full disk
+// does, and needs neither a disk nor privileges.
+func TestADiskThatTakesNoMoreLeavesNothingOfAnObject(t *testing.T) {
+	for _, limit := range []string{"0", "1", "4096", "1000000"} {
+		dir := t.TempDir()
+		s := open(t, dir)
+		put(t, s, "backups/b/x", "another backup")
+		cmd, stdin := putCommand(t, dir, limitEnv+"="+limit)
+		var said strings.Builder
+		cmd.Stderr = &said
+		require.NoError(t, cmd.Start())
+		_, _ = stdin.Write(make([]byte, 2<<20)) // it ends before it has read all
+		_ = stdin.Close()
+		_ = cmd.Wait()
+		assert.Equal(t, 1, cmd.ProcessState.ExitCode())
+		assert.Equal(t, "put backups/a/x: "+dir+"/backups/a: file too large; raise the limit of the process (ulimit -f) or choose another file system\n", said.String())
+		assert.Equal(t, []string{"backups/b/x"}, files(t, dir), "neither a file nor a temporary one")
+		assert.NoDirExists(t, filepath.Join(dir, "backups", "a"))
+		put(t, s, "backups/a/x", "the key is free")
+	}
 }
 
 func TestANamedPipeIsNoObjectAndHoldsUpNothing(t *testing.T) {

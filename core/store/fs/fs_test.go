@@ -59,6 +59,7 @@ const exitExists = 3
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(putDirEnv); dir != "" {
+		limitFiles()
 		os.Exit(putStdin(dir))
 	}
 	os.Exit(m.Run())
@@ -82,14 +83,21 @@ func putStdin(dir string) int {
 // putProcess is another process that is about to put what it reads.
 func putProcess(t *testing.T, dir string) (*exec.Cmd, io.WriteCloser) {
 	t.Helper()
+	cmd, stdin := putCommand(t, dir)
+	cmd.Stderr = os.Stderr
+	require.NoError(t, cmd.Start())
+	return cmd, stdin
+}
+
+// putCommand is putProcess before its start.
+func putCommand(t *testing.T, dir string, env ...string) (*exec.Cmd, io.WriteCloser) {
+	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
 	cmd := exec.CommandContext(t.Context(), self)
-	cmd.Env = append(os.Environ(), putDirEnv+"="+dir)
-	cmd.Stderr = os.Stderr
+	cmd.Env = append(append(os.Environ(), putDirEnv+"="+dir), env...)
 	stdin, err := cmd.StdinPipe()
 	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
 	return cmd, stdin
 }
 

@@ -45,6 +45,16 @@ func explain(ctx context.Context, err error, o Options, where string) error {
 	return &explained{text: sentence(err, o, where), err: err}
 }
 
+// explainDelete is explain for a deletion, which a lock of the bucket refuses
+// to whoever has all rights.
+func explainDelete(ctx context.Context, err error, o Options, where string) error {
+	out := explain(ctx, err, o, where)
+	if e, ok := errors.AsType[*explained](out); ok && (code(err) == "AccessDenied" || code(err) == "ObjectLocked") {
+		e.text += "; or a lock of the bucket (object lock, legal hold, retention) holds the object until its time is over"
+	}
+	return out
+}
+
 func sentence(err error, o Options, where string) string {
 	if _, ok := errors.AsType[*credentialsError](err); ok {
 		return "no usable AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or run with a role (" + reason(err) + ")"

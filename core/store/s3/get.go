@@ -2,8 +2,11 @@ package s3
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"os"
 	"strings"
@@ -17,8 +20,11 @@ import (
 // minutes; servers and proxies close connections that are this slow.
 const maxResumes = 10
 
+// errDamaged says that an object is not the one that was put.
+var errDamaged = errors.New("the object is damaged: its SHA-256 is not that of what was written")
+
 // reader reads an object to the length its server announced; less is an
-// error.
+// error, and so is, at the end, another content than was put.
 type reader struct {
 	ctx    context.Context // of the Get, which the reading belongs to
 	store  *Store
@@ -27,13 +33,15 @@ type reader struct {
 	size   int64 // bytes; -1 when the server did not say
 	offset int64 // bytes read
 	body   io.ReadCloser
+	want   string    // SHA-256 of what was put, hex; "" when it is not known
+	sum    hash.Hash // of what was read
 
 	resumes int
 	closed  bool
 }
 
 func newReader(ctx context.Context, s *Store, key string, out *awss3.GetObjectOutput) *reader {
-	r := &reader{ctx: ctx, store: s, key: key, etag: out.ETag, size: -1, body: out.Body}
+	r := &reader{ctx: ctx, store: s, key: key, etag: out.ETag, size: -1, body: out.Body, want: out.Metadata[sumMetadata], sum: sha256.New()}
 	if out.ContentLength != nil {
 		r.size = *out.ContentLength
 	}
@@ -49,11 +57,14 @@ func (r *reader) Read(p []byte) (int, error) {
 	}
 	n, err := r.body.Read(p)
 	r.offset += int64(n)
+	if r.want != "" {
+		r.sum.Write(p[:n])
+	}
 	switch {
 	case err == nil:
 		return n, nil
 	case err == io.EOF && (r.size < 0 || r.offset == r.size):
-		return n, io.EOF
+		return n, r.end()
 	case err == io.EOF:
 		err = io.ErrUnexpectedEOF
 	}
@@ -61,6 +72,14 @@ func (r *reader) Read(p []byte) (int, error) {
 		return n, err
 	}
 	return n, nil
+}
+
+// end is io.EOF, if what was read is what was put.
+func (r *reader) end() error {
+	if r.want != "" && hex.EncodeToString(r.sum.Sum(nil)) != r.want {
+		return r.wrap(errDamaged)
+	}
+	return io.EOF
 }
 
 // Close implements io.Closer.

@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/md5"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -16,8 +18,12 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/store"
 )
 
-// idMetadata names the metadata that tells one Put's object from another's.
-const idMetadata = "lifeboat-put"
+const (
+	// idMetadata names the metadata that tells one Put's object from another's.
+	idMetadata = "lifeboat-put"
+	// sumMetadata names that of the object's SHA-256, hex.
+	sumMetadata = "lifeboat-sha256"
+)
 
 // Put implements store.Store.
 func (s *Store) Put(ctx context.Context, key string, r io.Reader) error {
@@ -110,11 +116,13 @@ type api struct {
 
 func (a api) PutObject(ctx context.Context, in *awss3.PutObjectInput, opts ...func(*awss3.Options)) (*awss3.PutObjectOutput, error) {
 	body := in.Body.(io.ReadSeeker) // the uploader reads it into memory
-	sum, err := md5Of(body)
+	content := sha256.New()
+	sum, err := md5Of(body, content)
 	if err != nil {
 		return nil, err
 	}
 	in.ContentMD5 = sum
+	in.Metadata[sumMetadata] = hex.EncodeToString(content.Sum(nil))
 	return conditional(a.store, &in.IfNoneMatch, func() (*awss3.PutObjectOutput, error) {
 		if _, err := body.Seek(0, io.SeekStart); err != nil {
 			return nil, err
@@ -128,7 +136,7 @@ func (a api) PutObject(ctx context.Context, in *awss3.PutObjectInput, opts ...fu
 func (a api) UploadPart(ctx context.Context, in *awss3.UploadPartInput, opts ...func(*awss3.Options)) (*awss3.UploadPartOutput, error) {
 	ctx, cancel := outlive(ctx, partGrace)
 	defer cancel()
-	sum, err := md5Of(in.Body.(io.ReadSeeker))
+	sum, err := md5Of(in.Body.(io.ReadSeeker), io.Discard)
 	if err != nil {
 		return nil, err
 	}
@@ -183,9 +191,10 @@ func outlive(ctx context.Context, grace time.Duration) (context.Context, context
 	return longer, func() { stop(); cancel() }
 }
 
-func md5Of(body io.ReadSeeker) (*string, error) {
+// md5Of hands all of body to and as well, and rewinds it.
+func md5Of(body io.ReadSeeker, and io.Writer) (*string, error) {
 	h := md5.New()
-	if _, err := io.Copy(h, body); err != nil {
+	if _, err := io.Copy(io.MultiWriter(h, and), body); err != nil {
 		return nil, err
 	}
 	if _, err := body.Seek(0, io.SeekStart); err != nil {

@@ -29,11 +29,15 @@
 // The SDK's default of trailing checksums is off, because many servers that
 // speak S3 do not know them. Bodies are in memory when sent, so each request
 // carries their SHA-256 in its signature and their MD5 in Content-MD5, which
-// every server checks and buckets with object lock demand.
+// every server checks and buckets with object lock demand. An object of one
+// request, which is every file of a backup but a large tarball, also carries its
+// SHA-256 in its metadata; whoever reads it to its end has it compared. A
+// tarball has gzip's own sum and its digest in the backup's manifest.
 package s3
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -66,6 +70,9 @@ const (
 	maxBackoff  = 2 * time.Second
 	// Completing a large multipart upload takes some servers a minute.
 	answerTimeout = 2 * time.Minute
+	// stallTimeout is how long a connection may stand still, to be read or to be
+	// written, before it is taken for broken. It leaves time for the answer.
+	stallTimeout = answerTimeout + 30*time.Second
 	// credentialsTimeout bounds helpers of the chain that hang. The SDK itself
 	// gives up the metadata service of an instance after 5 seconds.
 	credentialsTimeout = time.Minute
@@ -140,7 +147,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 
 func open(ctx context.Context, o Options) (*Store, error) {
 	cfg, err := config.LoadDefaultConfig(ctx,
-		config.WithHTTPClient(httpClient()),
+		config.WithHTTPClient(httpClient(stallTimeout)),
 		config.WithRetryer(newRetryer),
 		config.WithRequestChecksumCalculation(aws.RequestChecksumCalculationWhenRequired),
 		config.WithResponseChecksumValidation(aws.ResponseChecksumValidationWhenRequired),
@@ -178,13 +185,45 @@ func open(ctx context.Context, o Options) (*Store, error) {
 	return s, nil
 }
 
-func httpClient() *awshttp.BuildableClient {
+func httpClient(stall time.Duration) *awshttp.BuildableClient {
 	return awshttp.NewBuildableClient().
 		WithDialerOptions(func(d *net.Dialer) { d.Timeout = dialTimeout }).
 		WithTransportOptions(func(t *http.Transport) {
 			t.TLSHandshakeTimeout = dialTimeout
 			t.ResponseHeaderTimeout = answerTimeout
+			dial := t.DialContext
+			t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+				c, err := dial(ctx, network, address)
+				if err != nil {
+					return nil, err
+				}
+				return lively{Conn: c, stall: stall}, nil
+			}
 		})
+}
+
+// lively is a connection that fails when it stands still. Without it a server
+// that takes or gives no more bytes, and keeps the connection, would be waited
+// for without end.
+type lively struct {
+	net.Conn
+	stall time.Duration
+}
+
+func (c lively) Read(p []byte) (int, error) {
+	if err := c.SetReadDeadline(time.Now().Add(c.stall)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Read(p)
+}
+
+// Write is progress for the read as well that waits for the answer meanwhile.
+func (c lively) Write(p []byte) (int, error) {
+	now := time.Now()
+	if err := errors.Join(c.SetWriteDeadline(now.Add(c.stall)), c.SetReadDeadline(now.Add(2*c.stall))); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(p)
 }
 
 func newRetryer() aws.Retryer {
@@ -232,6 +271,8 @@ func (s *Store) Get(ctx context.Context, key string) (io.ReadCloser, error) {
 }
 
 // Delete implements store.Store. S3 does not tell whether there was an object.
+// A bucket with versioning keeps it as an older version, which no method of a
+// Store sees.
 func (s *Store) Delete(ctx context.Context, key string) error {
 	if err := check(ctx, key); err != nil {
 		return fmt.Errorf("delete: %w", err)
@@ -241,7 +282,7 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 		err = store.ErrNotFound
 	}
 	if err != nil {
-		return fmt.Errorf("delete %s: %w", key, s.explain(ctx, err))
+		return fmt.Errorf("delete %s: %w", key, explainDelete(ctx, err, s.options, s.where))
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -435,5 +436,79 @@ func assertNoSecrets(t *testing.T, text string) {
 	t.Helper()
 	for _, secret := range []string{accessKey, secretKey, "test-only-token"} {
 		assert.NotContains(t, text, secret)
+	}
+}
+
+// skewed is a bucket whose server takes this machine's clock for wrong.
+func skewed(by time.Duration, forgives bool, calls *atomic.Int32) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		calls.Add(1)
+		now := time.Now().Add(by)
+		w.Header().Set("Date", now.UTC().Format(http.TimeFormat))
+		signed, err := time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date"))
+		if err != nil || now.Sub(signed).Abs() > 15*time.Minute || !forgives {
+			refuse(w, http.StatusForbidden, "RequestTimeTooSkewed", "The difference between the request time and the current time is too large.")
+			return
+		}
+		_, _ = io.WriteString(w, "bytes")
+	}
+}
+
+func TestAWrongClockIsCorrectedByTheServersAndNamedWhereItCannotBe(t *testing.T) {
+	t.Parallel()
+	for _, by := range []time.Duration{-time.Hour, 24 * time.Hour} {
+		var calls atomic.Int32
+		s := serve(t, skewed(by, true, &calls))
+		for range 3 {
+			r, err := s.Get(t.Context(), "backups/a/x")
+			require.NoError(t, err, "the server's clock is %s off", by)
+			r.Close()
+		}
+		assert.EqualValues(t, 4, calls.Load(), "one refusal teaches the SDK the server's time")
+	}
+	var calls atomic.Int32
+	_, err := serve(t, skewed(time.Hour, false, &calls)).Get(t.Context(), "backups/a/x")
+	assert.ErrorContains(t, err, "differ too much: set this machine's (RequestTimeTooSkewed: ")
+	assert.LessOrEqual(t, calls.Load(), int32(4))
+}
+
+func TestAByteThatChangesInTheBucketIsFoundByReading(t *testing.T) {
+	t.Parallel()
+	var kept []byte
+	header := http.Header{}
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		switch r.Method {
+		case http.MethodHead:
+			w.WriteHeader(http.StatusNotFound)
+		case http.MethodPut:
+			kept, _ = io.ReadAll(r.Body)
+			for name := range r.Header {
+				if strings.HasPrefix(name, "X-Amz-Meta-") {
+					header.Set(name, r.Header.Get(name))
+				}
+			}
+		case http.MethodGet:
+			for name := range header {
+				w.Header().Set(name, header.Get(name))
+			}
+			_, _ = w.Write(kept)
+		}
+	})
+	want := []byte(`{"kind":"Backup"}`)
+	require.NoError(t, s.Put(t.Context(), "backups/a/x", bytes.NewReader(want)))
+	read := func() ([]byte, error) {
+		r, err := s.Get(t.Context(), "backups/a/x")
+		require.NoError(t, err)
+		defer r.Close()
+		return io.ReadAll(r)
+	}
+	got, err := read()
+	require.NoError(t, err)
+	assert.Equal(t, want, got)
+	for i := range kept {
+		kept[i] ^= 1
+		_, err := read()
+		require.EqualError(t, err, "read backups/a/x: after 17 of 17 bytes: the object is damaged: its SHA-256 is not that of what was written", "byte %d", i)
+		kept[i] ^= 1
 	}
 }

@@ -122,6 +122,13 @@ func (f *Faults) AssertAllFired(t testing.TB) {
 	}
 }
 
+// Kill stops the store for good with an error, as a Fault with Kill does.
+func (f *Faults) Kill(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.killed = err
+}
+
 // Put implements store.Store.
 func (f *Faults) Put(ctx context.Context, key string, r io.Reader) error {
 	fault, err := f.receive(Put, key)
