@@ -16,6 +16,7 @@
 //   - seal: encryption of backups.
 //   - modifier: how objects are changed on their way into a cluster. Pure.
 //   - api: names and types of the API groups velero.io and lifeboat.dev. Pure.
+//   - jsonbound: bounds JSON that nobody vouches for. Pure.
 //   - manifest: Lifeboat's digests of a backup. Pure.
 //   - schedule: when backups are due. Pure.
 //   - archive: Velero's tar.gz, written and read as a stream. Knows io and item.
