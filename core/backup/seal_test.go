@@ -2,9 +2,13 @@ package backup
 
 import (
 	"bytes"
+	"context"
+	"crypto/rand"
 	"encoding/base64"
 	"encoding/hex"
+	"fmt"
 	"io"
+	"iter"
 	"strings"
 	"testing"
 
@@ -15,10 +19,13 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/api"
 	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
 	"github.com/lifeboat-backup/lifeboat/core/archive"
+	"github.com/lifeboat-backup/lifeboat/core/cluster"
+	"github.com/lifeboat-backup/lifeboat/core/item"
 	"github.com/lifeboat-backup/lifeboat/core/manifest"
 	"github.com/lifeboat-backup/lifeboat/core/seal"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/core/store/mem"
+	"github.com/lifeboat-backup/lifeboat/core/store/storetest"
 )
 
 func keys(t *testing.T) (seal.Identities, seal.Recipients) {
@@ -100,6 +107,58 @@ func TestAnEncryptedBackupTellsNoContent(t *testing.T) {
 	deleted, err := store.DeleteBackup(t.Context(), s, "nightly")
 	require.NoError(t, err)
 	assert.Equal(t, len(m.Files)+1, deleted)
+}
+
+func TestAnEncryptedBackupThatFailsLeavesNothing(t *testing.T) {
+	_, recipients := keys(t)
+	town := town()
+	for i := range 20 { // more than age and gzip hold back
+		noise := make([]byte, 16<<10)
+		_, _ = rand.Read(noise)
+		town.has("configmaps", "ConfigMap", "shop", fmt.Sprint("noise-", i), fmt.Sprintf(`,"data":{"k":%q}`, hex.EncodeToString(noise)))
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	run := func(s store.Store, c Cluster) error {
+		j := job(s, c)
+		j.Recipients = recipients
+		_, err := j.Run(ctx)
+		return err
+	}
+	calls := storetest.Calls(mem.New())
+	require.NoError(t, run(calls, town))
+	for n := range calls.Count(storetest.Put) {
+		for _, when := range []storetest.When{storetest.Before, storetest.During, storetest.After} {
+			s := mem.New()
+			faulty := storetest.NewFaults(s, storetest.Fault{Method: storetest.Put, Nth: n + 1, When: when})
+			assert.ErrorIs(t, run(faulty, town), storetest.ErrInjected)
+			faulty.AssertAllFired(t)
+			assert.Zero(t, len(everything(t, s)), "Put %d, %s", n+1, when)
+		}
+	}
+	s := mem.New()
+	assert.ErrorIs(t, run(s, &breaking{town, cancel}), context.Canceled)
+	assert.Zero(t, len(everything(t, s)))
+}
+
+// breaking is a cluster whose backup is interrupted when the first objects have
+// come.
+type breaking struct {
+	*fake
+	interrupt func()
+}
+
+func (b *breaking) List(ctx context.Context, r item.Resource, o cluster.ListOptions, info *cluster.ListInfo) iter.Seq2[item.Item, error] {
+	return func(yield func(item.Item, error) bool) {
+		for it, err := range b.fake.List(ctx, r, o, info) {
+			if !yield(it, err) {
+				return
+			}
+		}
+		if r.Name == "configmaps" {
+			b.interrupt()
+			yield(item.Item{}, ctx.Err())
+		}
+	}
 }
 
 func TestTheKeyOfTheDigestsNeedsTheIdentity(t *testing.T) {

@@ -150,6 +150,9 @@ func sealed(t *testing.T, to *age.X25519Identity, items ...item.Item) store.Stor
 	_, err = io.Copy(w, r)
 	require.NoError(t, err)
 	require.NoError(t, w.Close())
+	delete(m.Files, "b.tar.gz")
+	sum := sha256.Sum256(out.Bytes())
+	m.Files["b-lifeboat-contents.tar.gz.age"] = manifest.Digest{Size: int64(out.Len()), SHA256: hex.EncodeToString(sum[:])}
 	require.NoError(t, m.Encode(&e))
 	for _, key := range []string{store.Contents("b"), store.Manifest("b"), store.Metadata("b")} {
 		require.NoError(t, s.Delete(t.Context(), key))

@@ -191,6 +191,18 @@ func TestSabotageOfAnEncryptedBackupIsFound(t *testing.T) {
 	}
 }
 
+func TestAKeyOfTheDigestsThatIsLostIsOneFinding(t *testing.T) {
+	with, to := newIdentity(t)
+	b := sealedBucket(t, to)
+	m := b.manifest(t, ours)
+	m.DigestKey = m.DigestKey[:len(m.DigestKey)-1]
+	b.setManifest(t, m)
+	_, findings := verifySealed(t, b, with)
+	require.Len(t, findings, 1)
+	assert.Equal(t, store.Manifest(ours), findings[0].Object)
+	assert.Contains(t, findings[0].Message, "the key of the digests of backup "+ours)
+}
+
 func TestAnEncryptedBackupWithoutMetadataIsStillReadAsOne(t *testing.T) {
 	with, to := newIdentity(t)
 	b := sealedBucket(t, to)

@@ -1,0 +1,50 @@
+package cli
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"filippo.io/age"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestRecipientsThatDoNotGoTogetherAreAMistakeOfTheUser(t *testing.T) {
+	classic, err := age.GenerateX25519Identity()
+	require.NoError(t, err)
+	hybrid, err := age.GenerateHybridIdentity()
+	require.NoError(t, err)
+	r := Recipients{keys: []string{classic.Recipient().String(), hybrid.Recipient().String()}}
+	_, err = r.Read()
+	assert.ErrorAs(t, err, new(UsageError))
+	assert.ErrorContains(t, err, "--encrypt-to: ")
+	r.keys = r.keys[1:]
+	all, err := r.Read()
+	require.NoError(t, err)
+	assert.Len(t, all, 1)
+}
+
+func TestIdentitiesComeFromAllFilesOrElseTheEnvironment(t *testing.T) {
+	file := func() string {
+		i, err := age.GenerateX25519Identity()
+		require.NoError(t, err)
+		path := filepath.Join(t.TempDir(), "key")
+		require.NoError(t, os.WriteFile(path, []byte(i.String()), 0o600))
+		return path
+	}
+	none, err := Identities(nil).Read()
+	require.NoError(t, err)
+	assert.Empty(t, none)
+	t.Setenv(identityEnv, file())
+	one, err := Identities(nil).Read()
+	require.NoError(t, err)
+	assert.Len(t, one, 1)
+	two, err := Identities{file(), file()}.Read()
+	require.NoError(t, err)
+	assert.Len(t, two, 2, "the flag replaces the environment")
+	t.Setenv(identityEnv, "nowhere")
+	_, err = Identities(nil).Read()
+	assert.ErrorContains(t, err, "identities: open nowhere")
+	assert.ErrorAs(t, err, new(UsageError))
+}
