@@ -258,7 +258,13 @@ func newBackupDelete(stdin io.Reader) *cobra.Command {
 	)
 	c := &cobra.Command{
 		Use: "delete NAME --location URL", Short: "Delete a backup, or what an interrupted one left", Args: cli.Args(1, 1),
-		Long: "Delete all files of a backup, its commit marker first. At a terminal you are asked,\nunless --confirm is given.\n" + cli.ExitHelp,
+		Long: `Delete all files of a backup, its commit marker first. At a terminal you are asked,
+unless --confirm is given.
+
+A bucket whose lock still holds the commit marker refuses, and nothing is deleted
+then. A bucket with versioning keeps what is deleted as older versions, until a
+rule of the bucket removes them.
+` + cli.ExitHelp,
 	}
 	loc.Add(c)
 	c.Flags().BoolVar(&confirm, "confirm", false, "do not ask")

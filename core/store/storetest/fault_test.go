@@ -128,6 +128,18 @@ func TestAKilledStoreStopsEverything(t *testing.T) {
 	assert.Equal(t, []string{"b"}, keys(t, s))
 }
 
+func TestAStoreMayBeKilledFromOutside(t *testing.T) {
+	boom := errors.New("boom")
+	s := mem.New()
+	f := storetest.Calls(s)
+	require.NoError(t, f.Put(t.Context(), "a", strings.NewReader("bytes")))
+	f.Kill(boom)
+	assert.ErrorIs(t, f.Delete(t.Context(), "a"), boom)
+	_, err := f.Get(t.Context(), "a")
+	assert.ErrorIs(t, err, boom)
+	assert.Equal(t, []string{"a"}, keys(t, s))
+}
+
 func TestAFaultThatNeverFiresFailsTheTest(t *testing.T) {
 	f := storetest.NewFaults(mem.New(), storetest.Fault{Method: storetest.Get, Nth: 3, When: storetest.After})
 	rec := &recorder{TB: t}

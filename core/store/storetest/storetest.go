@@ -58,6 +58,9 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"a list tells size and time", listInfo},
 		{"a list may be left early", listLeftEarly},
 		{"a list is complete beyond a page", listPages},
+		{"a list that ends with a page is complete and ends", listWholePages},
+		{"a list that is cancelled on the way ends in an error", listCancelled},
+		{"of concurrent puts of a key that was deleted exactly one wins", concurrentPutsAgain},
 		{"the name of a location is a URL", location},
 	}
 	for _, tt := range tests {
@@ -393,18 +396,75 @@ func listLeftEarly(t *testing.T, s store.Store) {
 
 func listPages(t *testing.T, s store.Store) {
 	const objects = 2500 // S3 gives 1000 to a page
+	keys := putMany(t, s, objects)
+	assert.Equal(t, keys, list(t, s, "backups/", true))
+	assert.Len(t, list(t, s, "backups/", false), objects)
+	assert.Equal(t, []string{"backups/"}, list(t, s, "", false))
+}
+
+func listWholePages(t *testing.T, s store.Store) {
+	const page = 1000
+	keys := putMany(t, s, page)
+	assert.Equal(t, keys, list(t, s, "backups/", true))
+	assert.Equal(t, keys, list(t, s, "", true))
+	assert.Len(t, list(t, s, "backups/", false), page)
+}
+
+func listCancelled(t *testing.T, s store.Store) {
+	const objects = 1500 // more than a page
+	putMany(t, s, objects)
+	for _, recursive := range []bool{true, false} {
+		ctx, cancel := context.WithCancel(t.Context())
+		seen := 0
+		var last error
+		for _, err := range s.List(ctx, "backups/", recursive) {
+			if last = err; err == nil {
+				if seen++; seen == 10 {
+					cancel()
+				}
+			}
+		}
+		cancel()
+		assert.ErrorIs(t, last, context.Canceled, "a list that is cut must not look complete")
+		assert.Less(t, seen, objects)
+	}
+}
+
+func concurrentPutsAgain(t *testing.T, s store.Store) {
+	put(t, s, "backups/a/stays", nil) // see concurrentKeys
+	for range 5 {
+		const writers = 4
+		var won atomic.Int32
+		var g errgroup.Group
+		for i := range writers {
+			g.Go(func() error {
+				switch err := s.Put(t.Context(), "backups/a/x", strings.NewReader(fmt.Sprint(i))); {
+				case err == nil:
+					won.Add(1)
+				case !errors.Is(err, store.ErrExists):
+					return err
+				}
+				return nil
+			})
+		}
+		require.NoError(t, g.Wait())
+		require.EqualValues(t, 1, won.Load())
+		require.NoError(t, s.Delete(t.Context(), "backups/a/x"))
+	}
+}
+
+// putMany puts n small objects, each in a folder of its own.
+func putMany(t *testing.T, s store.Store, n int) (keys []string) {
+	t.Helper()
 	var g errgroup.Group
 	g.SetLimit(8)
-	var keys []string
-	for i := range objects {
+	for i := range n {
 		key := fmt.Sprintf("backups/b%04d/x", i)
 		keys = append(keys, key)
 		g.Go(func() error { return s.Put(t.Context(), key, strings.NewReader("x")) })
 	}
 	require.NoError(t, g.Wait())
-	assert.Equal(t, keys, list(t, s, "backups/", true))
-	assert.Len(t, list(t, s, "backups/", false), objects)
-	assert.Equal(t, []string{"backups/"}, list(t, s, "", false))
+	return keys
 }
 
 func location(t *testing.T, s store.Store) {
