@@ -2,15 +2,12 @@ package main
 
 import (
 	"bytes"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -65,121 +62,4 @@ func TestAnInterruptedCommandEndsWithinSecondsWith130AndLeavesNothing(t *testing
 			})
 		})
 	}
-}
-
-// run is one command to its end.
-func run(t *testing.T, args ...string) (output string, code int) {
-	t.Helper()
-	cmd := exec.Command("lifeboat", args...)
-	out, err := cmd.CombinedOutput()
-	if cmd.ProcessState == nil {
-		require.NoError(t, err)
-	}
-	return string(out), cmd.ProcessState.ExitCode()
-}
-
-// killedAt runs a command against an API server and kills it as its nth request
-// arrives, before the server does anything or after it has done all. It reports
-// whether there were that many requests.
-func killedAt(t *testing.T, api *server, n int, after bool, args ...string) (reached bool) {
-	t.Helper()
-	var requests atomic.Int32
-	arrived, over := make(chan struct{}, 1), make(chan struct{})
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if requests.Add(1) != int32(n) {
-			api.ServeHTTP(w, r)
-			return
-		}
-		if after {
-			api.ServeHTTP(httptest.NewRecorder(), r) // nobody hears of it
-		}
-		arrived <- struct{}{}
-		<-over
-	}))
-	defer s.Close()
-	defer close(over)
-	cmd := exec.Command("lifeboat", append(args, "--kubeconfig", kubeconfigFile(t, s.URL))...)
-	require.NoError(t, cmd.Start())
-	ended := make(chan struct{})
-	go func() { _ = cmd.Wait(); close(ended) }()
-	select {
-	case <-arrived:
-		require.NoError(t, cmd.Process.Kill())
-		<-ended
-		return true
-	case <-ended:
-		assert.Zero(t, cmd.ProcessState.ExitCode())
-		return false
-	}
-}
-
-func kubeconfigFile(t *testing.T, url string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "kubeconfig")
-	require.NoError(t, os.WriteFile(path, kubeconfigOf(url), 0o600))
-	return path
-}
-
-// smallTown is an API server with a namespace and something in it.
-func smallTown() *server {
-	api := &server{objects: map[string]string{}}
-	api.add(`{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"shop"}}`)
-	for _, name := range []string{"a", "b", "c"} {
-		api.add(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"` + name + `","namespace":"shop"},"data":{"k":"v"}}`)
-	}
-	api.add(`{"apiVersion":"v1","kind":"Secret","metadata":{"name":"s","namespace":"shop"}}`)
-	return api
-}
-
-func TestABackupThatIsKilledAtAnyRequestIsAbsentAndInNobodysWay(t *testing.T) {
-	points := 0
-	for n, more := 1, true; more; n++ {
-		for _, after := range []bool{false, true} {
-			api := smallTown()
-			bucket := "file://" + filepath.ToSlash(t.TempDir())
-			if more = killedAt(t, api, n, after, "backup", "create", "b", "--location", bucket); !more {
-				break
-			}
-			points++
-			out, code := run(t, "backup", "get", "--location", bucket)
-			require.Zero(t, code, out)
-			require.Contains(t, out, "no backups in", "request %d", n)
-			s := httptest.NewServer(api)
-			out, code = run(t, "backup", "create", "again", "--location", bucket, "--kubeconfig", kubeconfigFile(t, s.URL))
-			s.Close()
-			require.Zero(t, code, "request %d: %s", n, out)
-			out, code = run(t, "backup", "verify", "again", "--location", bucket)
-			require.Zero(t, code, "request %d: %s", n, out)
-			out, _ = run(t, "backup", "delete", "b", "--location", bucket)
-			require.Regexp(t, "is deleted|no such backup", out, "request %d", n)
-		}
-	}
-	t.Logf("%d points, 0 bad", points)
-	assert.GreaterOrEqual(t, points, 14)
-}
-
-func TestARestoreThatIsKilledAtAnyRequestIsFinishedByTheNext(t *testing.T) {
-	bucket := "file://" + filepath.ToSlash(t.TempDir())
-	whole := httptest.NewServer(smallTown())
-	out, code := run(t, "backup", "create", "b", "--location", bucket, "--kubeconfig", kubeconfigFile(t, whole.URL))
-	whole.Close()
-	require.Zero(t, code, out)
-	points := 0
-	for n, more := 1, true; more; n++ {
-		for _, after := range []bool{false, true} {
-			api := &server{objects: map[string]string{}}
-			if more = killedAt(t, api, n, after, "restore", "create", "--from-backup", "b", "--location", bucket); !more {
-				break
-			}
-			points++
-			s := httptest.NewServer(api)
-			out, code := run(t, "restore", "create", "--from-backup", "b", "--location", bucket, "--kubeconfig", kubeconfigFile(t, s.URL))
-			s.Close()
-			require.Zero(t, code, "request %d: %s", n, out)
-			require.Contains(t, out, " 0 skipped, 0 failed", "request %d", n)
-			require.ElementsMatch(t, slices.Collect(maps.Keys(smallTown().objects)), slices.Collect(maps.Keys(api.objects)), "request %d", n)
-		}
-	}
-	t.Logf("%d points, 0 bad", points)
-	assert.GreaterOrEqual(t, points, 20)
 }

@@ -10,6 +10,9 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -161,8 +164,13 @@ func (f failingReader) Read([]byte) (int, error) { return 0, f.err }
 // clientThrough reaches a cluster by way of f.
 func clientThrough(t *testing.T, to sandbox.Cluster, f *faulty) *cluster.Client {
 	t.Helper()
+	return connect(t, kubeconfigThrough(t, to, f))
+}
+
+func kubeconfigThrough(t *testing.T, to sandbox.Cluster, f *faulty) []byte {
+	t.Helper()
 	next := clientOf(t, to).Transport
-	return proxied(t, to, func(_ int, w http.ResponseWriter, r *http.Request) bool {
+	return proxyTo(t, to, func(_ int, w http.ResponseWriter, r *http.Request) bool {
 		out := r.Clone(r.Context())
 		out.RequestURI = ""
 		out.URL.Scheme, out.URL.Host = "https", to.Server[len("https://"):]
@@ -543,6 +551,85 @@ func TestABackupThatFailsOrDiesAtAnyAPIRequestIsCompleteOrAbsent(t *testing.T) {
 	})
 	t.Logf("%d API requests of a backup, %d points, %d backups completed all the same, 0 bad, %s", requests, points, completed.Load(), time.Since(began).Round(time.Second))
 	assert.GreaterOrEqual(t, points, leastBackupRequests)
+}
+
+// program runs the built program to its end.
+func program(t *testing.T, args ...string) (output string, code int) {
+	t.Helper()
+	cmd := exec.Command(rig.Program(t, "lifeboat"), args...)
+	out, err := cmd.CombinedOutput()
+	if cmd.ProcessState == nil {
+		require.NoError(t, err)
+	}
+	return string(out), cmd.ProcessState.ExitCode()
+}
+
+// kill runs the built program and kills it at the request of f.
+func kill(t *testing.T, plane sandbox.Cluster, f fault, args ...string) {
+	t.Helper()
+	cmd := exec.Command(rig.Program(t, "lifeboat"), args...)
+	way := &faulty{fault: f, die: func() { _ = cmd.Process.Kill() }}
+	cmd.Args = append(cmd.Args, "--kubeconfig", written(t, kubeconfigThrough(t, plane, way)))
+	require.NoError(t, cmd.Start())
+	_ = cmd.Wait()
+	require.True(t, way.fired, f)
+	require.Equal(t, "signal: killed", cmd.ProcessState.String(), f)
+}
+
+func written(t *testing.T, kubeconfig []byte) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "kubeconfig")
+	require.NoError(t, os.WriteFile(path, kubeconfig, 0o600))
+	return path
+}
+
+// sample is every few of the requests: each point runs processes. Those of the
+// end are uncertain, see above.
+func sample(requests int) (faults []fault) {
+	for n := 1; n < requests-1; n += 3 {
+		for _, p := range []place{beforeRequest, afterRequest} {
+			faults = append(faults, fault{nth: n, place: p, death: true})
+		}
+	}
+	return faults
+}
+
+func TestTheProgramKilledWhileItBacksUpLeavesNoBackupAndNothingInTheWay(t *testing.T) {
+	plane, c := villagePlane(t)
+	buildVillage(t, plane, c, "loop")
+	direct := written(t, plane.Kubeconfig)
+	points := sample(40)
+	for _, f := range points {
+		location := "file://" + filepath.ToSlash(t.TempDir())
+		kill(t, plane, f, "backup", "create", "b", "--include-namespaces", "loop", "--location", location)
+		out, code := program(t, "backup", "get", "--location", location)
+		require.Zero(t, code, out)
+		require.Contains(t, out, "no backups in", f)
+		out, code = program(t, "backup", "create", "again", "--include-namespaces", "loop", "--location", location, "--kubeconfig", direct)
+		require.Zero(t, code, "%s: %s", f, out)
+		out, code = program(t, "backup", "verify", "again", "--location", location)
+		require.Zero(t, code, "%s: %s", f, out)
+		out, _ = program(t, "backup", "delete", "b", "--location", location)
+		require.Regexp(t, "is deleted|no such backup", out, f)
+	}
+	t.Logf("%d points, 0 bad", len(points))
+	assert.GreaterOrEqual(t, len(points), 26)
+}
+
+func TestTheProgramKilledWhileItRestoresIsFinishedByTheNext(t *testing.T) {
+	plane, c := villagePlane(t)
+	v := undisturbed(t, buildVillage(t, plane, c, "loop"))
+	location := "file://" + filepath.ToSlash(t.TempDir())
+	out, code := program(t, "backup", "create", "b", "--include-namespaces", "loop", "--location", location, "--kubeconfig", written(t, plane.Kubeconfig))
+	require.Zero(t, code, out)
+	points := sample(25)
+	for _, f := range points {
+		v.wipe(t)
+		kill(t, plane, f, "restore", "create", "--from-backup", "b", "--location", location)
+		v.assertFinished(t, f.String())
+	}
+	t.Logf("%d points, 0 bad", len(points))
+	assert.GreaterOrEqual(t, len(points), 16)
 }
 
 func assertWhole(t *testing.T, s store.Store, name, when string) {

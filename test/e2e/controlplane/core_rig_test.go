@@ -122,6 +122,12 @@ func find(t *testing.T, resources []item.Resource, apiVersion, kind string) item
 // asked for the n-th request (from 1) and returns true when it has answered.
 func proxied(t *testing.T, c sandbox.Cluster, intercept func(n int, w http.ResponseWriter, r *http.Request) bool) *cluster.Client {
 	t.Helper()
+	return connect(t, proxyTo(t, c, intercept))
+}
+
+// proxyTo is the kubeconfig of proxied.
+func proxyTo(t *testing.T, c sandbox.Cluster, intercept func(n int, w http.ResponseWriter, r *http.Request) bool) []byte {
+	t.Helper()
 	upstream, err := url.Parse(c.Server)
 	require.NoError(t, err)
 	forward := &httputil.ReverseProxy{
@@ -137,9 +143,9 @@ func proxied(t *testing.T, c sandbox.Cluster, intercept func(n int, w http.Respo
 		}
 	}))
 	t.Cleanup(server.Close)
-	return connect(t, fmt.Appendf(nil, `{"apiVersion":"v1","kind":"Config","current-context":"x",
+	return fmt.Appendf(nil, `{"apiVersion":"v1","kind":"Config","current-context":"x",
 		"clusters":[{"name":"c","cluster":{"server":%q}}],"users":[{"name":"u","user":{}}],
-		"contexts":[{"name":"x","context":{"cluster":"c","user":"u"}}]}`, server.URL))
+		"contexts":[{"name":"x","context":{"cluster":"c","user":"u"}}]}`, server.URL)
 }
 
 // refuse answers as an API server does.
