@@ -60,7 +60,7 @@ type comparison struct {
 
 // compareSteps holds the plan, what the restore did and what the sandbox has
 // afterwards against each other.
-func compareSteps(p plan.Plan, changes apply.ChangeSet, live map[item.Key]plan.Digest) comparison {
+func compareSteps(p plan.Plan, changes apply.ChangeSet, live map[item.Key]plan.Live) comparison {
 	c := comparison{items: report.Items{SkippedBy: map[string]int{}}, beyond: map[string]int{}}
 	outcome := make(map[item.Key]apply.Change, len(changes))
 	for _, ch := range changes {
@@ -92,19 +92,19 @@ func (c *comparison) skip(reason string) {
 	c.items.SkippedBy[reason]++
 }
 
-func (c *comparison) expect(s plan.Step, ch apply.Change, live map[item.Key]plan.Digest) {
+func (c *comparison) expect(s plan.Step, ch apply.Change, live map[item.Key]plan.Live) {
 	c.items.Expected++
 	if ch.Outcome == apply.Failed || ch.Outcome == "" {
 		c.items.Missing++
 		c.restored = append(c.restored, report.Finding{Check: checkRestored, Object: s.Key.String(), Message: "not restored: " + ch.Reason})
 		return
 	}
-	digest, there := live[s.Key]
+	found, there := live[s.Key]
 	switch {
 	case !there:
 		c.items.Missing++
 		c.missing = append(c.missing, report.Finding{Check: checkEqual, Object: s.Key.String(), Message: fmt.Sprintf("was %s, and is not in the sandbox", ch.Outcome)})
-	case digest != s.Digest:
+	case found.Digest != s.Digest:
 		c.items.Restored++
 		c.items.Different++
 		c.different = append(c.different, s)
@@ -116,7 +116,7 @@ func (c *comparison) expect(s plan.Step, ch apply.Change, live map[item.Key]plan
 
 // compare reads every restored object back and reports each difference.
 func (r *run) compare(ctx context.Context) (bool, error) {
-	seen, err := restore.Observe(ctx, r.cluster, r.prepared.Entries)
+	seen, err := restore.Observe(ctx, r.cluster, r.prepared.Entries, r.prepared.Options)
 	if err != nil {
 		return false, r.cluster.Explain(err)
 	}

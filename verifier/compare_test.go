@@ -52,8 +52,8 @@ func TestEveryItemOfAComparisonIsCountedOnce(t *testing.T) {
 		{Key: key("not-served"), Outcome: apply.Failed, Reason: "the target cluster does not serve it"},
 		{Key: key("mirror"), Outcome: apply.Skipped}, {Key: key("own"), Outcome: apply.Skipped},
 	}
-	live := map[item.Key]plan.Digest{
-		key("equal"): {1}, key("there-already"): {1}, key("different"): {2}, key("own"): {3},
+	live := map[item.Key]plan.Live{
+		key("equal"): {Digest: plan.Digest{1}}, key("there-already"): {Digest: plan.Digest{1}}, key("different"): {Digest: plan.Digest{2}}, key("own"): {Digest: plan.Digest{3}},
 	}
 	c := compareSteps(p, changes, live)
 	assert.Equal(t, report.Items{
@@ -77,7 +77,7 @@ func TestWhatALevelCannotHoldIsNotABadBackupAndNotProvenEither(t *testing.T) {
 		{Key: key("converted"), Outcome: apply.Failed, Reason: `conversion webhook for x failed: Post "https://x": the sandbox lets no connection out`},
 		{Key: key("equal"), Outcome: apply.Created},
 	}
-	c := compareSteps(p, changes, map[item.Key]plan.Digest{key("equal"): {1}})
+	c := compareSteps(p, changes, map[item.Key]plan.Live{key("equal"): {Digest: plan.Digest{1}}})
 	assert.Empty(t, c.restored)
 	assert.Equal(t, report.Items{InBackup: 3, Expected: 1, Restored: 1, Equal: 1, Skipped: 2, SkippedBy: map[string]int{needsServer: 1, needsWebhook: 1}}, c.items)
 

@@ -167,8 +167,10 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		status(404, "NotFound", kind+" not found")
 	case kind == "secrets" && s.objects["/api/v1/namespaces/shop/configmaps/no-secrets"] != "":
 		status(403, "Forbidden", `secrets is forbidden: User "backup" cannot list resource "secrets"`)
-	default:
+	case slices.Contains([]string{"configmaps", "namespaces", "secrets"}, kind):
 		s.list(w, r, kind)
+	default:
+		status(404, "NotFound", kind+" not found")
 	}
 }
 

@@ -1,21 +1,20 @@
-// Package apply carries out the steps of a plan: it creates objects in a
-// cluster and says of each what became of it.
+// Package apply carries out the steps of a plan in a cluster and says of each
+// what became of it.
 //
-// It never changes an object that it did not create, with one exception: the
-// service account that a controller makes in a new namespace before we can is
-// completed with what the backup has more.
+// It changes nothing that the plan does not name, and an object that has
+// changed since the plan was made is left alone.
 package apply
 
 import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/wait"
 
@@ -27,25 +26,33 @@ import (
 
 // Cluster is the target as applying needs it; *cluster.Client is one.
 type Cluster interface {
-	Create(ctx context.Context, r item.Resource, namespace string, object []byte) ([]byte, error)
+	Create(ctx context.Context, r item.Resource, namespace string, object []byte, params ...cluster.Param) ([]byte, error)
 	Get(ctx context.Context, r item.Resource, namespace, name string) (item.Item, error)
-	MergePatch(ctx context.Context, r item.Resource, namespace, name string, patch []byte) error
+	MergePatch(ctx context.Context, r item.Resource, namespace, name string, patch []byte, params ...cluster.Param) error
+	Delete(ctx context.Context, r item.Resource, namespace, name string, o metav1.DeleteOptions) error
 }
 
 // DefaultWorkers is how many requests are under way at once.
 const DefaultWorkers = 32
 
-// Applier carries out steps. Cluster, Backup and Restore are required.
+// Applier carries out steps. Cluster, Backup and Restore are required. It
+// remembers the UIDs of owners from one Run to the next.
 type Applier struct {
 	Cluster Cluster
 	Backup  string // names for the labels of restored objects
 	Restore string
+	Options plan.Options
 	Workers int // 0 = DefaultWorkers
 	// Defines are the group-resources of definitions that the same restore
 	// creates; an API server may need a moment to serve them.
 	Defines map[string]string
+	// UIDs are those of owners that the target has.
+	UIDs map[item.Key]string
 	// Progress, when set, is called after each step, by one goroutine at a time.
 	Progress func(Change)
+
+	mu        sync.Mutex  // guards UIDs and ownerless
+	ownerless []plan.Step // created before their owners
 }
 
 // Work is a step with the item it needs.
@@ -85,30 +92,35 @@ func notReached(work []Work, changes ChangeSet, err error) {
 // stage carries out steps that do not depend on each other. Results go to
 // fixed places, so no lock is needed.
 func (a *Applier) stage(ctx context.Context, work []Work, changes ChangeSet) error {
+	var progress sync.Mutex
+	return a.each(ctx, len(work), func(ctx context.Context, i int) error {
+		change, err := a.step(ctx, work[i])
+		changes[i] = change
+		if err != nil {
+			return err
+		}
+		if a.Progress != nil {
+			progress.Lock()
+			defer progress.Unlock()
+			a.Progress(change)
+		}
+		return nil
+	})
+}
+
+// each calls do for the numbers below n, several at once, until one fails.
+func (a *Applier) each(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
 	workers := a.Workers
 	if workers == 0 {
 		workers = DefaultWorkers
 	}
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(workers)
-	var progress sync.Mutex
-	for i, w := range work {
+	for i := range n {
 		if gctx.Err() != nil {
 			break
 		}
-		g.Go(func() error {
-			change, err := a.step(gctx, w)
-			changes[i] = change
-			if err != nil {
-				return err
-			}
-			if a.Progress != nil {
-				progress.Lock()
-				defer progress.Unlock()
-				a.Progress(change)
-			}
-			return nil
-		})
+		g.Go(func() error { return do(gctx, i) })
 	}
 	if err := g.Wait(); err != nil {
 		return err
@@ -119,29 +131,112 @@ func (a *Applier) stage(ctx context.Context, work []Work, changes ChangeSet) err
 // step carries out one step. An error means that no further step can succeed;
 // what goes wrong with this one alone is in the change.
 func (a *Applier) step(ctx context.Context, w Work) (Change, error) {
-	done := func(o Outcome, reason string) (Change, error) {
-		return Change{Key: w.Step.Key, Outcome: o, Reason: reason}, nil
-	}
-	object, err := a.object(w)
-	if err != nil {
-		return done(Failed, err.Error())
-	}
-	r := resourceOf(w.Step)
-	tries, err := a.try(ctx, r, func() error {
-		_, err := a.Cluster.Create(ctx, r, w.Step.Namespace, object)
-		return err
-	})
 	switch {
-	case err == nil:
-		return done(Created, w.Step.Reason)
+	case w.Step.Action == plan.Update, w.Step.Action == plan.Label, w.Step.Relabel:
+		return a.update(ctx, w)
+	case w.Step.Action == plan.Recreate:
+		if change, err := a.remove(ctx, w); err != nil || change.Outcome != "" {
+			return change, err
+		}
+		change, err := a.create(ctx, w)
+		if change.Outcome == Created {
+			change.Outcome = Updated
+		}
+		return change, err
+	}
+	return a.create(ctx, w)
+}
+
+// done is the change of a step that has come to its end.
+func done(w Work, o Outcome, reason string) (Change, error) {
+	return Change{Key: w.Step.Key, Outcome: o, Reason: reason}, nil
+}
+
+// ended tells an error that ends the restore from one of this step alone: then
+// the change says what became of the step.
+func (a *Applier) ended(ctx context.Context, w Work, err error, otherwise string) (Change, error) {
+	switch {
 	case ctx.Err() != nil:
 		return unanswered(w, context.Cause(ctx))
 	case cluster.Unreachable(err):
 		return unanswered(w, err)
-	case apierrors.IsAlreadyExists(err):
+	}
+	return Change{Key: w.Step.Key, Outcome: Failed, Reason: otherwise + cluster.Reason(err), Later: mayPass(err)}, nil
+}
+
+// mayPass reports whether a refusal may be over when the rest of the backup is
+// restored: a webhook that could not be called, whose server is in the backup
+// too.
+func mayPass(err error) bool { return apierrors.IsInternalError(err) || apierrors.IsTimeout(err) }
+
+// create makes the object.
+func (a *Applier) create(ctx context.Context, w Work) (Change, error) {
+	owners := a.references(w.Step)
+	object, err := a.object(w, owners)
+	if err != nil {
+		return done(w, Failed, err.Error())
+	}
+	r := resourceOf(w.Step)
+	var params []cluster.Param
+	if w.Step.Held != "" {
+		params = append(params, cluster.StrictFields())
+	}
+	var answer []byte
+	tries, err := a.try(ctx, r, func() (err error) {
+		answer, err = a.Cluster.Create(ctx, r, w.Step.Namespace, object, params...)
+		return err
+	})
+	switch {
+	case err == nil:
+		return a.created(ctx, w, answer, len(owners))
+	case ctx.Err() == nil && apierrors.IsAlreadyExists(err):
 		return a.existing(ctx, r, w, tries)
 	}
-	return done(Failed, cluster.Reason(err))
+	return a.ended(ctx, w, err, "")
+}
+
+// created ends a step whose object has been made, with so many of its owners.
+func (a *Applier) created(ctx context.Context, w Work, object []byte, owners int) (Change, error) {
+	if err := a.noteOwner(w.Step, object); err != nil {
+		return done(w, Failed, err.Error())
+	}
+	if owners < len(w.Step.Owners) {
+		a.noteOwnerless(w.Step)
+	}
+	if w.Step.Status {
+		return a.restoreStatus(ctx, w)
+	}
+	return done(w, Created, w.Step.Reason)
+}
+
+// restoreStatus writes the status that the backup holds. Where the kind has no
+// subresource for it, status is a field as any other. A refusal does not undo
+// the object.
+func (a *Applier) restoreStatus(ctx context.Context, w Work) (Change, error) {
+	u, err := w.Item.Object()
+	if err != nil {
+		return done(w, Failed, err.Error())
+	}
+	patch, err := json.Marshal(map[string]any{"status": u.Object["status"]})
+	if err != nil {
+		return done(w, Failed, err.Error())
+	}
+	r := resourceOf(w.Step)
+	for _, name := range []string{w.Step.Name + "/status", w.Step.Name} {
+		_, err = a.try(ctx, r, func() error { return a.Cluster.MergePatch(ctx, r, w.Step.Namespace, name, patch) })
+		if !apierrors.IsNotFound(err) {
+			break
+		}
+	}
+	if err == nil {
+		return done(w, Created, w.Step.Reason+"; its status is restored")
+	}
+	change, fatal := a.ended(ctx, w, err, "")
+	if fatal == nil {
+		change.Outcome, change.Later = Created, false
+		change.Reason = w.Step.Reason + "; its status could not be restored: " + change.Reason
+	}
+	return change, fatal
 }
 
 // unanswered is what becomes of a step whose request has no answer, and of
@@ -155,17 +250,32 @@ func resourceOf(s plan.Step) item.Resource {
 }
 
 // object is what is posted.
-func (a *Applier) object(w Work) ([]byte, error) {
+func (a *Applier) object(w Work, owners []any) ([]byte, error) {
 	if w.Step.Bare {
 		return fmt.Appendf(nil, `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":%q}}`, w.Step.Name), nil
 	}
+	u, err := a.wanted(w)
+	if err != nil {
+		return nil, err
+	}
+	plan.Mark(u, a.Backup, a.Restore)
+	if len(owners) > 0 {
+		_ = unstructured.SetNestedSlice(u.Object, owners, "metadata", "ownerReferences") // metadata is a map: it has a name
+	}
+	return json.Marshal(u.Object)
+}
+
+// wanted is the object as the target is to have it.
+func (a *Applier) wanted(w Work) (*unstructured.Unstructured, error) {
 	u, err := w.Item.Object()
 	if err != nil {
 		return nil, err
 	}
-	plan.Prepare(u)
-	plan.Mark(u, a.Backup, a.Restore)
-	return json.Marshal(u.Object)
+	if err := a.Options.Transform(u, w.Step.GroupResource()); err != nil {
+		return nil, err
+	}
+	u.SetAPIVersion(w.Step.APIVersion())
+	return u, nil
 }
 
 // retries are for answers that a moment may change: a quota that counts
@@ -211,119 +321,54 @@ func sleep(ctx context.Context, d time.Duration) bool {
 // by a controller since, by somebody else, or by an earlier try of this
 // request whose answer got lost.
 func (a *Applier) existing(ctx context.Context, r item.Resource, w Work, tries int) (Change, error) {
-	live, err := a.Cluster.Get(ctx, r, w.Step.Namespace, w.Step.Name)
+	live, err := a.read(ctx, r, w.Step)
 	switch {
-	case ctx.Err() != nil:
-		return unanswered(w, context.Cause(ctx))
-	case cluster.Unreachable(err):
-		return unanswered(w, err)
 	case err != nil:
-		return Change{Key: w.Step.Key, Outcome: Failed, Reason: "exists, and cannot be read: " + cluster.Reason(err)}, nil
+		return a.ended(ctx, w, err, "exists, and cannot be read: ")
+	case live.GetDeletionTimestamp() != nil:
+		return done(w, Failed, "is being deleted in the cluster; its finalizers: "+fmt.Sprint(live.GetFinalizers()))
+	case w.Step.Bare:
+		return done(w, Unchanged, "exists by now")
+	case tries > 1 && live.GetLabels()[api.LabelRestoreName] == api.LabelValue(a.Restore):
+		raw, err := json.Marshal(live.Object)
+		if err != nil {
+			return done(w, Failed, err.Error())
+		}
+		return a.created(ctx, w, raw, 0) // how many it has is unknown
 	}
-	if w.Step.Bare {
-		return Change{Key: w.Step.Key, Outcome: Unchanged, Reason: "exists by now"}, nil
-	}
-	if tries > 1 && a.isOurs(live) {
-		return Change{Key: w.Step.Key, Outcome: Created, Reason: w.Step.Reason}, nil
-	}
-	digest, err := plan.DigestOf(live)
+	a.noteUID(w.Step, string(live.GetUID()))
+	digest, err := a.Options.LiveDigest(live.DeepCopy(), heldAPIVersion(w.Step))
 	if err != nil {
-		return Change{Key: w.Step.Key, Outcome: Failed, Reason: err.Error()}, nil
+		return done(w, Failed, err.Error())
 	}
 	if digest == w.Step.Digest {
-		return Change{Key: w.Step.Key, Outcome: Unchanged, Reason: "exists by now and is equal"}, nil
+		return done(w, Unchanged, "exists by now and is equal")
 	}
 	if w.Step.GroupResource() == "serviceaccounts" {
-		return a.mergeServiceAccount(ctx, r, w, live)
+		w.Step.Merge = true
+		change, err := a.change(ctx, w, live)
+		if err == nil {
+			change.Reason = "made by a controller first; " + change.Reason
+		}
+		return change, err
 	}
-	return Change{Key: w.Step.Key, Outcome: Skipped, Reason: plan.ReasonDiffers}, nil
+	return done(w, Skipped, plan.ReasonDiffers)
 }
 
-// isOurs reports whether this restore made the object.
-func (a *Applier) isOurs(live item.Item) bool {
-	u, err := live.Object()
-	return err == nil && u.GetLabels()[api.LabelRestoreName] == api.LabelValue(a.Restore)
-}
-
-// mergeServiceAccount adds the labels, annotations, image pull secrets and
-// whether to mount tokens of the backup to a service account, what the cluster
-// has keeping its value (after Velero v1.18,
-// pkg/restore/merge_service_account.go).
-func (a *Applier) mergeServiceAccount(ctx context.Context, r item.Resource, w Work, live item.Item) (Change, error) {
-	change := Change{Key: w.Step.Key, Outcome: Updated, Reason: "made by a controller first; completed with what the backup has more"}
-	patch, err := a.serviceAccountPatch(w.Item, live)
-	if err == nil && patch == nil {
-		change.Outcome, change.Reason = Unchanged, "made by a controller first; it has all that the backup has"
-		return change, nil
-	}
-	if err == nil {
-		_, err = a.try(ctx, r, func() error { return a.Cluster.MergePatch(ctx, r, w.Step.Namespace, w.Step.Name, patch) })
-	}
-	switch {
-	case ctx.Err() != nil:
-		return unanswered(w, context.Cause(ctx))
-	case cluster.Unreachable(err):
-		return unanswered(w, err)
-	case err != nil:
-		change.Outcome, change.Reason = Failed, "made by a controller first, and cannot be completed: "+cluster.Reason(err)
-	}
-	return change, nil
-}
-
-// serviceAccountPatch is what the backup has more, nil for nothing.
-func (a *Applier) serviceAccountPatch(backup, live item.Item) ([]byte, error) {
-	want, err := backup.Object()
+// read is the object of a step as the cluster has it.
+func (a *Applier) read(ctx context.Context, r item.Resource, s plan.Step) (*unstructured.Unstructured, error) {
+	live, err := a.Cluster.Get(ctx, r, s.Namespace, s.Name)
 	if err != nil {
 		return nil, err
 	}
-	have, err := live.Object()
-	if err != nil {
-		return nil, err
-	}
-	plan.Prepare(want)
-	patch := map[string]any{}
-	for _, field := range []string{"imagePullSecrets", "secrets"} {
-		if all := union(list(have, field), list(want, field)); len(all) > len(list(have, field)) {
-			patch[field] = all
-		}
-	}
-	// Ours: without it an account that must not be mounted would be.
-	const automount = "automountServiceAccountToken"
-	if value, set := want.Object[automount]; set && have.Object[automount] == nil {
-		patch[automount] = value
-	}
-	labels, annotations := missing(want.GetLabels(), have.GetLabels()), missing(want.GetAnnotations(), have.GetAnnotations())
-	if len(patch)+len(labels)+len(annotations) == 0 {
-		return nil, nil
-	}
-	plan.Mark(want, a.Backup, a.Restore)
-	patch["metadata"] = map[string]any{"labels": missing(want.GetLabels(), have.GetLabels()), "annotations": annotations}
-	return json.Marshal(patch)
+	return live.Object()
 }
 
-func missing(want, have map[string]string) map[string]string {
-	out := map[string]string{}
-	for k, v := range want {
-		if _, there := have[k]; !there {
-			out[k] = v
-		}
+// heldAPIVersion is the one at which the backup holds the item.
+func heldAPIVersion(s plan.Step) string {
+	version := s.Version
+	if s.Held != "" {
+		version = s.Held
 	}
-	return out
-}
-
-func list(u *unstructured.Unstructured, field string) []any {
-	l, _, _ := unstructured.NestedSlice(u.Object, field)
-	return l
-}
-
-func union(a, b []any) []any {
-	seen := map[string]bool{}
-	out := []any{}
-	for _, e := range slices.Concat(a, b) {
-		if key := fmt.Sprint(e); !seen[key] {
-			seen[key] = true
-			out = append(out, e)
-		}
-	}
-	return out
+	return item.Resource{Group: s.Group, Version: version}.APIVersion()
 }

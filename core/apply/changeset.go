@@ -24,6 +24,9 @@ type Change struct {
 	item.Key
 	Outcome Outcome `json:"outcome"`
 	Reason  string  `json:"reason"`
+	// Later says that the API server may accept the item when the rest of the
+	// backup is restored.
+	Later bool `json:"-"`
 }
 
 // ChangeSet is the outcome of a restore.

@@ -41,7 +41,7 @@ func newSlow() *slow {
 	return &slow{begun: map[item.Key]time.Time{}, ended: map[item.Key]time.Time{}, tries: map[item.Key]int{}}
 }
 
-func (s *slow) Create(ctx context.Context, r item.Resource, namespace string, object []byte) ([]byte, error) {
+func (s *slow) Create(ctx context.Context, r item.Resource, namespace string, object []byte, _ ...cluster.Param) ([]byte, error) {
 	u, err := item.Item{Raw: object}.Object()
 	if err != nil {
 		return nil, err
@@ -70,8 +70,12 @@ func (s *slow) Get(_ context.Context, r item.Resource, namespace, name string) (
 	return s.get(item.Key{Group: r.Group, Resource: r.Name, Namespace: namespace, Name: name})
 }
 
-func (s *slow) MergePatch(_ context.Context, r item.Resource, namespace, name string, _ []byte) error {
+func (s *slow) MergePatch(_ context.Context, r item.Resource, namespace, name string, _ []byte, _ ...cluster.Param) error {
 	return s.patch(item.Key{Group: r.Group, Resource: r.Name, Namespace: namespace, Name: name})
+}
+
+func (s *slow) Delete(context.Context, item.Resource, string, string, metav1.DeleteOptions) error {
+	return errors.New("nothing is deleted")
 }
 
 func many(t *testing.T, n, stages int) []Work {
@@ -270,7 +274,7 @@ func TestWhetherCompletingAServiceAccountSucceeds(t *testing.T) {
 	}{
 		"it does":                     {nil, Updated, "made by a controller first; completed with what the backup has more", nil},
 		"it does the second time":     {[]error{apierrors.NewConflict(gr, "default", errors.New("changed"))}, Updated, "made by a controller first; completed with what the backup has more", nil},
-		"it is refused":               {[]error{apierrors.NewForbidden(gr, "default", errors.New("no patch for you"))}, Failed, `made by a controller first, and cannot be completed: serviceaccounts "default" is forbidden: no patch for you`, nil},
+		"it is refused":               {[]error{apierrors.NewForbidden(gr, "default", errors.New("no patch for you"))}, Failed, `made by a controller first; cannot be updated: serviceaccounts "default" is forbidden: no patch for you`, nil},
 		"the API server is gone then": {[]error{lost, lost, lost, lost, lost}, Failed, "no answer, so it may have been done or not: " + lost.Error(), lost},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -300,22 +304,27 @@ func TestTheClustersServiceAccountKeepsItsValues(t *testing.T) {
 		"what only the cluster has":  {`}`, `,"labels":{"x":"c"}},"imagePullSecrets":[{"name":"c"}],"automountServiceAccountToken":false`, ``},
 		"a pull secret that both have": {
 			`},"imagePullSecrets":[{"name":"p"},{"name":"q"}]`, `},"imagePullSecrets":[{"name":"c"},{"name":"p"}]`,
-			`{"metadata":{"labels":{"velero.io/backup-name":"b","velero.io/restore-name":"r"},"annotations":{}},"imagePullSecrets":[{"name":"c"},{"name":"p"},{"name":"q"}]}`},
+			`{"metadata":{"labels":{"velero.io/backup-name":"b","velero.io/restore-name":"r"}},"imagePullSecrets":[{"name":"c"},{"name":"p"},{"name":"q"}]}`},
 		"a token that the old cluster made": {`},"secrets":[{"name":"default-token-old"}]`, `}`, ``},
 		"where it says nothing, the backup counts": {
 			`},"automountServiceAccountToken":false`, `}`,
-			`{"metadata":{"labels":{"velero.io/backup-name":"b","velero.io/restore-name":"r"},"annotations":{}},"automountServiceAccountToken":false}`},
-		"the labels of the restore that made it": {
+			`{"metadata":{"labels":{"velero.io/backup-name":"b","velero.io/restore-name":"r"}},"automountServiceAccountToken":false}`},
+		"the labels of the restore that made it, which give way": {
 			`,"labels":{"x":"b"}}`, `,"labels":{"velero.io/restore-name":"earlier","velero.io/backup-name":"earlier"}}`,
-			`{"metadata":{"labels":{"x":"b"},"annotations":{}}}`},
+			`{"metadata":{"labels":{"x":"b","velero.io/backup-name":"b","velero.io/restore-name":"r"}}}`},
 	} {
-		patch, err := a.serviceAccountPatch(account(c.backup), account(c.live))
+		live, err := account(c.live).Object()
+		require.NoError(t, err)
+		w := Work{Step: plan.Step{Key: account("}").Key, Version: "v1", Merge: true}, Item: account(c.backup)}
+		patch, err := a.patch(w, live)
 		require.NoError(t, err)
 		if c.patch == "" {
 			assert.Nil(t, patch, "%s: %s", name, patch)
 			continue
 		}
-		assert.JSONEq(t, c.patch, string(patch), name)
+		sealed, err := plan.Sealed(patch, w.Step, nil, "b", "r")
+		require.NoError(t, err)
+		assert.JSONEq(t, c.patch, string(sealed), name)
 	}
 }
 

@@ -16,6 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/lifeboat-backup/lifeboat/core/item"
 )
 
@@ -64,7 +66,7 @@ func TestARefusalKeepsTheAPIServersOwnWords(t *testing.T) {
 	_, err = c.Get(t.Context(), configMaps, "ns", "x")
 	assert.Equal(t, words, Reason(err))
 	assert.Equal(t, words, Reason(c.MergePatch(t.Context(), configMaps, "ns", "x", []byte(`{}`))))
-	assert.Equal(t, words, Reason(c.Delete(t.Context(), configMaps, "ns", "x")))
+	assert.Equal(t, words, Reason(c.Delete(t.Context(), configMaps, "ns", "x", metav1.DeleteOptions{})))
 	_, err = c.Version(t.Context())
 	assert.ErrorContains(t, err, words)
 }

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 
 	"github.com/go-json-experiment/json/jsontext"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
@@ -158,10 +160,27 @@ func (c *Client) Get(ctx context.Context, r item.Resource, namespace, name strin
 	return newItem(r, raw)
 }
 
+// Param is a query parameter of a write.
+type Param struct{ Name, Value string }
+
+// DryRun asks the API server to do everything but keep the result.
+func DryRun() Param { return Param{"dryRun", "All"} }
+
+// StrictFields asks the API server to refuse fields it does not know instead of
+// dropping them.
+func StrictFields() Param { return Param{"fieldValidation", "Strict"} }
+
+func with(r *rest.Request, params []Param) *rest.Request {
+	r.Param("fieldManager", FieldManager)
+	for _, p := range params {
+		r.Param(p.Name, p.Value)
+	}
+	return r
+}
+
 // Create posts an object (JSON) and returns the API server's copy of it.
-func (c *Client) Create(ctx context.Context, r item.Resource, namespace string, object []byte) ([]byte, error) {
-	return answer(c.rest.Post().AbsPath(path(r, namespace)...).
-		Param("fieldManager", FieldManager).
+func (c *Client) Create(ctx context.Context, r item.Resource, namespace string, object []byte, params ...Param) ([]byte, error) {
+	return answer(with(c.rest.Post().AbsPath(path(r, namespace)...), params).
 		SetHeader("Content-Type", "application/json").
 		Body(object).Do(ctx))
 }
@@ -179,15 +198,21 @@ func answer(r rest.Result) ([]byte, error) {
 const FieldManager = "lifeboat"
 
 // MergePatch applies a JSON merge patch.
-func (c *Client) MergePatch(ctx context.Context, r item.Resource, namespace, name string, patch []byte) error {
-	return asked(c.rest.Patch(types.MergePatchType).AbsPath(append(path(r, namespace), name)...).
-		Param("fieldManager", FieldManager).
+func (c *Client) MergePatch(ctx context.Context, r item.Resource, namespace, name string, patch []byte, params ...Param) error {
+	return asked(with(c.rest.Patch(types.MergePatchType).AbsPath(append(path(r, namespace), name)...), params).
 		Body(patch).Do(ctx).Error())
 }
 
 // Delete removes an object.
-func (c *Client) Delete(ctx context.Context, r item.Resource, namespace, name string) error {
-	return asked(c.rest.Delete().AbsPath(append(path(r, namespace), name)...).Do(ctx).Error())
+func (c *Client) Delete(ctx context.Context, r item.Resource, namespace, name string, o metav1.DeleteOptions) error {
+	o.TypeMeta = metav1.TypeMeta{Kind: "DeleteOptions", APIVersion: "v1"}
+	body, err := json.Marshal(o)
+	if err != nil {
+		return fmt.Errorf("encode the options of a deletion: %w", err)
+	}
+	return asked(c.rest.Delete().AbsPath(append(path(r, namespace), name)...).
+		SetHeader("Content-Type", "application/json").
+		Body(body).Do(ctx).Error())
 }
 
 // Reason is the API server's own words for a refusal, without client-go's

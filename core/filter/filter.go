@@ -24,19 +24,23 @@ import (
 // IncludeClusterResources or, for a backup, by the four scoped lists; Check
 // refuses both together, as Velero does.
 type Filter struct {
-	IncludedNamespaces, ExcludedNamespaces []string
-	IncludedResources, ExcludedResources   []string
+	IncludedNamespaces []string `json:"includedNamespaces,omitempty"`
+	ExcludedNamespaces []string `json:"excludedNamespaces,omitempty"`
+	IncludedResources  []string `json:"includedResources,omitempty"`
+	ExcludedResources  []string `json:"excludedResources,omitempty"`
 	// IncludeClusterResources says of all cluster-scoped objects that they are
 	// taken (true) or left out (false), whatever namespaces are selected. nil
 	// leaves it to the other fields.
-	IncludeClusterResources *bool
+	IncludeClusterResources *bool `json:"includeClusterResources,omitempty"`
 
 	// The scoped lists: "*" may stand in each of them.
-	IncludedClusterScopedResources, ExcludedClusterScopedResources     []string
-	IncludedNamespaceScopedResources, ExcludedNamespaceScopedResources []string
+	IncludedClusterScopedResources   []string `json:"includedClusterScopedResources,omitempty"`
+	ExcludedClusterScopedResources   []string `json:"excludedClusterScopedResources,omitempty"`
+	IncludedNamespaceScopedResources []string `json:"includedNamespaceScopedResources,omitempty"`
+	ExcludedNamespaceScopedResources []string `json:"excludedNamespaceScopedResources,omitempty"`
 
-	LabelSelector    string   // as kubectl's -l
-	OrLabelSelectors []string // an object is taken when it satisfies one of them
+	LabelSelector    string   `json:"labelSelector,omitempty"`    // as kubectl's -l
+	OrLabelSelectors []string `json:"orLabelSelectors,omitempty"` // an object is taken when it satisfies one of them
 }
 
 // Scoped reports whether one of the scoped lists is used.

@@ -21,29 +21,30 @@ func exists(t *testing.T, o *Observed, items ...item.Item) {
 	for _, it := range items {
 		d, err := DigestOf(it)
 		require.NoError(t, err)
-		o.Existing[it.Key] = d
+		o.Existing[it.Key] = Live{Digest: d}
 	}
 }
 
-func TestNothingIsLeftToANamespaceThatIsBeingDeleted(t *testing.T) {
+func TestItemsWaitForTheEndOfANamespaceThatIsBeingDeleted(t *testing.T) {
 	namespace, equalOne, other, absent := object(t, ns, ""), object(t, config, `"data":{"a":"b"}`), object(t, "v1 Secret secrets shop/other", ""), object(t, "v1 Pod pods shop/absent", "")
 	elsewhere := object(t, "v1 ConfigMap configmaps calm/c", "")
 	seen := everything()
 	exists(t, &seen, namespace, equalOne, object(t, "v1 Namespace namespaces calm", ""))
-	seen.Existing[other.Key] = Digest{9}
+	seen.Existing[other.Key] = Live{Digest: Digest{9}}
 	seen.Terminating = map[string]bool{"shop": true}
-	const reason = "namespace shop is being deleted in the target cluster (wait until it is gone)"
+	const reason = "absent once namespace shop, which is being deleted, is gone"
 	assert.Equal(t, []string{
-		"fail namespaces shop: " + reason,
-		"fail secrets shop/other: " + reason,
+		"create namespaces shop: " + reason,
+		"create secrets shop/other: " + reason,
 		"create configmaps calm/c: absent in the cluster",
-		"fail configmaps shop/settings: " + reason,
-		"fail pods shop/absent: " + reason,
-	}, steps(Build("b", entries(t, filter.Filter{}, namespace, equalOne, other, absent, elsewhere), seen)), "what is there now will be gone in a moment")
+		"create configmaps shop/settings: " + reason,
+		"create pods shop/absent: " + reason,
+	}, steps(Options{}.Build("b", entries(t, filter.Filter{}, namespace, equalOne, other, absent, elsewhere), seen)), "what is there now will be gone in a moment")
+	assert.Equal(t, []string{"shop"}, Options{}.Build("b", entries(t, filter.Filter{}, namespace, equalOne), seen).Awaits)
 
 	left := filter.Filter{IncludedNamespaces: []string{"calm"}}
-	p := Build("b", entries(t, left, namespace, equalOne, elsewhere), seen)
-	assert.Zero(t, p.Count(Fail), "what nobody asked for does not fail: %v", steps(p))
+	p := Options{}.Build("b", entries(t, left, namespace, equalOne, elsewhere), seen)
+	assert.Empty(t, p.Awaits, "what nobody asked for is not waited for: %v", steps(p))
 }
 
 func TestADefinitionHelpsOnlyWhenTheTargetGetsIt(t *testing.T) {
@@ -52,20 +53,20 @@ func TestADefinitionHelpsOnlyWhenTheTargetGetsIt(t *testing.T) {
 	all := entries(t, filter.Filter{}, definition, old, namespace)
 
 	absent := everything()
-	p := Build("b", all, absent)
+	p := Options{}.Build("b", all, absent)
 	assert.Equal(t, map[string]string{"widgets.example.com": "widgets.example.com"}, p.Defines)
 	assert.Contains(t, steps(p), "create widgets.example.com shop/old: absent in the cluster; defined by widgets.example.com")
 
 	different := everything()
-	different.Existing[definition.Key] = Digest{9}
+	different.Existing[definition.Key] = Live{Digest: Digest{9}}
 	different.Served["widgets.example.com"] = []string{"v1"}
-	p = Build("b", all, different)
+	p = Options{}.Build("b", all, different)
 	assert.Empty(t, p.Defines, "the definition in the cluster is left alone")
-	assert.Contains(t, steps(p), "fail widgets.example.com shop/old: the target cluster serves widgets.example.com at v1, and the backup holds it at v1beta1")
+	assert.Contains(t, steps(p), "create widgets.example.com shop/old: absent in the cluster, which serves widgets.example.com at v1 and not at v1beta1")
 
 	same := everything()
 	exists(t, &same, definition)
-	p = Build("b", all, same)
+	p = Options{}.Build("b", all, same)
 	assert.Contains(t, steps(p), "unchanged customresourcedefinitions.apiextensions.k8s.io widgets.example.com: exists and is equal")
 	assert.Contains(t, steps(p), "create widgets.example.com shop/old: absent in the cluster; defined by widgets.example.com", "made a moment ago: discovery may not know it yet")
 }
@@ -74,7 +75,7 @@ func TestWhatAnAggregatedServerHoldsFailsForWantOfThatServer(t *testing.T) {
 	pool, other := object(t, "calico.example.com/v3 Pool pools a", ""), object(t, "unknown.example.com/v1 Thing things a", "")
 	e := entries(t, filter.Filter{}, pool, other)
 	e = append(e, Entry{Key: item.Key{Group: "apiregistration.k8s.io", Resource: "apiservices", Name: "v3.calico.example.com"}, Version: "v1", Aggregates: "calico.example.com/v3"})
-	p := Build("b", e, everything())
+	p := Options{}.Build("b", e, everything())
 	assert.Contains(t, steps(p), "fail pools.calico.example.com a: the target cluster does not serve pools.calico.example.com; it needs the API server behind v3.calico.example.com to run")
 	for _, s := range p.Steps {
 		assert.Equal(t, s.Resource == "pools", s.Aggregated, s.Key)
@@ -83,7 +84,7 @@ func TestWhatAnAggregatedServerHoldsFailsForWantOfThatServer(t *testing.T) {
 
 func TestADefinitionThatTheFilterLeavesOutComesOnlyForWhatIsRestored(t *testing.T) {
 	definition, custom := object(t, crd, twoVersions), object(t, widget, "")
-	p := Build("b", entries(t, filter.Filter{IncludedNamespaces: []string{"other"}}, definition, custom), everything())
+	p := Options{}.Build("b", entries(t, filter.Filter{IncludedNamespaces: []string{"other"}}, definition, custom), everything())
 	assert.Equal(t, 2, p.Count(Skip), "%v", steps(p))
 	assert.Empty(t, p.Defines)
 }
@@ -91,47 +92,47 @@ func TestADefinitionThatTheFilterLeavesOutComesOnlyForWhatIsRestored(t *testing.
 func TestNamespacesAreMadeForWhatIsMadeInThem(t *testing.T) {
 	namespace, settings := object(t, ns, `"metadata":{"labels":{"team":"x"}}`), object(t, config, "")
 
-	excluded := Build("b", entries(t, filter.Filter{ExcludedResources: []string{"namespaces"}}, namespace, settings), everything())
+	excluded := Options{}.Build("b", entries(t, filter.Filter{ExcludedResources: []string{"namespaces"}}, namespace, settings), everything())
 	assert.Equal(t, "create namespaces shop: absent in the cluster; restored items are in it", steps(excluded)[0])
 	assert.False(t, excluded.Steps[0].Bare, "the backup's has the labels")
 
 	seen := everything()
-	seen.Existing[namespace.Key] = Digest{9}
-	there := Build("b", entries(t, filter.Filter{ExcludedResources: []string{"namespaces"}}, namespace, settings), seen)
+	seen.Existing[namespace.Key] = Live{Digest: Digest{9}}
+	there := Options{}.Build("b", entries(t, filter.Filter{ExcludedResources: []string{"namespaces"}}, namespace, settings), seen)
 	assert.Equal(t, "skip namespaces shop: "+leaveExcluded, steps(there)[0], "one that is there is not made")
-	differs := Build("b", entries(t, filter.Filter{}, namespace, settings), seen)
+	differs := Options{}.Build("b", entries(t, filter.Filter{}, namespace, settings), seen)
 	assert.Equal(t, "skip namespaces shop: "+ReasonDiffers, steps(differs)[0])
 
-	bare := Build("b", entries(t, filter.Filter{}, settings), everything())
+	bare := Options{}.Build("b", entries(t, filter.Filter{}, settings), everything())
 	assert.Equal(t, Step{Key: namespace.Key, Version: "v1", Kind: "Namespace", Stage: 1, Bare: true, Action: Create, Reason: "not in the backup; restored items are in it"}, bare.Steps[0])
 	assert.False(t, bare.Steps[1].Bare)
 
-	noNamespace := Build("b", entries(t, filter.Filter{}, object(t, "storage.k8s.io/v1 StorageClass storageclasses fast", "")), everything())
+	noNamespace := Options{}.Build("b", entries(t, filter.Filter{}, object(t, "storage.k8s.io/v1 StorageClass storageclasses fast", "")), everything())
 	assert.Len(t, noNamespace.Steps, 1, "what is in no namespace needs none")
 
 	seen = everything()
 	exists(t, &seen, settings)
-	unchanged := Build("b", entries(t, filter.Filter{}, settings), seen)
+	unchanged := Options{}.Build("b", entries(t, filter.Filter{}, settings), seen)
 	assert.Len(t, unchanged.Steps, 1, "where nothing is made, none is needed")
 }
 
 func TestVolumesThatNobodyAskedForAreNotSpokenOf(t *testing.T) {
 	claim := object(t, "v1 PersistentVolumeClaim persistentvolumeclaims shop/data", "")
 	for _, f := range []filter.Filter{{IncludedResources: []string{"pods"}}, {ExcludedResources: []string{"pvc"}}} {
-		assert.Empty(t, Build("b", entries(t, f, claim), everything()).Volumes)
+		assert.Empty(t, Options{}.Build("b", entries(t, f, claim), everything()).Volumes)
 	}
 	deleted := object(t, "v1 PersistentVolume persistentvolumes pv", `"spec":{"persistentVolumeReclaimPolicy":"Delete"}`)
 	assert.Equal(t, []Volume{{"persistentvolumeclaims shop/data", "data not included in the backup"}, {"persistentvolumes pv", "data not included in the backup"}},
-		Build("b", entries(t, filter.Filter{}, deleted, claim), everything()).Volumes, "those that a rule leaves out are")
+		Options{}.Build("b", entries(t, filter.Filter{}, deleted, claim), everything()).Volumes, "those that a rule leaves out are")
 }
 
 func TestAStepKnowsItsItem(t *testing.T) {
 	it := object(t, "apps/v1 Deployment deployments shop/web", `"spec":{"replicas":1}`)
 	e := entries(t, filter.Filter{}, it)[0]
-	s := Build("nightly", []Entry{e}, everything()).Steps[1]
+	s := Options{}.Build("nightly", []Entry{e}, everything()).Steps[1]
 	assert.Equal(t, Step{Key: it.Key, Version: "v1", Kind: "Deployment", Action: Create, Reason: "absent in the cluster", Stage: s.Stage, Size: e.Size, Sum: e.Sum, Digest: e.Digest}, s)
 	assert.Equal(t, "apps/v1", s.APIVersion())
-	assert.Equal(t, "nightly", Build("nightly", nil, Observed{}).Backup)
+	assert.Equal(t, "nightly", Options{}.Build("nightly", nil, Observed{}).Backup)
 }
 
 // Whatever a backup holds and a target is like: each item has one step, no
@@ -143,7 +144,7 @@ func TestAPlanAccountsForEveryItemInAnyOrder(t *testing.T) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		var all []Entry
 		defined := false
-		seen := Observed{Served: map[string][]string{}, Existing: map[item.Key]Digest{}, Terminating: map[string]bool{}}
+		seen := Observed{Served: map[string][]string{}, Existing: map[item.Key]Live{}, Terminating: map[string]bool{}}
 		for i := range 60 {
 			e := entry(resources[r.IntN(len(resources))], "", fmt.Sprintf("x%d", i))
 			switch {
@@ -171,18 +172,18 @@ func TestAPlanAccountsForEveryItemInAnyOrder(t *testing.T) {
 				seen.Served[e.Key.GroupResource()] = []string{[]string{"v1", "v1", "v2"}[r.IntN(3)]}
 			}
 			if r.IntN(3) == 0 {
-				seen.Existing[e.Key] = Digest{byte(r.IntN(2))}
+				seen.Existing[e.Key] = Live{Digest: Digest{byte(r.IntN(2))}}
 			}
 		}
 		seen.Served["namespaces"] = []string{"v1"}
-		seen.Existing[item.Key{Resource: "namespaces", Name: "ns-7"}] = Digest{}
+		seen.Existing[item.Key{Resource: "namespaces", Name: "ns-7"}] = Live{Digest: Digest{}}
 		seen.Terminating["ns-7"] = true
 
 		before := slices.Clone(all)
-		p := Build("b", all, seen)
+		p := Options{}.Build("b", all, seen)
 		require.Equal(t, before, all, "the entries are only read")
 		r.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-		shuffled := Build("b", all, seen)
+		shuffled := Options{}.Build("b", all, seen)
 		require.Equal(t, steps(p), steps(shuffled), "seed %d", seed)
 		require.Equal(t, p.Volumes, shuffled.Volumes, "seed %d", seed)
 
@@ -202,10 +203,11 @@ func TestAPlanAccountsForEveryItemInAnyOrder(t *testing.T) {
 			}
 			key := item.Key{Resource: "namespaces", Name: s.Namespace}
 			_, there := seen.Existing[key]
+			there = there && !seen.Terminating[s.Namespace]
 			require.NotEqual(t, there, made[s.Namespace], "%s (seed %d)", s.Key, seed)
 			require.LessOrEqual(t, count[key], 1, "%s is there twice (seed %d)", key, seed)
 		}
-		require.Equal(t, len(p.Steps), p.Count(Create)+p.Count(Unchanged)+p.Count(Skip)+p.Count(Fail))
+		require.Equal(t, len(p.Steps), p.Count(Create)+p.Count(Update)+p.Count(Unchanged)+p.Count(Skip)+p.Count(Fail))
 	}
 }
 
@@ -218,25 +220,17 @@ func TestATargetIsAskedForTheVersionsThatTheBackupHolds(t *testing.T) {
 	assert.Equal(t, map[string][]string{"namespaces": {"v1"}}, Resources(nil), "namespaces are always looked at")
 }
 
-// A restore that was interrupted after it had made a namespace finds there what
-// the controller has made since.
-func TestTheAccountThatAControllerMakesIsCompletedAndAnyOtherLeftAlone(t *testing.T) {
+// As with Velero: whatever the policy, what the cluster has keeps its value.
+func TestAServiceAccountThatDiffersIsCompletedUnderEveryPolicy(t *testing.T) {
 	const account = "v1 ServiceAccount serviceaccounts shop/default"
 	ours := object(t, account, `"imagePullSecrets":[{"name":"pull"}]`)
-	for name, c := range map[string]struct {
-		live item.Item
-		want string
-	}{
-		"as the controller makes it":   {object(t, account, ""), "create serviceaccounts shop/default: is there as a controller makes it; the backup has more"},
-		"somebody has touched it":      {object(t, account, `"imagePullSecrets":[{"name":"other"}]`), "skip serviceaccounts shop/default: " + ReasonDiffers},
-		"it is as the backup holds it": {ours, "unchanged serviceaccounts shop/default: exists and is equal"},
-	} {
+	for _, policy := range []Policy{"", PolicyNone, PolicyUpdate, PolicyRecreate} {
 		seen := everything()
-		exists(t, &seen, c.live, object(t, ns, ""))
-		assert.Contains(t, steps(Build("b", entries(t, filter.Filter{}, ours), seen)), c.want, name)
+		exists(t, &seen, object(t, account, ""), object(t, ns, ""))
+		p := Options{ExistingResourcePolicy: policy}.Build("b", entries(t, filter.Filter{}, ours), seen)
+		require.Len(t, p.Steps, 1)
+		assert.Equal(t, Update, p.Steps[0].Action, policy)
+		assert.True(t, p.Steps[0].Merge)
+		assert.Equal(t, seen.Existing[ours.Key].Digest, p.Steps[0].Live, "what it was made for")
 	}
-	other := object(t, "v1 ServiceAccount serviceaccounts shop/robot", `"imagePullSecrets":[{"name":"pull"}]`)
-	seen := everything()
-	exists(t, &seen, object(t, "v1 ServiceAccount serviceaccounts shop/robot", ""), object(t, ns, ""))
-	assert.Contains(t, steps(Build("b", entries(t, filter.Filter{}, other), seen)), "skip serviceaccounts shop/robot: "+ReasonDiffers)
 }

@@ -14,7 +14,8 @@ import (
 // Entry is what a plan keeps of one item of a backup: enough to decide, not
 // the object.
 type Entry struct {
-	Key     item.Key
+	Key     item.Key  // in the target
+	From    *item.Key // in the backup, nil when it is the same
 	Version string
 	Kind    string
 	Size    int    // bytes of JSON
@@ -29,14 +30,20 @@ type Entry struct {
 	Aggregates string
 	// Volume says what becomes of the data behind a claim or volume.
 	Volume string
+	// Broken says why a modifier of the user could not change the item.
+	Broken string
+	Status bool // its status is restored
+
+	uid    uidSum
+	owners []ownerRef
 }
 
-// Options says what a restore takes from a backup.
-type Options struct {
-	Filter filter.Filter
-	// VolumeMethods holds, per persistent volume with data in the backup, how
-	// the data was saved (Velero's backupMethod).
-	VolumeMethods map[string]string
+// Source is the item's key in the backup.
+func (e Entry) Source() item.Key {
+	if e.From != nil {
+		return *e.From
+	}
+	return e.Key
 }
 
 // The reasons for which items are not restored.
@@ -72,7 +79,7 @@ func Examine(it item.Item, o Options) (Entry, error) {
 	if err != nil {
 		return Entry{}, err
 	}
-	e := Entry{Key: it.Key, Version: it.Version, Kind: it.Kind, Size: len(it.Raw), Sum: sha256.Sum256(it.Raw)}
+	e := Entry{Key: it.Key, Version: it.Version, Kind: it.Kind, Size: len(it.Raw), Sum: sha256.Sum256(it.Raw), uid: sumOf(string(u.GetUID()))}
 	switch it.Key.GroupResource() {
 	case "customresourcedefinitions.apiextensions.k8s.io":
 		group, _, _ := unstructured.NestedString(u.Object, "spec", "group")
@@ -92,6 +99,14 @@ func Examine(it item.Item, o Options) (Entry, error) {
 	}
 	if e.Leave = o.leave(u, it); e.Leave == "" {
 		e.Leave = byRule(u, it.Key, o)
+	}
+	if target := o.Target(it.Key); target != it.Key {
+		e.Key, e.From = target, &it.Key
+	}
+	e.owners, e.Status = ownerRefsOf(u), o.restoresStatus(u, ResourceOf(e))
+	if err := o.Transform(u, it.Key.GroupResource()); err != nil {
+		e.Broken = err.Error()
+		return e, nil
 	}
 	e.Digest, err = digest(u)
 	return e, err

@@ -205,7 +205,7 @@ func TestAnEntryIdentifiesItsItem(t *testing.T) {
 	require.NoError(t, err)
 	normalised, err := DigestOf(it)
 	require.NoError(t, err)
-	assert.Equal(t, Entry{Key: it.Key, Version: "v1", Kind: "Deployment", Size: len(raw), Sum: sha256.Sum256([]byte(raw)), Digest: normalised}, e)
+	assert.Equal(t, Entry{Key: it.Key, Version: "v1", Kind: "Deployment", Size: len(raw), Sum: sha256.Sum256([]byte(raw)), Digest: normalised, uid: sumOf("u")}, e)
 	assert.NotEqual(t, e.Sum, e.Digest)
 	assert.Equal(t, raw, string(it.Raw), "the item itself is not changed")
 }

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -15,7 +16,7 @@ import (
 
 // Normalise takes off an object, in place, everything in which a backed-up
 // object and its faithful restoration may differ. Two objects are equal when
-// their normalised forms are. It is Prepare, and then:
+// their normalised forms are. It is what is taken off for a restore (prepare), and then:
 //
 //   - the labels of a restore
 //   - serviceaccounts: the list of secrets (controllers append to it)
@@ -29,7 +30,7 @@ import (
 //   - null, which means absent; and empty maps where Go types have structs that
 //     older API servers write out and newer ones leave out
 func Normalise(u *unstructured.Unstructured) {
-	Prepare(u)
+	prepare(u, false)
 	dropKeys(child(u.Object, "metadata"), "labels", []string{api.LabelBackupName, api.LabelRestoreName})
 	switch u.GroupVersionKind().GroupKind().String() {
 	case "ServiceAccount":
@@ -82,6 +83,17 @@ func prune(v any, builtIn bool) {
 
 // Digest identifies the normalised form of an object.
 type Digest [sha256.Size]byte
+
+// MarshalText writes the digest as lower-case hex.
+func (d Digest) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, d[:]), nil }
+
+// UnmarshalText reads what MarshalText writes.
+func (d *Digest) UnmarshalText(text []byte) error {
+	if n, err := hex.Decode(d[:], text[:min(len(text), 2*len(d))]); err != nil || n != len(d) || len(text) != 2*len(d) {
+		return fmt.Errorf("%q is no SHA-256 in hex", text)
+	}
+	return nil
+}
 
 // DigestOf normalises the item's object and digests it.
 func DigestOf(it item.Item) (Digest, error) {

@@ -76,7 +76,7 @@ func stagesOfAPlan(t *testing.T, resources []string) [][]string {
 	for _, r := range resources {
 		entries = append(entries, entry(r, "", "x"))
 	}
-	p := Build("b", entries, Observed{})
+	p := Options{}.Build("b", entries, Observed{})
 	require.Len(t, p.Steps, len(resources))
 	var out [][]string
 	last := -1
@@ -124,7 +124,7 @@ func TestTheDocumentedOrderIsTheCodes(t *testing.T) {
 
 func TestAResourceOfAnotherGroupHasNoPlaceOfItsOwn(t *testing.T) {
 	for _, other := range []string{"services.serving.knative.dev", "secrets.vault.example.com", "pods.metrics.k8s.io", "namespaces.example.com"} {
-		p := Build("b", []Entry{entry(other, "", "x"), entry("deployments.apps", "", "x")}, Observed{})
+		p := Options{}.Build("b", []Entry{entry(other, "", "x"), entry("deployments.apps", "", "x")}, Observed{})
 		assert.Equal(t, p.Steps[0].Stage, p.Steps[1].Stage, other)
 	}
 }
@@ -140,7 +140,7 @@ func TestWhatCanRefuseObjectsComesAfterThem(t *testing.T) {
 }
 
 func TestOnlyDefinitionsDefine(t *testing.T) {
-	for _, s := range Build("b", []Entry{entry("customresourcedefinitions.apiextensions.k8s.io", "", "a"), entry("namespaces", "", "b"), entry("pods", "n", "c")}, Observed{}).Steps {
+	for _, s := range (Options{}).Build("b", []Entry{entry("customresourcedefinitions.apiextensions.k8s.io", "", "a"), entry("namespaces", "", "b"), entry("pods", "n", "c")}, Observed{}).Steps {
 		assert.Equal(t, s.Resource == "customresourcedefinitions", s.Defining(), s.Key)
 	}
 }

@@ -8,9 +8,8 @@ package plan
 
 import (
 	"cmp"
-	"fmt"
+	"maps"
 	"slices"
-	"strings"
 
 	"github.com/lifeboat-backup/lifeboat/core/item"
 )
@@ -21,6 +20,9 @@ type Action string
 // The actions of a plan.
 const (
 	Create    Action = "create"
+	Update    Action = "update"    // exists and is changed into what the backup holds
+	Recreate  Action = "recreate"  // exists, cannot be changed, is deleted and created anew
+	Label     Action = "label"     // exists and is equal; only the labels of the restore are written
 	Unchanged Action = "unchanged" // exists and is equal
 	Skip      Action = "skip"
 	Fail      Action = "fail" // cannot succeed; the reason says why
@@ -28,8 +30,13 @@ const (
 
 // Step is one item and what happens to it.
 type Step struct {
-	item.Key
+	item.Key // in the target cluster
+	// From is the item's key in the backup, nil when it is the same.
+	From *item.Key `json:"from,omitempty"`
+	// Version is the one the target gets; Held is the one the backup holds,
+	// "" when it is the same.
 	Version string `json:"version,omitempty"`
+	Held    string `json:"heldVersion,omitempty"`
 	Kind    string `json:"kind,omitempty"`
 	Action  Action `json:"action"`
 	Reason  string `json:"reason"`
@@ -41,19 +48,48 @@ type Step struct {
 	// Aggregated marks a step that fails for want of an API server that the
 	// backup knows of and the target does not run.
 	Aggregated bool `json:"aggregated,omitempty"`
+	// Status says that the status of the item is restored too.
+	Status bool `json:"restoreStatus,omitempty"`
+	// Relabel says of a step that fails that the object in the cluster gets the
+	// labels of the restore all the same, as with Velero.
+	Relabel bool `json:"relabel,omitempty"`
+	// Merge says that a service account is completed and keeps what it has.
+	Merge bool `json:"merge,omitempty"`
+	// Owners are the owners that the object gets, with their new UIDs.
+	Owners []Owner `json:"owners,omitempty"`
+	// Owns marks a step whose object is an owner of another one.
+	Owns bool `json:"-"`
 
-	Size   int    `json:"-"` // of the item's JSON, in bytes
-	Sum    Digest `json:"-"` // of the item's JSON
-	Digest Digest `json:"-"` // of the normalised object
+	Sum    Digest `json:"sum,omitzero"`  // of the item's JSON in the backup
+	Live   Digest `json:"live,omitzero"` // of the object that is changed, normalised
+	Size   int    `json:"-"`             // of the item's JSON, in bytes
+	Digest Digest `json:"-"`             // of the normalised object
 }
 
-// APIVersion is the one the backup holds the item at.
+// Source is the item's key in the backup.
+func (s Step) Source() item.Key {
+	if s.From != nil {
+		return *s.From
+	}
+	return s.Key
+}
+
+// APIVersion is the one the target gets the item at.
 func (s Step) APIVersion() string {
 	return item.Resource{Group: s.Group, Version: s.Version}.APIVersion()
 }
 
 // Defining reports whether the step creates a custom resource definition.
 func (s Step) Defining() bool { return s.Stage == stageDefinitions }
+
+// Acts reports whether the step asks the cluster to change something.
+func (s Step) Acts() bool {
+	switch s.Action {
+	case Create, Update, Recreate, Label:
+		return true
+	}
+	return s.Relabel
+}
 
 // Volume says what becomes of the data of a claim or volume.
 type Volume struct {
@@ -66,10 +102,15 @@ type Plan struct {
 	Backup  string   `json:"backup"`
 	Steps   []Step   `json:"steps"`
 	Volumes []Volume `json:"volumes,omitempty"`
+	// Awaits are the namespaces that are being deleted and have to be gone
+	// before their items can be created.
+	Awaits []string `json:"awaits,omitempty"`
 	// Defines are the group-resources whose definitions the target gets by this
 	// plan, or has in the backup's form; their objects may have to wait until
 	// they are served.
 	Defines map[string]string `json:"-"` // group-resource -> name of the definition
+	// UIDs are those of owners that are in the target already.
+	UIDs map[item.Key]string `json:"-"`
 
 	aggregates map[string]string // API version -> name of the API service
 }
@@ -87,26 +128,62 @@ func (p Plan) Count(a Action) int {
 
 // Observed is what was seen of the target cluster.
 type Observed struct {
-	// Served are the versions of each group-resource.
+	// Served are the versions of each group-resource, the preferred one first.
 	Served map[string][]string
-	// Existing are the objects of the resources that the backup holds, by
-	// digest of their normalised form.
-	Existing map[item.Key]Digest
+	// Existing are the objects of the resources that the backup holds.
+	Existing map[item.Key]Live
 	// Terminating are the namespaces being deleted.
 	Terminating map[string]bool
 	// Undiscovered are the group-versions of which the cluster could not say
 	// what they serve, with the reason.
 	Undiscovered map[string]string
+	// StorageClasses are the names of those that the target has.
+	StorageClasses map[string]bool
+}
+
+// Live is what was seen of an object of the target.
+type Live struct {
+	Digest Digest // of the normalised object
+	UID    string
+	// Backup is the label that says which backup it was restored from.
+	Backup string
+	Owned  bool // it has owners
+	Bound  bool // a volume or claim that is bound
 }
 
 // Build makes the plan. Every entry becomes exactly one step; namespaces that
 // items need and the backup does not hold are added.
-func Build(backup string, entries []Entry, seen Observed) Plan {
-	p := Plan{Backup: backup, Defines: map[string]string{}, aggregates: map[string]string{}}
+func (o Options) Build(backup string, entries []Entry, seen Observed) Plan {
+	p := Plan{Backup: backup, Defines: map[string]string{}, UIDs: map[item.Key]string{}, aggregates: map[string]string{}}
 	entries = needDefinitions(entries, seen)
+	p.noteDefinitions(entries, seen)
+	b := builder{plan: &p, options: o, seen: seen, first: map[item.Key]item.Key{}, awaits: map[string]bool{}}
+	needed := map[string]bool{}
+	p.Steps = make([]Step, 0, len(entries))
+	for _, e := range entries {
+		s := b.decide(e)
+		if s.Action == Create {
+			needed[s.Namespace] = true
+		}
+		if e.Volume != "" && e.Leave != leaveFiltered && e.Leave != leaveExcluded {
+			p.Volumes = append(p.Volumes, Volume{Object: e.Key.String(), Note: e.Volume})
+		}
+		p.Steps = append(p.Steps, s)
+	}
+	p.own(entries, seen)
+	p.needNamespaces(needed, seen)
+	p.Awaits = slices.Sorted(maps.Keys(b.awaits))
+	sortSteps(p.Steps)
+	slices.SortFunc(p.Volumes, func(a, b Volume) int { return cmp.Compare(a.Object, b.Object) })
+	return p
+}
+
+// noteDefinitions notes what the backup defines and what it knows to be served
+// by others.
+func (p *Plan) noteDefinitions(entries []Entry, seen Observed) {
 	for _, e := range entries {
 		existing, exists := seen.Existing[e.Key]
-		if e.Defines != "" && e.Leave == "" && (!exists || existing == e.Digest) {
+		if e.Defines != "" && e.Leave == "" && (!exists || existing.Digest == e.Digest) {
 			// Of two, which no API server would hold, the first by name.
 			if name, twice := p.Defines[e.Defines]; !twice || e.Key.Name < name {
 				p.Defines[e.Defines] = e.Key.Name
@@ -116,22 +193,6 @@ func Build(backup string, entries []Entry, seen Observed) Plan {
 			p.aggregates[e.Aggregates] = e.Key.Name
 		}
 	}
-	needed := map[string]bool{}
-	p.Steps = make([]Step, 0, len(entries))
-	for _, e := range entries {
-		s := p.decide(e, seen)
-		if s.Action == Create {
-			needed[s.Namespace] = true
-		}
-		if e.Volume != "" && e.Leave != leaveFiltered && e.Leave != leaveExcluded {
-			p.Volumes = append(p.Volumes, Volume{Object: e.Key.String(), Note: e.Volume})
-		}
-		p.Steps = append(p.Steps, s)
-	}
-	p.needNamespaces(needed, seen)
-	sortSteps(p.Steps)
-	slices.SortFunc(p.Volumes, func(a, b Volume) int { return cmp.Compare(a.Object, b.Object) })
-	return p
 }
 
 // needDefinitions takes back the filter's word on the definitions without
@@ -153,52 +214,6 @@ func needDefinitions(entries []Entry, seen Observed) []Entry {
 	return out
 }
 
-func (p Plan) decide(e Entry, seen Observed) Step {
-	s := Step{Key: e.Key, Version: e.Version, Kind: e.Kind, Stage: stageOf(e.Key), Size: e.Size, Sum: e.Sum, Digest: e.Digest}
-	existing, exists := seen.Existing[e.Key]
-	versions, served := seen.Served[e.Key.GroupResource()]
-	definition, defined := p.Defines[e.Key.GroupResource()]
-	switch {
-	case e.Leave != "":
-		s.Action, s.Reason = Skip, e.Leave
-	case seen.Terminating[namespaceOf(e.Key)]: // what exists in it will be gone
-		s.Action, s.Reason = Fail, fmt.Sprintf("namespace %s is being deleted in the target cluster (wait until it is gone)", namespaceOf(e.Key))
-	case exists && existing == e.Digest:
-		s.Action, s.Reason = Unchanged, "exists and is equal"
-	case exists && isBareAccount(e.Key, existing):
-		s.Action, s.Reason = Create, "is there as a controller makes it; the backup has more"
-	case exists:
-		s.Action, s.Reason = Skip, ReasonDiffers
-	case slices.Contains(versions, e.Version):
-		s.Action, s.Reason = Create, "absent in the cluster"
-	case defined:
-		s.Action, s.Reason = Create, "absent in the cluster; defined by "+definition
-	case seen.Undiscovered[s.APIVersion()] != "":
-		s.Action, s.Reason = Fail, fmt.Sprintf("the target cluster cannot say what it serves of %s: %s", s.APIVersion(), seen.Undiscovered[s.APIVersion()])
-	case served:
-		s.Action, s.Reason = Fail, fmt.Sprintf("the target cluster serves %s at %s, and the backup holds it at %s", e.Key.GroupResource(), strings.Join(versions, ", "), e.Version)
-	case p.aggregates[s.APIVersion()] != "":
-		s.Action, s.Aggregated = Fail, true
-		s.Reason = fmt.Sprintf("the target cluster does not serve %s; it needs the API server behind %s to run", e.Key.GroupResource(), p.aggregates[s.APIVersion()])
-	default:
-		s.Action, s.Reason = Fail, fmt.Sprintf("the target cluster does not serve %s, and the backup does not define it", e.Key.GroupResource())
-	}
-	return s
-}
-
-// isBareAccount reports whether an object is the service account that a
-// controller makes in each new namespace, as it makes it. Nobody has touched
-// it, so a restore completes it, as it does with one that comes up while it
-// runs; one that was interrupted in between is finished by the next.
-func isBareAccount(k item.Key, existing Digest) bool {
-	if k.GroupResource() != "serviceaccounts" || k.Name != "default" {
-		return false
-	}
-	bare, err := DigestOf(item.Item{Key: k, Version: "v1", Kind: "ServiceAccount", Raw: fmt.Appendf(nil,
-		`{"apiVersion":"v1","kind":"ServiceAccount","metadata":{"name":%q,"namespace":%q}}`, k.Name, k.Namespace)})
-	return err == nil && bare == existing
-}
-
 // namespaceOf is the namespace that an object is in or is, "" for neither.
 func namespaceOf(k item.Key) string {
 	if k.GroupResource() == "namespaces" {
@@ -206,10 +221,6 @@ func namespaceOf(k item.Key) string {
 	}
 	return k.Namespace
 }
-
-// ReasonDiffers is the reason of a step whose object is in the cluster already
-// in another form.
-const ReasonDiffers = "exists and differs from the backup; left alone"
 
 // needNamespaces makes sure that every namespace something is created in is
 // there: one that the filter leaves out is created all the same, one the
@@ -230,7 +241,7 @@ func (p *Plan) needNamespaces(needed map[string]bool, seen Observed) {
 	}
 	for name := range needed {
 		k := item.Key{Resource: "namespaces", Name: name}
-		if _, exists := seen.Existing[k]; exists {
+		if _, exists := seen.Existing[k]; exists && !seen.Terminating[name] {
 			continue
 		}
 		p.Steps = append(p.Steps, Step{

@@ -61,7 +61,7 @@ func everything() Observed {
 	for _, r := range append(append([]string{}, first...), "jobs.batch", "deployments.apps", "resourcequotas", "validatingwebhookconfigurations.admissionregistration.k8s.io") {
 		served[r] = []string{"v1"}
 	}
-	return Observed{Served: served, Existing: map[item.Key]Digest{}}
+	return Observed{Served: served, Existing: map[item.Key]Live{}}
 }
 
 func steps(p Plan) []string {
@@ -96,12 +96,12 @@ func TestAStepIsDecidedByTheBackupAndTheTarget(t *testing.T) {
 		},
 		"an equal object is unchanged": {
 			items: []item.Item{settings},
-			seen:  func(o *Observed) { o.Existing[settings.Key] = digest },
+			seen:  func(o *Observed) { o.Existing[settings.Key] = Live{Digest: digest} },
 			want:  []string{"unchanged configmaps shop/settings: exists and is equal"},
 		},
 		"another one is left alone": {
 			items: []item.Item{settings},
-			seen:  func(o *Observed) { o.Existing[settings.Key] = Digest{1} },
+			seen:  func(o *Observed) { o.Existing[settings.Key] = Live{Digest: Digest{1}} },
 			want:  []string{"skip configmaps shop/settings: " + ReasonDiffers},
 		},
 		"a namespace the backup does not hold is made": {
@@ -110,8 +110,10 @@ func TestAStepIsDecidedByTheBackupAndTheTarget(t *testing.T) {
 		},
 		"a namespace that is there is not": {
 			items: []item.Item{settings},
-			seen:  func(o *Observed) { o.Existing[item.Key{Resource: "namespaces", Name: "shop"}] = Digest{1} },
-			want:  []string{"create configmaps shop/settings: absent in the cluster"},
+			seen: func(o *Observed) {
+				o.Existing[item.Key{Resource: "namespaces", Name: "shop"}] = Live{Digest: Digest{1}}
+			},
+			want: []string{"create configmaps shop/settings: absent in the cluster"},
 		},
 		"a namespace for nothing but skipped items is not made": {
 			items: []item.Item{object(t, "v1 Event events shop/e", "")},
@@ -125,13 +127,13 @@ func TestAStepIsDecidedByTheBackupAndTheTarget(t *testing.T) {
 			items: []item.Item{object(t, ns, ""), settings}, filter: filter.Filter{IncludedNamespaces: []string{"other"}},
 			want: []string{"skip namespaces shop: " + leaveFiltered, "skip configmaps shop/settings: " + leaveFiltered},
 		},
-		"a namespace that is being deleted takes nothing": {
+		"a namespace that is being deleted is made anew": {
 			items: []item.Item{settings},
 			seen: func(o *Observed) {
 				o.Terminating = map[string]bool{"shop": true}
-				o.Existing[item.Key{Resource: "namespaces", Name: "shop"}] = Digest{1}
+				o.Existing[item.Key{Resource: "namespaces", Name: "shop"}] = Live{Digest: Digest{1}}
 			},
-			want: []string{"fail configmaps shop/settings: namespace shop is being deleted in the target cluster (wait until it is gone)"},
+			want: []string{"create namespaces shop: not in the backup; restored items are in it", "create configmaps shop/settings: absent once namespace shop, which is being deleted, is gone"},
 		},
 		"custom resources wait for their definition": {
 			items: []item.Item{object(t, widget, ""), object(t, crd, crdSpec), object(t, ns, "")},
@@ -145,10 +147,10 @@ func TestAStepIsDecidedByTheBackupAndTheTarget(t *testing.T) {
 			items: []item.Item{object(t, widget, "")},
 			want:  []string{"fail widgets.example.com shop/w: the target cluster does not serve widgets.example.com, and the backup does not define it"},
 		},
-		"at another version they fail": {
+		"at another version they are created at the one the target prefers": {
 			items: []item.Item{object(t, widget, "")},
 			seen:  func(o *Observed) { o.Served["widgets.example.com"] = []string{"v2", "v3"} },
-			want:  []string{"fail widgets.example.com shop/w: the target cluster serves widgets.example.com at v2, v3, and the backup holds it at v1"},
+			want:  []string{"create namespaces shop: not in the backup; restored items are in it", "create widgets.example.com shop/w: absent in the cluster, which serves widgets.example.com at v2, v3 and not at v1"},
 		},
 		"of a group that could not be discovered they fail with that reason": {
 			items: []item.Item{object(t, widget, "")},
@@ -185,7 +187,7 @@ func TestAStepIsDecidedByTheBackupAndTheTarget(t *testing.T) {
 			if c.seen != nil {
 				c.seen(&seen)
 			}
-			p := Build("b", entries(t, c.filter, c.items...), seen)
+			p := Options{}.Build("b", entries(t, c.filter, c.items...), seen)
 			assert.Equal(t, c.want, steps(p))
 		})
 	}
@@ -202,7 +204,7 @@ func TestEveryItemBecomesExactlyOneStepInOrderOfStages(t *testing.T) {
 	for _, r := range allResources() {
 		seen.Served[r] = []string{"v1"}
 	}
-	p := Build("b", entries(t, filter.Filter{}, items...), seen)
+	p := Options{}.Build("b", entries(t, filter.Filter{}, items...), seen)
 	require.Len(t, p.Steps, len(items))
 	var order []string
 	for i, s := range p.Steps {
@@ -293,7 +295,7 @@ func TestWhatIsNotRestoredByRule(t *testing.T) {
 func TestTheDataOfVolumesIsSpokenOf(t *testing.T) {
 	claim := object(t, "v1 PersistentVolumeClaim persistentvolumeclaims shop/data", `"spec":{"volumeName":"vol"}`)
 	volume := object(t, "v1 PersistentVolume persistentvolumes vol", `"spec":{"persistentVolumeReclaimPolicy":"Retain"}`)
-	none := Build("b", entries(t, filter.Filter{}, claim, volume), everything())
+	none := Options{}.Build("b", entries(t, filter.Filter{}, claim, volume), everything())
 	require.Len(t, none.Volumes, 2)
 	assert.Equal(t, "data not included in the backup", none.Volumes[0].Note)
 
@@ -303,10 +305,10 @@ func TestTheDataOfVolumesIsSpokenOf(t *testing.T) {
 		require.NoError(t, err)
 		with = append(with, e)
 	}
-	for _, v := range Build("b", with, everything()).Volumes {
+	for _, v := range (Options{}).Build("b", with, everything()).Volumes {
 		assert.Contains(t, v.Note, "it is in the backup (PodVolumeBackup)", v.Object)
 	}
-	left := Build("b", entries(t, filter.Filter{IncludedNamespaces: []string{"other"}}, claim, volume), everything())
+	left := Options{}.Build("b", entries(t, filter.Filter{IncludedNamespaces: []string{"other"}}, claim, volume), everything())
 	assert.Empty(t, left.Volumes, "what the user does not restore is not spoken of")
 }
 

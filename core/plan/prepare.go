@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -11,20 +12,22 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/api"
 )
 
-// Prepare turns an object of a backup into the one a restore creates, in
-// place: what the API server or a controller of the old cluster gave it is
+// prepare turns an object of a backup into one that can be created, in place:
+// what the API server or a controller of the old cluster gave it is
 // taken off, everything a user wrote stays (Velero v1.18 resetMetadata and its
 // restore item actions).
 //
 //   - all: status and what the server fills in of metadata (uid,
 //     resourceVersion, generation, creationTimestamp, deletionTimestamp,
 //     deletionGracePeriodSeconds, selfLink, generateName, managedFields); owner
-//     references, since the owner's UID is gone
+//     references, since the owner's UID is gone (Plan.own gives them back)
 //   - pods: node, priority (admission computes it anew), the service account
 //     token volume that admission adds
-//   - services: cluster IPs unless headless; node ports that nobody asked for;
-//     health check node port
-//   - persistentvolumeclaims: binding annotations and, once bound, volumeName
+//   - services: cluster IPs unless headless; node ports that nobody asked for,
+//     unless preserveNodePorts says that all are kept
+//   - persistentvolumeclaims: binding annotations and, once bound, volumeName,
+//     the source it was filled from and, with a storage class, the selector
+//     (which Velero takes off when it backs up)
 //   - persistentvolumes: the identity of the bound claim
 //   - jobs: the generated selector and its labels
 //   - serviceaccounts: generated token secrets
@@ -32,8 +35,12 @@ import (
 //     account's UID, which the target issues anew
 //   - customresourcedefinitions: preserveUnknownFields, which v1 refuses, is
 //     said in the schemas instead
-func Prepare(u *unstructured.Unstructured) {
-	if prepare, ok := preparers[u.GroupVersionKind().GroupKind().String()]; ok {
+func prepare(u *unstructured.Unstructured, preserveNodePorts bool) {
+	kind := u.GroupVersionKind().GroupKind().String()
+	if kind == "Service" {
+		prepareService(u, preserveNodePorts)
+	}
+	if prepare, ok := preparers[kind]; ok {
 		prepare(u) // first: some look at what is taken off below
 	}
 	delete(u.Object, "status")
@@ -50,7 +57,6 @@ var serverFields = []string{
 
 var preparers = map[string]func(*unstructured.Unstructured){
 	"Pod":                   preparePod,
-	"Service":               prepareService,
 	"PersistentVolumeClaim": prepareClaim,
 	"PersistentVolume":      prepareVolume,
 	"Job.batch":             prepareJob,
@@ -129,17 +135,19 @@ func preparePod(u *unstructured.Unstructured) {
 	delete(spec, "ephemeralContainers")
 }
 
-func prepareService(u *unstructured.Unstructured) {
+func prepareService(u *unstructured.Unstructured, preserveNodePorts bool) {
 	spec := child(u.Object, "spec")
 	if spec["clusterIP"] != "None" {
 		delete(spec, "clusterIP")
 		delete(spec, "clusterIPs")
 	}
-	delete(spec, "healthCheckNodePort")
-	if u.GetUID() == "" {
-		return // it was in no cluster, so nothing was allocated
+	if u.GetUID() == "" || preserveNodePorts {
+		return // without a UID it was in no cluster, so nothing was allocated
 	}
 	wanted := wantedNodePorts(u)
+	if !wanted[healthCheckNodePort] {
+		delete(spec, healthCheckNodePort)
+	}
 	for _, p := range mapsIn(spec["ports"]) {
 		if !wanted[portKey(p)] {
 			delete(p, "nodePort")
@@ -147,13 +155,18 @@ func prepareService(u *unstructured.Unstructured) {
 	}
 }
 
+const healthCheckNodePort = "healthCheckNodePort"
+
 // wantedNodePorts are the ports of a Service whose node port somebody asked
-// for, as kubectl's annotation or the record of field managers tells; the
+// for, and healthCheckNodePort if it is one, as kubectl's annotation or the record of field managers tells; the
 // others were allocated (Velero v1.18, pkg/restore/actions, service action).
 func wantedNodePorts(u *unstructured.Unstructured) map[string]bool {
 	wanted := map[string]bool{}
 	var applied struct {
-		Spec struct{ Ports []map[string]any }
+		Spec struct {
+			Ports               []map[string]any
+			HealthCheckNodePort int
+		}
 	}
 	if text := u.GetAnnotations()[lastApplied]; json.Unmarshal([]byte(text), &applied) == nil {
 		for _, p := range applied.Spec.Ports {
@@ -161,9 +174,14 @@ func wantedNodePorts(u *unstructured.Unstructured) map[string]bool {
 				wanted[portKey(p)] = true
 			}
 		}
+		wanted[healthCheckNodePort] = applied.Spec.HealthCheckNodePort > 0
 	}
 	for _, entry := range mapsIn(child(u.Object, "metadata")["managedFields"]) {
-		for key, fields := range child(entry, "fieldsV1", "f:spec", "f:ports") {
+		owned := child(entry, "fieldsV1", "f:spec")
+		if owned["f:"+healthCheckNodePort] != nil {
+			wanted[healthCheckNodePort] = true
+		}
+		for key, fields := range child(owned, "f:ports") {
 			owned, _ := fields.(map[string]any)
 			var p map[string]any
 			if text, isPort := strings.CutPrefix(key, "k:"); isPort && owned["f:nodePort"] != nil && json.Unmarshal([]byte(text), &p) == nil {
@@ -196,7 +214,13 @@ func prepareClaim(u *unstructured.Unstructured) {
 	// by its claimRef. In a claim that waits, somebody wrote it who wants that
 	// volume and no other.
 	if phase, _, _ := unstructured.NestedString(u.Object, "status", "phase"); phase == "Bound" || phase == "Lost" {
-		delete(child(u.Object, "spec"), "volumeName")
+		spec := child(u.Object, "spec")
+		delete(spec, "volumeName")
+		delete(spec, "dataSource")
+		delete(spec, "dataSourceRef")
+		if spec["storageClassName"] != "" { // a claim of no class finds its volume by the selector
+			delete(spec, "selector")
+		}
 	}
 }
 
@@ -279,7 +303,10 @@ func Mark(u *unstructured.Unstructured, backup, restore string) {
 	if labels == nil {
 		labels = map[string]string{}
 	}
-	labels[api.LabelBackupName] = api.LabelValue(backup)
-	labels[api.LabelRestoreName] = api.LabelValue(restore)
+	maps.Copy(labels, marks(backup, restore))
 	u.SetLabels(labels)
+}
+
+func marks(backup, restore string) map[string]string {
+	return map[string]string{api.LabelBackupName: api.LabelValue(backup), api.LabelRestoreName: api.LabelValue(restore)}
 }

@@ -94,7 +94,7 @@ func TestPrepareKeepsWhatOnlyLooksGenerated(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			u := fromYAML(t, c.of)
-			Prepare(u)
+			prepare(u, false)
 			assert.Equal(t, fromYAML(t, c.want).Object, u.Object)
 		})
 	}
@@ -128,7 +128,7 @@ spec: {something: stays}
 other: [1, two, {three: null}]
 status: {phase: Running}
 `)
-		Prepare(u)
+		prepare(u, false)
 		assert.Equal(t, fromYAML(t, head+`
 metadata:
   name: a

@@ -53,15 +53,15 @@ func (d *digests) item(e plan.Entry) error {
 		return nil
 	}
 	if d.next == len(d.items) {
-		return fmt.Errorf("%w: %s is not in the manifest", ErrNotWritten, e.Key)
+		return fmt.Errorf("%w: %s is not in the manifest", ErrNotWritten, e.Source())
 	}
 	want := d.items[d.next]
 	d.next++
 	switch {
-	case want.Key != e.Key:
-		return fmt.Errorf("%w: %s stands where %s was written", ErrNotWritten, e.Key, want.Key)
+	case want.Key != e.Source():
+		return fmt.Errorf("%w: %s stands where %s was written", ErrNotWritten, e.Source(), want.Key)
 	case want.SHA256 != d.key.Digest(hex.EncodeToString(e.Sum[:])):
-		return fmt.Errorf("%w: %s has another digest", ErrNotWritten, e.Key)
+		return fmt.Errorf("%w: %s has another digest", ErrNotWritten, e.Source())
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"hash"
 	"io"
 	"maps"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -71,28 +72,27 @@ var errEnough = errors.New("enough")
 func (j Job) Execute(ctx context.Context, p Prepared) (Result, error) {
 	j.Store = Readable(j.Store, p.Metadata, j.Identities)
 	r := Result{Restore: j.Name, Backup: j.Backup, Volumes: p.Plan.Volumes, Warnings: p.Warnings}
-	create := make([]plan.Step, 0, p.Plan.Count(plan.Create))
+	act := make([]plan.Step, 0, len(p.Plan.Steps))
 	r.Changes = make(apply.ChangeSet, 0, len(p.Plan.Steps))
 	for _, s := range p.Plan.Steps {
-		if s.Action == plan.Create {
-			create = append(create, s)
+		if s.Acts() {
+			act = append(act, s)
 		} else {
 			r.Changes = append(r.Changes, decided(s))
 		}
 	}
-	x := executor{job: j, total: len(create), applier: apply.Applier{
-		Cluster: j.Cluster, Backup: j.Backup, Restore: j.Name, Workers: j.Workers, Defines: maps.Clone(p.Plan.Defines),
-	}}
+	x := executor{job: j, applier: j.applier(p), steps: act}
 	if j.Progress != nil {
 		done := 0
-		x.applier.Progress = func(c apply.Change) { done++; j.Progress(done, x.total, c) }
+		x.applier.Progress = func(c apply.Change) { done = min(done+1, len(act)); j.Progress(done, len(act), c) }
 	}
-	err := Windows(ctx, j.Store, j.Backup, create, func(work []apply.Work) error { return x.run(ctx, work) })
+	err := x.execute(ctx, p.Plan.Awaits)
 	r.Changes = append(r.Changes, x.changes...)
-	r.Changes = append(r.Changes, notReached(create, x.changes)...)
+	r.Changes = append(r.Changes, notReached(act, x.changes)...)
 	r.Changes.Sort()
+	r.Warnings = append(r.Warnings, x.warnings...)
 	if err != nil {
-		err = fmt.Errorf("restore %s is not complete: %w", j.Name, err)
+		err = fmt.Errorf("restore %s is not complete: %w", j.Name, j.Cluster.Explain(err))
 	}
 	return r, err
 }
@@ -115,36 +115,135 @@ func notReached(steps []plan.Step, made apply.ChangeSet) apply.ChangeSet {
 	return out
 }
 
+func (j Job) applier(p Prepared) *apply.Applier {
+	return &apply.Applier{
+		Cluster: j.Cluster, Backup: j.Backup, Restore: j.Name, Options: p.Options, Workers: j.Workers,
+		Defines: maps.Clone(p.Plan.Defines), UIDs: maps.Clone(p.Plan.UIDs),
+	}
+}
+
 // decided is the change of a step that the plan has settled already.
 func decided(s plan.Step) apply.Change {
 	outcomes := map[plan.Action]apply.Outcome{plan.Unchanged: apply.Unchanged, plan.Skip: apply.Skipped, plan.Fail: apply.Failed}
 	return apply.Change{Key: s.Key, Outcome: outcomes[s.Action], Reason: s.Reason}
 }
 
+// executor carries out the acting steps of a plan.
 type executor struct {
-	job     Job
-	applier apply.Applier
-	total   int
-	changes apply.ChangeSet // of the create steps reached so far
+	job      Job
+	applier  *apply.Applier
+	steps    []plan.Step
+	changes  apply.ChangeSet // of the steps reached so far
+	warnings []string
+}
+
+func (x *executor) execute(ctx context.Context, awaits []string) error {
+	if err := x.await(ctx, awaits); err != nil {
+		return err
+	}
+	err := Windows(ctx, x.job.Store, x.job.Backup, x.steps, func(work []apply.Work) error {
+		changes, err := x.run(ctx, work)
+		x.changes = append(x.changes, changes...)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if err := x.again(ctx); err != nil {
+		return err
+	}
+	return x.own(ctx)
 }
 
 // run applies a window: definitions first, and when they are served, the rest.
-func (x *executor) run(ctx context.Context, work []apply.Work) error {
+// It returns one change per step that was reached.
+func (x *executor) run(ctx context.Context, work []apply.Work) (apply.ChangeSet, error) {
 	n := 0
 	for n < len(work) && work[n].Step.Defining() {
 		n++
 	}
+	var all apply.ChangeSet
 	for _, part := range [][]apply.Work{work[:n], work[n:]} {
 		changes, err := x.applier.Run(ctx, part)
 		if err == nil && len(part) > 0 && part[0].Step.Defining() {
 			err = x.established(ctx, changes)
 		}
-		x.changes = append(x.changes, changes...)
+		all = append(all, changes...)
 		if err != nil {
-			return x.job.Cluster.Explain(err)
+			return all, err
 		}
 	}
-	return nil
+	return all, nil
+}
+
+// againWait is the time before what was refused is tried again.
+const againWait = 2 * time.Second
+
+// again tries what could not be created because a webhook did not answer: its
+// server may be among what was restored since. It goes on while that helps.
+func (x *executor) again(ctx context.Context) error {
+	for {
+		later, places := x.later()
+		if len(later) == 0 {
+			return nil
+		}
+		if err := wait(ctx, againWait); err != nil {
+			return err
+		}
+		helped := false
+		err := Windows(ctx, x.job.Store, x.job.Backup, later, func(work []apply.Work) error {
+			changes, err := x.run(ctx, work)
+			for _, c := range changes {
+				helped = helped || c.Outcome != apply.Failed
+				x.changes[places[c.Key]] = c
+			}
+			return err
+		})
+		if err != nil || !helped {
+			return err
+		}
+	}
+}
+
+// later are the steps that are worth another try, and where their changes are.
+func (x *executor) later() ([]plan.Step, map[item.Key]int) {
+	places := map[item.Key]int{}
+	for i, c := range x.changes {
+		if c.Later {
+			places[c.Key] = i
+		}
+	}
+	var steps []plan.Step
+	for _, s := range x.steps {
+		if _, wanted := places[s.Key]; wanted {
+			steps = append(steps, s)
+		}
+	}
+	return steps, places
+}
+
+// own gives what was created before its owner the reference to it.
+func (x *executor) own(ctx context.Context) error {
+	reasons := map[item.Key]string{}
+	err := x.applier.Own(ctx, func(s plan.Step, reason string) { reasons[s.Key] = reason })
+	for i := range x.changes {
+		if reason := reasons[x.changes[i].Key]; reason != "" {
+			x.changes[i].Reason += "; " + reason
+			x.warnings = append(x.warnings, x.changes[i].Key.String()+": "+reason)
+		}
+	}
+	return err
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // waiters is for how many definitions at once the API server is asked.

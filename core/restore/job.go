@@ -27,6 +27,9 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/volume"
 )
 
+// DefaultTerminatingTimeout is Velero's terminating-resource-timeout.
+const DefaultTerminatingTimeout = 10 * time.Minute
+
 // Cluster is the target of a restore; *cluster.Client is one.
 type Cluster interface {
 	apply.Cluster
@@ -41,10 +44,16 @@ type Job struct {
 	Backup  string
 	Store   store.Store
 	Cluster Cluster
-	Filter  filter.Filter
+	Options plan.Options
 	// Identities decrypt an encrypted backup.
 	Identities seal.Identities
-	Workers    int // 0 = apply.DefaultWorkers
+	// Reviewed, when set, is the plan that Run carries out; its options are those
+	// of the job.
+	Reviewed *File
+	Workers  int // 0 = apply.DefaultWorkers
+	// TerminatingTimeout bounds the wait for namespaces that are being deleted,
+	// 0 is DefaultTerminatingTimeout.
+	TerminatingTimeout time.Duration
 	// Now tells the time, for durations.
 	Now func() time.Time
 	// Progress, when set, is called after each step of Execute, by one
@@ -55,6 +64,8 @@ type Job struct {
 // Prepared is a plan with what it was made from.
 type Prepared struct {
 	Metadata velerov1.Backup
+	Options  plan.Options
+	Cluster  string // UID of the target's namespace kube-system
 	Entries  []plan.Entry
 	Plan     plan.Plan
 	// Warnings say what could not be checked.
@@ -77,11 +88,9 @@ func (r Result) Complete() bool { return r.Changes.Count(apply.Failed) == 0 }
 // Prepare reads the backup, looks at the cluster and makes the plan. It
 // changes nothing.
 func (j Job) Prepare(ctx context.Context) (Prepared, error) {
-	if err := j.Filter.Check(); err != nil {
+	j.Options.Types = cluster.NewBuiltIn
+	if err := errors.Join(j.Options.Check()...); err != nil {
 		return Prepared{}, err
-	}
-	if j.Filter.Scoped() {
-		return Prepared{}, errors.New("a restore names resources by IncludedResources and ExcludedResources, not by scope")
 	}
 	metadata, err := backup.Read(ctx, j.Store, j.Backup)
 	if err != nil {
@@ -102,11 +111,30 @@ func (j Job) Prepare(ctx context.Context) (Prepared, error) {
 	if err := j.known(entries, t.resources); err != nil {
 		return Prepared{}, err
 	}
-	seen, err := t.observe(ctx, j.Cluster, entries)
-	if err != nil {
-		return Prepared{}, j.Cluster.Explain(err)
+	p := Prepared{Metadata: metadata, Options: j.Options, Entries: entries, Warnings: warnings}
+	if err := j.plan(ctx, t, &p); err != nil {
+		return Prepared{}, err
 	}
-	return Prepared{Metadata: metadata, Entries: entries, Plan: plan.Build(j.Backup, entries, seen), Warnings: warnings}, nil
+	return p, nil
+}
+
+// plan looks at the target and makes the plan.
+func (j Job) plan(ctx context.Context, t target, p *Prepared) error {
+	seen, err := t.observe(ctx, j.Cluster, p.Entries, j.Options)
+	if err == nil {
+		p.Cluster, err = clusterID(ctx, j.Cluster)
+	}
+	if err != nil {
+		return j.Cluster.Explain(err)
+	}
+	if missing := j.Options.MissingStorageClasses(p.Entries, seen); len(missing) > 0 {
+		return fmt.Errorf("storage class %s, to which others are mapped, is neither in the target cluster nor in the backup (kubectl get storageclasses lists those of the cluster)", strings.Join(missing, ", "))
+	}
+	p.Plan = j.Options.Build(j.Backup, p.Entries, seen)
+	if err := j.settle(ctx, p, seen); err != nil {
+		return j.Cluster.Explain(err)
+	}
+	return nil
 }
 
 // restorable refuses backups that nobody finished.
@@ -123,13 +151,13 @@ func restorable(b velerov1.Backup) error {
 func (j Job) known(entries []plan.Entry, target []item.Resource) error {
 	held := resourcesOf(entries)
 	var missing []string
-	for _, name := range j.Filter.IncludedResources {
+	for _, name := range j.Options.Filter.IncludedResources {
 		only := filter.Filter{IncludedResources: []string{name}}.Expanded(target).IncludedResources
 		if len(filter.Unknown(only, held)) == len(only) && name != "*" {
 			missing = append(missing, fmt.Sprintf("%q", name))
 		}
 	}
-	missing = append(missing, filter.Unknown(j.Filter.ExcludedResources, append(held, target...))...)
+	missing = append(missing, filter.Unknown(j.Options.Filter.ExcludedResources, append(held, target...))...)
 	if len(missing) == 0 {
 		return nil
 	}
@@ -159,7 +187,8 @@ func (j Job) index(ctx context.Context, metadata velerov1.Backup, target []item.
 	if err != nil {
 		return nil, nil, err
 	}
-	o := plan.Options{Filter: j.Filter.Expanded(target), VolumeMethods: methods}
+	o := j.Options
+	o.Filter, o.VolumeMethods = o.Filter.Expanded(target), methods
 	var entries []plan.Entry
 	file, err := readArchive(ctx, j.Store, j.Backup, nil, func(it item.Item) error {
 		e, err := plan.Examine(it, o)
@@ -202,10 +231,14 @@ func (j Job) volumeMethods(ctx context.Context) (map[string]string, error) {
 	return methods, nil
 }
 
-// Run prepares a plan and executes it.
+// Run prepares a plan and executes it. Where a reviewed one does not hold any
+// more the error is ErrDrift, and nothing has been changed.
 func (j Job) Run(ctx context.Context) (Result, error) {
 	started := j.Now()
 	p, err := j.Prepare(ctx)
+	if err == nil && j.Reviewed != nil {
+		err = j.Reviewed.Check(p)
+	}
 	if err != nil {
 		return Result{}, err
 	}

@@ -17,13 +17,13 @@ import (
 const observers = 4
 
 // Observe looks at the target as far as the entries need it: what it serves,
-// and which objects of the backup's resources exist, by digest.
-func Observe(ctx context.Context, c Cluster, entries []plan.Entry) (plan.Observed, error) {
+// and which objects of the backup's resources exist.
+func Observe(ctx context.Context, c Cluster, entries []plan.Entry, o plan.Options) (plan.Observed, error) {
 	t, err := discover(ctx, c)
 	if err != nil {
 		return plan.Observed{}, err
 	}
-	return t.observe(ctx, c, entries)
+	return t.observe(ctx, c, entries, o)
 }
 
 // target is what a cluster says that it serves.
@@ -37,66 +37,95 @@ func discover(ctx context.Context, c Cluster) (target, error) {
 	return target{resources, failures}, err
 }
 
-func (t target) observe(ctx context.Context, c Cluster, entries []plan.Entry) (plan.Observed, error) {
+func (t target) observe(ctx context.Context, c Cluster, entries []plan.Entry, o plan.Options) (plan.Observed, error) {
 	seen := plan.Observed{
-		Served: map[string][]string{}, Existing: map[item.Key]plan.Digest{},
-		Terminating: map[string]bool{}, Undiscovered: map[string]string{},
+		Served: map[string][]string{}, Existing: map[item.Key]plan.Live{},
+		Terminating: map[string]bool{}, Undiscovered: map[string]string{}, StorageClasses: map[string]bool{},
 	}
 	for _, f := range t.failures {
 		seen.Undiscovered[f.GroupVersion] = cluster.Reason(f.Err)
 	}
+	for _, r := range t.resources {
+		if gr := r.GroupResource(); r.Can("create") && !slices.Contains(seen.Served[gr], r.Version) {
+			seen.Served[gr] = append(seen.Served[gr], r.Version)
+		}
+	}
+	return seen, t.list(ctx, c, t.lists(entries, o, seen.Served), look{options: o, held: heldVersions(entries)}, seen)
+}
+
+// lists are the resources to be listed, each at the version at which the backup
+// holds most of it or, where that is not served, at the one a restore would
+// use.
+func (t target) lists(entries []plan.Entry, o plan.Options, served map[string][]string) []item.Resource {
 	wanted := plan.Resources(entries)
-	var lists []item.Resource
+	if len(o.StorageClassMapping) > 0 {
+		wanted[storageClasses] = append(wanted[storageClasses], "v1")
+	}
+	var out []item.Resource
 	for _, r := range t.resources {
 		gr := r.GroupResource()
-		if !r.Can("create") {
-			continue
-		}
-		seen.Served[gr] = append(seen.Served[gr], r.Version)
-		if versions, ok := wanted[gr]; ok && r.Can("list") && slices.Contains(versions, r.Version) {
-			lists = append(lists, r)
+		if versions, ok := wanted[gr]; ok && r.Can("list", "create") && r.Version == plan.ServedVersion(versions[0], served[gr]) {
+			out = append(out, r)
 			delete(wanted, gr)
 		}
 	}
-	err := t.list(ctx, c, lists, entries, seen)
-	return seen, err
+	return out
+}
+
+const storageClasses = "storageclasses.storage.k8s.io"
+
+// heldVersions are the API version at which the backup holds each item, by its key in
+// the target.
+func heldVersions(entries []plan.Entry) map[item.Key]string {
+	out := make(map[item.Key]string, len(entries))
+	for _, e := range entries {
+		out[e.Key] = item.Resource{Group: e.Key.Group, Version: e.Version}.APIVersion()
+	}
+	return out
 }
 
 // list notes in the maps of seen which objects of the entries exist.
-func (t target) list(ctx context.Context, c Cluster, lists []item.Resource, entries []plan.Entry, seen plan.Observed) error {
-	keys := make(map[item.Key]bool, len(entries))
-	for _, e := range entries {
-		keys[e.Key] = true
-	}
+func (t target) list(ctx context.Context, c Cluster, lists []item.Resource, l look, seen plan.Observed) error {
 	found := make([]found, len(lists))
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(observers)
 	for i, r := range lists {
-		g.Go(func() error { return found[i].list(gctx, c, r, keys) })
+		g.Go(func() error { return found[i].list(gctx, c, r, l) })
 	}
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	for _, f := range found {
-		for k, d := range f.digests {
-			seen.Existing[k] = d
+	for i, f := range found {
+		for k, live := range f.objects {
+			seen.Existing[k] = live
 		}
-		for _, ns := range f.terminating {
-			seen.Terminating[ns] = true
+		for _, name := range f.terminating {
+			seen.Terminating[name] = true
+		}
+		for _, name := range f.names {
+			if lists[i].GroupResource() == storageClasses {
+				seen.StorageClasses[name] = true
+			}
 		}
 	}
 	return nil
 }
 
-// found is what one list gave.
-type found struct {
-	digests     map[item.Key]plan.Digest
-	terminating []string
+// look says how to look at objects of the target.
+type look struct {
+	options plan.Options
+	held    map[item.Key]string
 }
 
-func (f *found) list(ctx context.Context, c Cluster, r item.Resource, keys map[item.Key]bool) error {
-	f.digests = map[item.Key]plan.Digest{}
-	namespaces := r.GroupResource() == "namespaces"
+// found is what one list gave.
+type found struct {
+	objects     map[item.Key]plan.Live
+	terminating []string
+	names       []string // of storage classes
+}
+
+func (f *found) list(ctx context.Context, c Cluster, r item.Resource, l look) error {
+	f.objects = map[item.Key]plan.Live{}
 	var info cluster.ListInfo
 	for it, err := range c.List(ctx, r, cluster.ListOptions{}, &info) {
 		if apierrors.IsNotFound(err) || apierrors.IsMethodNotSupported(err) {
@@ -105,17 +134,32 @@ func (f *found) list(ctx context.Context, c Cluster, r item.Resource, keys map[i
 		if err != nil {
 			return fmt.Errorf("look at the target: %w", err)
 		}
-		if namespaces {
-			if u, err := it.Object(); err == nil && u.GetDeletionTimestamp() != nil {
-				f.terminating = append(f.terminating, it.Key.Name)
-			}
-		}
-		if !keys[it.Key] && !namespaces {
-			continue
-		}
-		if f.digests[it.Key], err = plan.DigestOf(it); err != nil {
+		if err := f.note(it, l); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (f *found) note(it item.Item, l look) error {
+	apiVersion, wanted := l.held[it.Key]
+	namespace := it.Key.GroupResource() == "namespaces"
+	if it.Key.GroupResource() == storageClasses {
+		f.names = append(f.names, it.Key.Name)
+	}
+	if !wanted && !namespace {
+		return nil
+	}
+	if !wanted {
+		apiVersion = it.APIVersion()
+	}
+	u, err := it.Object()
+	if err != nil {
+		return err
+	}
+	if namespace && u.GetDeletionTimestamp() != nil {
+		f.terminating = append(f.terminating, it.Key.Name)
+	}
+	f.objects[it.Key], err = l.options.Live(u, apiVersion)
+	return err
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/lifeboat-backup/lifeboat/core/api"
@@ -67,7 +68,7 @@ func (f *fakeTarget) List(_ context.Context, r item.Resource, _ cluster.ListOpti
 	}
 }
 
-func (f *fakeTarget) Create(_ context.Context, r item.Resource, namespace string, object []byte) ([]byte, error) {
+func (f *fakeTarget) Create(_ context.Context, r item.Resource, namespace string, object []byte, _ ...cluster.Param) ([]byte, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var o struct{ Metadata struct{ Name string } }
@@ -91,7 +92,11 @@ func (f *fakeTarget) Get(_ context.Context, r item.Resource, namespace, name str
 	return item.Item{}, apierrors.NewNotFound(schema.GroupResource{Resource: r.Name}, name)
 }
 
-func (f *fakeTarget) MergePatch(context.Context, item.Resource, string, string, []byte) error {
+func (f *fakeTarget) MergePatch(context.Context, item.Resource, string, string, []byte, ...cluster.Param) error {
+	return nil
+}
+
+func (f *fakeTarget) Delete(context.Context, item.Resource, string, string, metav1.DeleteOptions) error {
 	return nil
 }
 
@@ -293,7 +298,7 @@ func TestNamesOfAFilterAreFoundInTheBackupAndTheTarget(t *testing.T) {
 			target.served[i].ShortNames[0] = string(bytes.ToLower([]byte(target.served[i].ShortNames[0])))
 		}
 		j := job(s, target)
-		j.Filter = c.f
+		j.Options.Filter = c.f
 		p, err := j.Prepare(t.Context())
 		if c.want != "" {
 			assert.ErrorContains(t, err, c.want, name)

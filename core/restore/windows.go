@@ -43,7 +43,7 @@ func Windows(ctx context.Context, s store.Store, backup string, steps []plan.Ste
 type windows struct {
 	steps []plan.Step
 	use   func([]apply.Work) error
-	byKey []int  // steps that need an item, by key
+	byKey []int  // steps that need an item, by its key in the backup
 	read  []bool // by step: its item is held, was given, or is not needed
 	next  int    // no step before it is still to be read
 	held  map[int][]held
@@ -67,7 +67,7 @@ func newWindows(steps []plan.Step, use func([]apply.Work) error) *windows {
 			w.byKey = append(w.byKey, i)
 		}
 	}
-	slices.SortFunc(w.byKey, func(a, b int) int { return item.Compare(steps[a].Key, steps[b].Key) })
+	slices.SortFunc(w.byKey, func(a, b int) int { return item.Compare(steps[a].Source(), steps[b].Source()) })
 	return w
 }
 
@@ -81,7 +81,7 @@ func (w *windows) done() bool {
 
 // wanted finds the step of an item that is still to be read.
 func (w *windows) wanted(k item.Key) (step int, wanted bool) {
-	i, found := slices.BinarySearchFunc(w.byKey, k, func(i int, k item.Key) int { return item.Compare(w.steps[i].Key, k) })
+	i, found := slices.BinarySearchFunc(w.byKey, k, func(i int, k item.Key) int { return item.Compare(w.steps[i].Source(), k) })
 	if !found || w.read[w.byKey[i]] {
 		return 0, false
 	}

@@ -24,6 +24,8 @@ import (
 	"github.com/stretchr/testify/require"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/lifeboat-backup/lifeboat/core/apply"
 	"github.com/lifeboat-backup/lifeboat/core/backup"
 	"github.com/lifeboat-backup/lifeboat/core/cluster"
@@ -298,13 +300,13 @@ func (v village) filter() filter.Filter {
 func (v village) wipe(t *testing.T) {
 	t.Helper()
 	ctx := t.Context()
-	_ = v.c.Delete(ctx, namespaces, "", v.name)
+	_ = v.c.Delete(ctx, namespaces, "", v.name, metav1.DeleteOptions{})
 	for k, it := range v.state(t) {
 		if k.Namespace == v.name {
-			_ = v.c.Delete(ctx, item.Resource{Group: k.Group, Version: it.Version, Name: k.Resource, Namespaced: true}, v.name, k.Name)
+			_ = v.c.Delete(ctx, item.Resource{Group: k.Group, Version: it.Version, Name: k.Resource, Namespaced: true}, v.name, k.Name, metav1.DeleteOptions{})
 		}
 	}
-	_ = v.c.Delete(ctx, roles, "", v.name)
+	_ = v.c.Delete(ctx, roles, "", v.name, metav1.DeleteOptions{})
 	req, err := http.NewRequestWithContext(ctx, http.MethodPut, v.plane.Server+"/api/v1/namespaces/"+v.name+"/finalize",
 		strings.NewReader(`{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"`+v.name+`"},"spec":{"finalizers":[]}}`))
 	require.NoError(t, err)
@@ -476,7 +478,7 @@ func TestARestoreThatDiesAtADefinitionIsFinishedByTheNext(t *testing.T) {
 	v := undisturbed(t, buildVillage(t, plane, c, "loop"))
 	wipe := func() {
 		v.wipe(t)
-		require.NoError(t, c.Delete(t.Context(), definitions, "", knotDefinition))
+		require.NoError(t, c.Delete(t.Context(), definitions, "", knotDefinition, metav1.DeleteOptions{}))
 		require.Eventually(t, func() bool {
 			resources, _, err := c.AllVersions(t.Context())
 			return err == nil && gone(t.Context(), c, definitions, knotDefinition) &&

@@ -3,14 +3,17 @@
 package controlplane_test
 
 import (
+	"fmt"
 	"slices"
-
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/lifeboat-backup/lifeboat/core/apply"
@@ -48,7 +51,7 @@ func TestABackupRestoredIntoAnEmptyClusterIsEqual(t *testing.T) {
 	t.Run("what breaks restores is there", func(t *testing.T) { assertHardObjects(t, from, to, first) })
 	t.Run("a second restore changes nothing", func(t *testing.T) { assertNothingLeftToDo(t, s, to, first) })
 	t.Run("what differs is left alone and what is gone comes back", func(t *testing.T) { assertLeftAlone(t, s, to) })
-	t.Run("a namespace that is being deleted is waited for by nobody", func(t *testing.T) { assertTerminating(t, s, to) })
+	t.Run("a namespace that is being deleted is waited for", func(t *testing.T) { assertTerminating(t, s, to) })
 }
 
 // field reads a path of an object of the cluster.
@@ -71,7 +74,9 @@ func in(namespace, resource, name string) item.Key {
 func assertHardObjects(t *testing.T, from, to *cluster.Client, r restore.Result) {
 	tree := in("orchard", "trees.orchard.example.com", "apple")
 	assert.Equal(t, []any{"orchard.example.com/felling-permit"}, field(t, to, tree, "v1", "metadata", "finalizers"))
-	assert.Nil(t, field(t, to, tree, "v1", "metadata", "ownerReferences"), "the owner has another UID now")
+	owners := field(t, to, tree, "v1", "metadata", "ownerReferences").([]any)
+	require.Len(t, owners, 1)
+	assert.Equal(t, field(t, to, in("orchard", "configmaps", "planting-plan"), "v1", "metadata", "uid"), owners[0].(map[string]any)["uid"], "the owner's new UID")
 	assert.Nil(t, field(t, to, tree, "v1", "status"))
 	assert.Equal(t, "first", field(t, to, tree, "v1", "metadata", "labels", "velero.io/restore-name"))
 	assert.Equal(t, "whole", field(t, to, tree, "v1", "metadata", "labels", "velero.io/backup-name"))
@@ -121,7 +126,7 @@ func assertNothingLeftToDo(t *testing.T, s store.Store, to *cluster.Client, firs
 	before := versions(t, to)
 	second, err := restoreJob("second", "whole", s, to).Run(t.Context())
 	require.NoError(t, err)
-	assert.Equal(t, before, versions(t, to))
+	assert.Empty(t, changedSince(before, versions(t, to)))
 	for _, c := range second.Changes {
 		assert.Contains(t, []apply.Outcome{apply.Unchanged, apply.Skipped}, c.Outcome, "%s: %s", c.Key, c.Reason)
 	}
@@ -148,16 +153,33 @@ func versions(t *testing.T, c *cluster.Client) map[item.Key]string {
 	return out
 }
 
+// changedSince lists the objects that are others, gone or new.
+func changedSince(before, after map[item.Key]string) []string {
+	var out []string
+	for k, v := range before {
+		if after[k] != v {
+			out = append(out, fmt.Sprintf("%s: %q, then %q", k, v, after[k]))
+		}
+	}
+	for k := range after {
+		if _, there := before[k]; !there {
+			out = append(out, fmt.Sprintf("%s: new", k))
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
 func assertLeftAlone(t *testing.T, s store.Store, to *cluster.Client) {
 	configMaps := item.Resource{Version: "v1", Name: "configmaps", Kind: "ConfigMap", Namespaced: true}
 	changed, gone := in("shop", "configmaps", "prices"), in("shop", "configmaps", "app.config.v1.example.com")
 	require.NoError(t, to.MergePatch(t.Context(), configMaps, "shop", changed.Name, []byte(`{"data":{"truth":"another"}}`)))
-	require.NoError(t, to.Delete(t.Context(), configMaps, "shop", gone.Name))
+	require.NoError(t, to.Delete(t.Context(), configMaps, "shop", gone.Name, metav1.DeleteOptions{}))
 	before := versions(t, to)
 
 	prepared, err := restoreJob("third", "whole", s, to).Prepare(t.Context())
 	require.NoError(t, err)
-	assert.Equal(t, before, versions(t, to), "a plan changes nothing")
+	assert.Empty(t, changedSince(before, versions(t, to)), "a plan changes nothing")
 	assert.Equal(t, 1, prepared.Plan.Count(plan.Create))
 
 	third, err := restoreJob("third", "whole", s, to).Execute(t.Context(), prepared)
@@ -167,24 +189,40 @@ func assertLeftAlone(t *testing.T, s store.Store, to *cluster.Client) {
 	after := versions(t, to)
 	assert.NotEmpty(t, after[gone])
 	delete(after, gone)
-	assert.Equal(t, before, after, "nothing else was touched")
+	assert.Empty(t, changedSince(before, after), "nothing else was touched")
 }
 
 func assertTerminating(t *testing.T, s store.Store, to *cluster.Client) {
 	namespaces := item.Resource{Version: "v1", Name: "namespaces", Kind: "Namespace"}
-	require.NoError(t, to.Delete(t.Context(), namespaces, "", "orchard"))
+	require.NoError(t, to.Delete(t.Context(), namespaces, "", "orchard", metav1.DeleteOptions{}))
 	plan1 := in("orchard", "configmaps", "planting-plan")
 	require.Eventually(t, func() bool {
 		_, err := to.Get(t.Context(), item.Resource{Version: "v1", Name: "configmaps"}, "orchard", plan1.Name)
 		return apierrors.IsNotFound(err)
 	}, 30*time.Second, 100*time.Millisecond, "what no finalizer holds goes first")
 
-	r, err := restoreJob("fourth", "whole", s, to).Run(t.Context())
+	job := restoreJob("fourth", "whole", s, to)
+	job.TerminatingTimeout = time.Second
+	r, err := job.Run(t.Context())
 	require.NoError(t, err)
 	assert.False(t, r.Complete())
 	c := changeOf(r.Changes, plan1)
 	assert.Equal(t, apply.Failed, c.Outcome)
-	assert.Contains(t, c.Reason, "namespace orchard is being deleted")
+	assert.Contains(t, c.Reason, "because it is being terminated", "the API server's own words")
+	assert.Contains(t, strings.Join(r.Warnings, "\n"), "namespace orchard is still being deleted after 1s: ")
+	assert.Contains(t, strings.Join(r.Warnings, "\n"), "orchard.example.com/felling-permit", "what holds it")
+
+	job = restoreJob("fifth", "whole", s, to)
+	job.TerminatingTimeout = time.Minute
+	tree := item.Resource{Group: "orchard.example.com", Version: "v1", Name: "trees"}
+	release := sync.OnceFunc(func() {
+		assert.NoError(t, to.MergePatch(t.Context(), tree, "orchard", "apple", []byte(`{"metadata":{"finalizers":null}}`)))
+		assert.NoError(t, to.MergePatch(t.Context(), namespaces, "", "orchard", []byte(`{"metadata":{"finalizers":null}}`)))
+	})
+	time.AfterFunc(2*time.Second, release)
+	r, err = job.Run(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, apply.Created, changeOf(r.Changes, plan1).Outcome, "%s %v", changeOf(r.Changes, plan1).Reason, r.Warnings)
 }
 
 // reasons counts the changes of an outcome by their reason.

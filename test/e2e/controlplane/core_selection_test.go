@@ -114,7 +114,7 @@ func TestARestoreTakesWhatItIsTold(t *testing.T) {
 	run := func(t *testing.T, from string, f filter.Filter) restore.Result {
 		t.Helper()
 		j := restoreJob("r", from, s, to)
-		j.Filter = f
+		j.Options.Filter = f
 		r, err := j.Run(t.Context())
 		require.NoError(t, err)
 		assertAccounted(t, manifestOf(t, s, from), r.Changes)
@@ -136,12 +136,12 @@ func TestARestoreTakesWhatItIsTold(t *testing.T) {
 			{IncludedResources: []string{"componentstatuses"}}, // the target has it, the backup does not
 		} {
 			j := restoreJob("r", "whole", s, to)
-			j.Filter = f
+			j.Options.Filter = f
 			_, err := j.Run(t.Context())
 			assert.ErrorContains(t, err, "holds no resource named")
 		}
 		j := restoreJob("r", "trees", s, to)
-		j.Filter = filter.Filter{ExcludedResources: []string{"ingresses"}} // only the target has it
+		j.Options.Filter = filter.Filter{ExcludedResources: []string{"ingresses"}} // only the target has it
 		_, err := j.Prepare(t.Context())
 		assert.NoError(t, err)
 	})

@@ -1,0 +1,236 @@
+package apply
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/lifeboat-backup/lifeboat/core/cluster"
+	"github.com/lifeboat-backup/lifeboat/core/plan"
+)
+
+// reasonChanged is why an object is left alone that is another one than when
+// the plan was made.
+const reasonChanged = "has changed since the plan was made; left alone (make a new plan)"
+
+// update changes an object that the cluster has.
+func (a *Applier) update(ctx context.Context, w Work) (Change, error) {
+	live, err := a.read(ctx, resourceOf(w.Step), w.Step)
+	switch {
+	case apierrors.IsNotFound(err):
+		return done(w, Failed, "is gone since the plan was made (make a new plan)")
+	case err != nil:
+		return a.ended(ctx, w, err, "cannot be read: ")
+	}
+	digest, err := a.Options.LiveDigest(live.DeepCopy(), heldAPIVersion(w.Step))
+	if err != nil {
+		return done(w, Failed, err.Error())
+	}
+	want := w.Step.Live
+	if w.Step.Action == plan.Label {
+		want = w.Step.Digest
+	}
+	if digest != want {
+		return done(w, Failed, reasonChanged)
+	}
+	a.noteUID(w.Step, string(live.GetUID()))
+	if w.Step.Relabel {
+		return a.relabel(ctx, w, live)
+	}
+	return a.change(ctx, w, live)
+}
+
+// change patches the live object into the wanted one.
+func (a *Applier) change(ctx context.Context, w Work, live *unstructured.Unstructured) (Change, error) {
+	ownerless := len(a.references(w.Step)) < len(w.Step.Owners)
+	patch, err := a.patch(w, live.DeepCopy())
+	if err != nil {
+		return done(w, Failed, err.Error())
+	}
+	if patch == nil && w.Step.Merge {
+		return done(w, Unchanged, "has all that the backup has")
+	}
+	if err := a.send(ctx, w, live, patch); err != nil {
+		return a.notUpdated(ctx, w, err)
+	}
+	if ownerless {
+		a.noteOwnerless(w.Step)
+	}
+	switch {
+	case w.Step.Action == plan.Label:
+		return done(w, Unchanged, w.Step.Reason)
+	case w.Step.Merge:
+		return done(w, Updated, "completed with what the backup has more")
+	}
+	return done(w, Updated, w.Step.Reason)
+}
+
+func (a *Applier) notUpdated(ctx context.Context, w Work, err error) (Change, error) {
+	if apierrors.IsConflict(err) {
+		return done(w, Failed, reasonChanged)
+	}
+	return a.ended(ctx, w, err, "cannot be updated: ")
+}
+
+// relabel writes the labels of the restore on an object that cannot be
+// updated, as Velero does; the step has failed all the same.
+func (a *Applier) relabel(ctx context.Context, w Work, live *unstructured.Unstructured) (Change, error) {
+	if err := a.send(ctx, w, live, nil); err != nil {
+		return a.notUpdated(ctx, w, err)
+	}
+	return done(w, Failed, w.Step.Reason)
+}
+
+// patch is what has to change, nil for nothing.
+func (a *Applier) patch(w Work, live *unstructured.Unstructured) (map[string]any, error) {
+	if w.Step.Action == plan.Label {
+		return nil, nil
+	}
+	want, err := a.wanted(w)
+	if err != nil {
+		return nil, err
+	}
+	if w.Step.Merge {
+		return plan.MergePatch(want, live), nil
+	}
+	patch, err := a.Options.Patch(want, live)
+	if err != nil {
+		return nil, err
+	}
+	if refs := a.references(w.Step); len(refs) > 0 {
+		if patch == nil {
+			patch = map[string]any{}
+		}
+		meta, _ := patch["metadata"].(map[string]any)
+		if meta == nil {
+			meta = map[string]any{}
+		}
+		meta["ownerReferences"] = refs
+		patch["metadata"] = meta
+	}
+	return patch, nil
+}
+
+// send sends a patch for the object as it was read, once more when an answer
+// got lost. What only adds (Merge) is sent for whatever the object is by now.
+func (a *Applier) send(ctx context.Context, w Work, live *unstructured.Unstructured, patch map[string]any, params ...cluster.Param) error {
+	if w.Step.Held != "" {
+		params = append(params, cluster.StrictFields())
+	}
+	pin := live
+	if w.Step.Merge {
+		pin = nil
+	}
+	sealed, err := plan.Sealed(patch, w.Step, pin, a.Backup, a.Restore)
+	if err != nil {
+		return err
+	}
+	r := resourceOf(w.Step)
+	var conflict error
+	tries, err := a.try(ctx, r, func() error {
+		err := a.Cluster.MergePatch(ctx, r, w.Step.Namespace, w.Step.Name, sealed, params...)
+		if conflict = nil; pin != nil && apierrors.IsConflict(err) {
+			conflict, err = err, nil // to try again would not help
+		}
+		return err
+	})
+	if conflict != nil && !(tries > 1 && a.isWanted(ctx, w)) {
+		return conflict
+	}
+	return err
+}
+
+// isWanted reports whether the object is what the step makes of it: the answer
+// to an earlier try may have got lost.
+func (a *Applier) isWanted(ctx context.Context, w Work) bool {
+	live, err := a.read(ctx, resourceOf(w.Step), w.Step)
+	if err != nil {
+		return false
+	}
+	digest, err := a.Options.LiveDigest(live, heldAPIVersion(w.Step))
+	return err == nil && digest == w.Step.Digest
+}
+
+// Try asks the API server what it would say to an update. refusal is in its
+// words; needed is false when there is nothing to change.
+func (a *Applier) Try(ctx context.Context, w Work) (needed bool, refusal string, err error) {
+	live, err := a.read(ctx, resourceOf(w.Step), w.Step)
+	if apierrors.IsNotFound(err) {
+		return true, "", nil // gone since it was listed: the restore will say so
+	}
+	if err != nil {
+		return true, "", err
+	}
+	patch, err := a.patch(w, live.DeepCopy())
+	if err != nil {
+		return true, err.Error(), nil
+	}
+	if patch == nil {
+		return false, "", nil
+	}
+	err = a.send(ctx, w, live, patch, cluster.DryRun())
+	switch {
+	case err == nil, apierrors.IsConflict(err):
+		return true, "", nil
+	case ctx.Err() != nil, cluster.Unreachable(err):
+		return true, "", err
+	}
+	return true, cluster.Reason(err), nil
+}
+
+const (
+	// removeTimeout bounds the wait until an object that is to be made anew is
+	// gone: finalizers may hold it for ever.
+	removeTimeout = time.Minute
+	removePoll    = 100 * time.Millisecond
+)
+
+// remove deletes an object that is to be made anew and waits until it is gone.
+// The change is empty when it is.
+func (a *Applier) remove(ctx context.Context, w Work) (Change, error) {
+	r := resourceOf(w.Step)
+	live, err := a.read(ctx, r, w.Step)
+	switch {
+	case apierrors.IsNotFound(err):
+		return Change{}, nil
+	case err != nil:
+		return a.ended(ctx, w, err, "cannot be read: ")
+	}
+	digest, err := a.Options.LiveDigest(live.DeepCopy(), heldAPIVersion(w.Step))
+	if err != nil {
+		return done(w, Failed, err.Error())
+	}
+	if digest != w.Step.Live {
+		return done(w, Failed, reasonChanged)
+	}
+	// What it owns stays, and is adopted by its successor or has no owner.
+	orphan := metav1.DeletePropagationOrphan
+	o := metav1.DeleteOptions{Preconditions: metav1.NewUIDPreconditions(string(live.GetUID())), PropagationPolicy: &orphan}
+	_, err = a.try(ctx, r, func() error { return a.Cluster.Delete(ctx, r, w.Step.Namespace, w.Step.Name, o) })
+	if err != nil && !apierrors.IsNotFound(err) {
+		return a.ended(ctx, w, err, "cannot be deleted: ")
+	}
+	return a.awaitRemoval(ctx, w, string(live.GetUID()))
+}
+
+func (a *Applier) awaitRemoval(ctx context.Context, w Work, uid string) (Change, error) {
+	deadline := time.Now().Add(removeTimeout)
+	for {
+		live, err := a.read(ctx, resourceOf(w.Step), w.Step)
+		switch {
+		case apierrors.IsNotFound(err), err == nil && string(live.GetUID()) != uid:
+			return Change{}, nil
+		case err != nil:
+			return a.ended(ctx, w, err, "deleted, and cannot be read: ")
+		case time.Now().After(deadline):
+			return done(w, Failed, fmt.Sprintf("deleted, and still there after %s; its finalizers: %v (restore again when it is gone)", removeTimeout, live.GetFinalizers()))
+		}
+		if !sleep(ctx, removePoll) {
+			return unanswered(w, context.Cause(ctx))
+		}
+	}
+}

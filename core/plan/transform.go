@@ -1,0 +1,267 @@
+package plan
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/lifeboat-backup/lifeboat/core/api"
+	"github.com/lifeboat-backup/lifeboat/core/filter"
+	"github.com/lifeboat-backup/lifeboat/core/item"
+	"github.com/lifeboat-backup/lifeboat/core/modifier"
+)
+
+// Policy says what happens to an object that the target has in another form.
+type Policy string
+
+// The policies. None and update are Velero's (spec.existingResourcePolicy);
+// recreate is ours.
+const (
+	PolicyNone     Policy = "none"
+	PolicyUpdate   Policy = "update"
+	PolicyRecreate Policy = "recreate"
+)
+
+// Options says what a restore takes from a backup and how it changes it on its
+// way. The zero value is everything, as it is.
+type Options struct {
+	Filter filter.Filter `json:"filter,omitzero"`
+	// NamespaceMapping and StorageClassMapping hold the new name by the old one.
+	NamespaceMapping    map[string]string `json:"namespaceMapping,omitempty"`
+	StorageClassMapping map[string]string `json:"storageClassMapping,omitempty"`
+	PreserveNodePorts   bool              `json:"preserveNodePorts,omitempty"`
+	// StatusResources are the resources whose status is restored, "*" for all,
+	// but for ExcludedStatusResources. The annotation velero.io/restore-status
+	// of an object outranks both.
+	StatusResources         []string `json:"statusResources,omitempty"`
+	ExcludedStatusResources []string `json:"excludedStatusResources,omitempty"`
+	// ExistingResourcePolicy is none when empty.
+	ExistingResourcePolicy Policy `json:"existingResourcePolicy,omitempty"`
+	// Modifiers change objects by rules of the user; Types knows the built-in
+	// kinds for their strategic merge patches.
+	Modifiers modifier.Rules `json:"resourceModifiers,omitzero"`
+	Types     modifier.Types `json:"-"`
+	// VolumeMethods holds, per persistent volume with data in the backup, how
+	// the data was saved (Velero's backupMethod).
+	VolumeMethods map[string]string `json:"-"`
+}
+
+// Check says what is wrong with the options by themselves, all of it.
+func (o Options) Check() []error {
+	var errs []error
+	if err := o.Filter.Check(); err != nil {
+		errs = append(errs, err)
+	}
+	if o.Filter.Scoped() {
+		errs = append(errs, errors.New("a restore names resources by includedResources and excludedResources, not by scope"))
+	}
+	for _, from := range slices.Sorted(maps.Keys(o.NamespaceMapping)) {
+		for _, n := range []string{from, o.NamespaceMapping[from]} {
+			if len(validation.IsDNS1123Label(n)) > 0 {
+				errs = append(errs, fmt.Errorf("namespace mapping %s:%s: %q is no name of a namespace", from, o.NamespaceMapping[from], n))
+			}
+		}
+	}
+	for _, from := range slices.Sorted(maps.Keys(o.StorageClassMapping)) {
+		if from == "" || len(validation.IsDNS1123Subdomain(o.StorageClassMapping[from])) > 0 {
+			errs = append(errs, fmt.Errorf("storage class mapping %s:%s: both must be names of storage classes", from, o.StorageClassMapping[from]))
+		}
+	}
+	switch o.ExistingResourcePolicy {
+	case "", PolicyNone, PolicyUpdate, PolicyRecreate:
+	default:
+		errs = append(errs, fmt.Errorf("existing resource policy %q: it is none, update or recreate", o.ExistingResourcePolicy))
+	}
+	return errs
+}
+
+// Target is the key that an item of the backup has in the target cluster.
+func (o Options) Target(k item.Key) item.Key {
+	if k.GroupResource() == "namespaces" {
+		k.Name = o.namespace(k.Name)
+	}
+	k.Namespace = o.namespace(k.Namespace)
+	return k
+}
+
+func (o Options) namespace(name string) string {
+	if to, mapped := o.NamespaceMapping[name]; mapped {
+		return to
+	}
+	return name
+}
+
+// Transform turns an object of a backup into the one that the target gets, in
+// place. The order is Velero's: Prepare and what belongs to the kind, then the
+// user's modifiers, then the namespace.
+func (o Options) Transform(u *unstructured.Unstructured, groupResource string) error {
+	var original *unstructured.Unstructured
+	modified := !o.Modifiers.IsZero()
+	if modified {
+		original = u.DeepCopy()
+	}
+	prepare(u, o.PreserveNodePorts)
+	o.mapStorageClasses(u, groupResource)
+	o.mapReferences(u, groupResource)
+	if modified {
+		if _, err := o.Modifiers.Apply(original, u, groupResource, o.Types); err != nil {
+			return err
+		}
+	}
+	o.mapNamespace(u, groupResource)
+	return nil
+}
+
+func (o Options) mapNamespace(u *unstructured.Unstructured, groupResource string) {
+	meta := child(u.Object, "metadata")
+	if namespace, ok := meta["namespace"].(string); ok && namespace != "" {
+		meta["namespace"] = o.namespace(namespace)
+	}
+	if groupResource != "namespaces" {
+		return
+	}
+	name, _ := meta["name"].(string)
+	meta["name"] = o.namespace(name)
+	if labels := child(meta, "labels"); labels["kubernetes.io/metadata.name"] != nil {
+		labels["kubernetes.io/metadata.name"] = o.namespace(name) // as the API server would
+	}
+}
+
+const oldStorageClassAnnotation = "volume.beta.kubernetes.io/storage-class"
+
+func (o Options) mapStorageClasses(u *unstructured.Unstructured, groupResource string) {
+	if len(o.StorageClassMapping) == 0 {
+		return
+	}
+	replace := func(m map[string]any, field string) {
+		if name, ok := m[field].(string); ok && o.StorageClassMapping[name] != "" {
+			m[field] = o.StorageClassMapping[name]
+		}
+	}
+	switch groupResource {
+	case "persistentvolumes", "persistentvolumeclaims":
+		replace(child(u.Object, "spec"), "storageClassName")
+		replace(child(u.Object, "metadata", "annotations"), oldStorageClassAnnotation)
+	case "statefulsets.apps":
+		for _, claim := range mapsIn(child(u.Object, "spec")["volumeClaimTemplates"]) {
+			replace(child(claim, "spec"), "storageClassName")
+			replace(child(claim, "metadata", "annotations"), oldStorageClassAnnotation)
+		}
+	}
+}
+
+// mapReferences follows the namespaces that objects name in other places:
+// subjects of bindings and the claim of a volume, as Velero does; and the
+// services behind webhooks, conversions and API services, which would
+// otherwise go on meaning those of the old namespace.
+func (o Options) mapReferences(u *unstructured.Unstructured, groupResource string) {
+	if len(o.NamespaceMapping) == 0 {
+		return
+	}
+	replace := func(m map[string]any) {
+		if name, ok := m["namespace"].(string); ok {
+			m["namespace"] = o.namespace(name)
+		}
+	}
+	switch groupResource {
+	case "rolebindings.rbac.authorization.k8s.io", "clusterrolebindings.rbac.authorization.k8s.io":
+		for _, s := range mapsIn(u.Object["subjects"]) {
+			replace(s)
+			o.mapSubjectName(s)
+		}
+	case "persistentvolumes":
+		replace(child(u.Object, "spec", "claimRef"))
+	case "apiservices.apiregistration.k8s.io":
+		replace(child(u.Object, "spec", "service"))
+	case "customresourcedefinitions.apiextensions.k8s.io":
+		replace(child(u.Object, "spec", "conversion", "webhook", "clientConfig", "service"))
+	case "validatingwebhookconfigurations.admissionregistration.k8s.io", "mutatingwebhookconfigurations.admissionregistration.k8s.io":
+		for _, w := range mapsIn(u.Object["webhooks"]) {
+			replace(child(w, "clientConfig", "service"))
+		}
+	}
+}
+
+// mapSubjectName follows the namespace in the name of a service account as
+// user, and in that of the group of a namespace's service accounts.
+func (o Options) mapSubjectName(subject map[string]any) {
+	name, _ := subject["name"].(string)
+	const account, group = "system:serviceaccount:", "system:serviceaccounts:"
+	if namespace, ok := strings.CutPrefix(name, group); ok && subject["kind"] == "Group" {
+		subject["name"] = group + o.namespace(namespace)
+	}
+	if rest, ok := strings.CutPrefix(name, account); ok && subject["kind"] == "User" {
+		if namespace, account2, ok := strings.Cut(rest, ":"); ok {
+			subject["name"] = account + o.namespace(namespace) + ":" + account2
+		}
+	}
+}
+
+// restoresStatus reports whether the status of an object is restored (Velero
+// v1.18, spec.restoreStatus and the annotation).
+func (o Options) restoresStatus(u *unstructured.Unstructured, r item.Resource) bool {
+	if u.Object["status"] == nil {
+		return false
+	}
+	switch u.GetAnnotations()[annotationRestoreStatus] {
+	case "true":
+		return true
+	case "false":
+		return false
+	}
+	return filter.NamesResource(o.StatusResources, r) && !filter.NamesResource(o.ExcludedStatusResources, r)
+}
+
+const annotationRestoreStatus = "velero.io/restore-status"
+
+// LiveDigest digests an object of the target for comparison with the one that
+// the backup holds at an API version. u is used up.
+func (o Options) LiveDigest(u *unstructured.Unstructured, heldAPIVersion string) (Digest, error) {
+	u.SetAPIVersion(heldAPIVersion)
+	prepare(u, o.PreserveNodePorts)
+	return digest(u)
+}
+
+// Live is what a plan needs to know of an object of the target. u is used up.
+func (o Options) Live(u *unstructured.Unstructured, heldAPIVersion string) (Live, error) {
+	phase, _, _ := unstructured.NestedString(u.Object, "status", "phase")
+	l := Live{
+		UID: string(u.GetUID()), Backup: u.GetLabels()[api.LabelBackupName],
+		Owned: len(ownerRefsOf(u)) > 0,
+		Bound: phase == "Bound" && strings.HasPrefix(u.GetKind(), "PersistentVolume"),
+	}
+	var err error
+	l.Digest, err = o.LiveDigest(u, heldAPIVersion)
+	return l, err
+}
+
+// MissingStorageClasses are the new names in the mapping that neither the
+// target nor the backup has.
+func (o Options) MissingStorageClasses(entries []Entry, seen Observed) []string {
+	var out []string
+	for _, to := range slices.Sorted(maps.Values(o.StorageClassMapping)) {
+		inBackup := slices.ContainsFunc(entries, func(e Entry) bool {
+			return e.Leave == "" && e.Key.GroupResource() == "storageclasses.storage.k8s.io" && e.Key.Name == to
+		})
+		if !inBackup && !seen.StorageClasses[to] {
+			out = append(out, to)
+		}
+	}
+	return slices.Compact(out)
+}
+
+func sumOf(uid string) uidSum {
+	if uid == "" {
+		return uidSum{}
+	}
+	sum := sha256.Sum256([]byte(uid))
+	return uidSum(sum[:16])
+}
+
+func backupLabel(backup string) string { return api.LabelValue(backup) }
