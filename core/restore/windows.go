@@ -17,7 +17,7 @@ import (
 )
 
 // windowBytes is how much JSON of a backup is in memory at once.
-const windowBytes = 16 << 20
+const windowBytes = 32 << 20
 
 // Windows hands the items of the steps to use, at most windowBytes of them at
 // once. The steps must be ordered by stage, as a plan's are; in a window they

@@ -10,7 +10,7 @@ import (
 // program's own pages a backup or restore of 100,000 objects stays below
 // 192 MiB by it (docs/performance.md). It is no hard limit: what larger indexes
 // need is taken all the same, at the price of more collecting.
-const memoryLimit = 128 << 20
+const memoryLimit = 144 << 20
 
 // LimitMemory sets the limit, unless GOMEMLIMIT says another or "off".
 func LimitMemory() {

@@ -17,5 +17,5 @@ func TestTheMemoryLimitIsOursUnlessTheUserSetsOne(t *testing.T) {
 
 	t.Setenv("GOMEMLIMIT", "")
 	LimitMemory()
-	assert.EqualValues(t, 128<<20, debug.SetMemoryLimit(-1))
+	assert.EqualValues(t, 144<<20, debug.SetMemoryLimit(-1))
 }
