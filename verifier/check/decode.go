@@ -115,12 +115,9 @@ func noEOF(err error) error {
 
 // decodeJSON reads one plain JSON document.
 func decodeJSON(r io.Reader, limit int64, into any) error {
-	b, err := io.ReadAll(io.LimitReader(r, limit+1))
+	b, err := io.ReadAll(jsonbound.NewReader(r, jsonbound.Limits{Bytes: limit, Values: max(limit/bytesPerValue, 1000)}))
 	if err != nil {
 		return err
-	}
-	if int64(len(b)) > limit {
-		return fmt.Errorf("%w: over %d bytes", errTooLarge, limit)
 	}
 	if err := json.Unmarshal(b, into); err != nil {
 		return fmt.Errorf("decode JSON: %w", err)

@@ -2,13 +2,16 @@ package check
 
 import (
 	"bytes"
+	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
 	"github.com/lifeboat-backup/lifeboat/core/archive/archivetest"
+	"github.com/lifeboat-backup/lifeboat/core/jsonbound"
 )
 
 func TestWhatIsDecompressedIsBounded(t *testing.T) {
@@ -20,7 +23,7 @@ func TestWhatIsDecompressedIsBounded(t *testing.T) {
 	require.NoError(t, readGzip(bytes.NewReader(packed), int64(len(list))))
 	require.ErrorIs(t, readGzip(bytes.NewReader(packed), int64(len(list)-1)), errTooLarge)
 	require.NoError(t, decodeJSON(strings.NewReader(list), int64(len(list)), &into))
-	require.ErrorIs(t, decodeJSON(strings.NewReader(list), int64(len(list)-1), &into), errTooLarge)
+	require.ErrorIs(t, decodeJSON(strings.NewReader(list), int64(len(list)-1), &into), jsonbound.ErrTooLarge)
 }
 
 func TestTheFaultNamedIsTheFirstCause(t *testing.T) {
@@ -29,4 +32,18 @@ func TestTheFaultNamedIsTheFirstCause(t *testing.T) {
 	assert.NotContains(t, decodeGzip(bytes.NewReader(damaged), 100, &into).Error(), "JSON")
 	assert.ErrorContains(t, decodeGzip(bytes.NewReader(archivetest.Gzip(t, []byte("[1,2,"))), 100, &into), "JSON")
 	assert.ErrorContains(t, decodeGzip(bytes.NewReader(nil), 100, &into), "empty")
+}
+
+// A record is hundreds of bytes in memory and can be three in the file.
+func TestWhatIsDecodedIsBounded(t *testing.T) {
+	packed := archivetest.Gzip(t, []byte("["+strings.Repeat("{},", 10_000_000)+"{}]"))
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	var records []velerov1.PodVolumeBackup
+	err := decodeGzip(bytes.NewReader(packed), maxCompanion, &records)
+	runtime.ReadMemStats(&after)
+	require.ErrorIs(t, err, jsonbound.ErrTooLarge)
+	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(512<<20), "bytes allocated in all; the records would take more than 5 GB")
+	var b velerov1.Backup
+	require.ErrorIs(t, decodeJSON(strings.NewReader(`{"spec":{"hooks":{"resources":[`+strings.Repeat("{},", 500_000)+`{}]}}}`), maxMetadata, &b), jsonbound.ErrTooLarge)
 }
