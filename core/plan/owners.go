@@ -58,9 +58,8 @@ func ownerRefsOf(u *unstructured.Unstructured) []ownerRef {
 
 // adopters are the controllers that find their objects again by labels: in a
 // cluster with controllers they set the reference themselves, and one of ours
-// would cost a request for each pod. A Job is one that makes its pods anew: its
-// selector is made of its UID.
-var adopters = []string{"Deployment.apps", "ReplicaSet.apps", "StatefulSet.apps", "DaemonSet.apps", "ReplicationController", "Job.batch"}
+// would cost a request for each pod.
+var adopters = []string{"Deployment.apps", "ReplicaSet.apps", "StatefulSet.apps", "DaemonSet.apps", "ReplicationController"}
 
 func (r ownerRef) adopts() bool {
 	group, _, qualified := strings.Cut(r.apiVersion, "/")
@@ -108,12 +107,17 @@ func (p *Plan) own(entries []Entry, seen Observed) {
 func (p *Plan) ownStep(s *Step, refs []ownerRef, byUID map[uidSum]int, seen Observed, say bool) {
 	for _, r := range refs {
 		owner, why := p.ownerOf(s, r, byUID, seen)
-		if why == "" {
+		note := ""
+		switch {
+		case r.adopts():
+			note = fmt.Sprintf("; its owner, %s %s, finds it by its labels", r.kind, r.name)
+		case why != "":
+			note = fmt.Sprintf("; without its owner, %s %s, which %s", r.kind, r.name, why)
+		default:
 			s.Owners = append(s.Owners, owner)
-			continue
 		}
 		if say {
-			s.Reason += fmt.Sprintf("; without its owner %s %s: %s", r.kind, r.name, why)
+			s.Reason += note
 		}
 	}
 }
@@ -121,20 +125,20 @@ func (p *Plan) ownStep(s *Step, refs []ownerRef, byUID map[uidSum]int, seen Obse
 // ownerOf finds the owner that a reference means, or says why the reference is
 // dropped.
 func (p *Plan) ownerOf(s *Step, r ownerRef, byUID map[uidSum]int, seen Observed) (Owner, string) {
-	if r.adopts() {
-		return Owner{}, "that finds or makes its objects itself"
+	if r.controller && r.kind == "Job" && strings.HasPrefix(r.apiVersion, "batch/") {
+		return Owner{}, "makes its pods anew" // its selector is made of its UID
 	}
 	i, found := byUID[r.uid]
 	if !found || i < 0 {
-		return Owner{}, "not in the backup"
+		return Owner{}, "is not in the backup"
 	}
 	o := &p.Steps[i]
 	live, exists := seen.Existing[o.Key]
 	switch {
 	case o.Kind != r.kind || o.Source().Name != r.name || o.Namespace != "" && o.Namespace != s.Namespace:
-		return Owner{}, "the backup holds another object under its UID"
+		return Owner{}, "is another object in the backup"
 	case o.Action == Fail && !exists, o.Action == Skip && !exists:
-		return Owner{}, "not restored"
+		return Owner{}, "is not restored"
 	case exists && o.Action != Recreate:
 		p.UIDs[o.Key] = live.UID
 	}
