@@ -175,11 +175,25 @@ var shortNames = map[string][]string{
 	"storageclasses.storage.k8s.io":        {"sc"},
 }
 
+// ofTheAPIServer are objects that API servers write of themselves: where to find
+// them and by which certificates. To update them with those of another cluster
+// would cut the target off.
+var ofTheAPIServer = map[item.Key]bool{
+	{Resource: "services", Namespace: "default", Name: "kubernetes"}:                                                 true,
+	{Resource: "endpoints", Namespace: "default", Name: "kubernetes"}:                                                true,
+	{Group: "discovery.k8s.io", Resource: "endpointslices", Namespace: "default", Name: "kubernetes"}:                true,
+	{Resource: "configmaps", Namespace: "kube-system", Name: "extension-apiserver-authentication"}:                   true,
+	{Resource: "configmaps", Namespace: "kube-system", Name: "kube-apiserver-legacy-service-account-token-tracking"}: true,
+}
+
 // byRule says why an object is never restored (Velero's restore item actions
 // and restoreItem), "" when it is.
 func byRule(u *unstructured.Unstructured, k item.Key, o Options) string {
 	if notRestorable[k.GroupResource()] {
 		return leaveNotRestorable
+	}
+	if ofTheAPIServer[k] {
+		return leaveGenerated
 	}
 	annotations, lbls := u.GetAnnotations(), u.GetLabels()
 	switch k.GroupResource() {
