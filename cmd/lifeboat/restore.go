@@ -333,6 +333,13 @@ func printPlan(w io.Writer, p plan.Plan) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
+	skipped := map[string]int{}
+	for _, s := range p.Steps {
+		if s.Action == plan.Skip {
+			skipped[s.Reason]++
+		}
+	}
+	printList(w, "\nSkipped", counted(skipped))
 	printList(w, "\nVolumes", volumes(p.Volumes))
 	if len(p.Awaits) > 0 {
 		printList(w, "\nNamespaces that are being deleted and have to be gone first", p.Awaits)

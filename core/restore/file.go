@@ -79,9 +79,9 @@ func (f File) Check(p Prepared) error {
 	}
 	more := ""
 	if n := len(drift) - maxDrift; n > 0 {
-		drift, more = drift[:maxDrift], fmt.Sprintf("\n  and %d more", n)
+		drift, more = drift[:maxDrift], fmt.Sprintf("; and %d more", n)
 	}
-	return fmt.Errorf("%w: nothing has been restored (make a new plan and review it)\n  %s%s", ErrDrift, strings.Join(drift, "\n  "), more)
+	return fmt.Errorf("%w, and nothing has been restored (make a new plan and review it): %s%s", ErrDrift, strings.Join(drift, "; "), more)
 }
 
 // clusterID is what tells clusters apart, "" when it may not be read.
