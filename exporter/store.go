@@ -18,6 +18,7 @@ import (
 
 	"github.com/lifeboat-backup/lifeboat/core/api"
 	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
+	"github.com/lifeboat-backup/lifeboat/core/jsonbound"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
@@ -350,7 +351,11 @@ func drillOf(r report.Report) Drill {
 	return d
 }
 
-// read reads one object of at most limit bytes.
+// maxValues is how many values of JSON an object may hold: a bucket is not to
+// make the exporter take gigabytes by some kB of "{},".
+const maxValues = 1 << 20
+
+// read reads one object of at most limit bytes and maxValues values of JSON.
 func (l *StoreLocation) read(ctx context.Context, s store.Store, key string, limit int64) ([]byte, error) {
 	l.get.Add(1)
 	r, err := s.Get(ctx, key)
@@ -358,14 +363,11 @@ func (l *StoreLocation) read(ctx context.Context, s store.Store, key string, lim
 		return nil, err
 	}
 	defer r.Close()
-	raw, err := io.ReadAll(io.LimitReader(r, limit+1))
-	if err != nil {
-		return nil, err
+	raw, err := io.ReadAll(jsonbound.NewReader(r, jsonbound.Limits{Bytes: limit, Values: maxValues}))
+	if errors.Is(err, jsonbound.ErrTooLarge) {
+		return nil, contentError{err}
 	}
-	if int64(len(raw)) > limit {
-		return nil, contentError{fmt.Errorf("it is larger than %d bytes", limit)}
-	}
-	return raw, nil
+	return raw, err
 }
 
 // contentError is an error of what an object holds. Reading the same bytes

@@ -117,7 +117,8 @@ func TestOneBadObjectStopsNoneOfTheOthers(t *testing.T) {
 	for name, tc := range map[string]struct{ content, want string }{
 		"no JSON":            {"{", "decode"},
 		"empty":              {"", "decode"},
-		"too large":          {strings.Repeat(" ", maxMetadata+1), "larger than"},
+		"too large":          {strings.Repeat(" ", maxMetadata+1), "more than 10485760 bytes"},
+		"too many values":    {`{"spec":[` + strings.Repeat("{},", maxValues+1) + `{}]}`, "more than 1048576 values"},
 		"another's":          {string(metadataOf(t, completedBackup("db", "other", day(0)))), `it says it is backup "other"`},
 		"no start":           {string(metadataOf(t, unstarted)), "when it was started"},
 		"no end":             {string(metadataOf(t, unended)), "does not say when"},
