@@ -406,7 +406,7 @@ func TestOneDocumentOfABoundedSize(t *testing.T) {
 		"# nothing\n---\n":  "the file is empty",
 		doc + "---\n" + doc: "more than one YAML document",
 		"a: 1\na: 2":        "already set",
-		"- a":               "cannot unmarshal",
+		"- a":               "holds no document",
 		"version: v1":       "resourceModifierRules is empty",
 		"\xff":              "resource modifiers: ",
 		doc + strings.Repeat("#", modifier.MaxSize): "more than the 1048576",

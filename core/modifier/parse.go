@@ -83,6 +83,9 @@ func only(data []byte) ([]byte, error) {
 	if found == nil {
 		return nil, errors.New("resource modifiers: the file is empty")
 	}
+	if found[0] != '{' {
+		return nil, errors.New("resource modifiers: the file holds no document with version and resourceModifierRules")
+	}
 	return found, nil
 }
 
