@@ -7,7 +7,7 @@
 //	                                   -> store.Writer.Commit (velero-backup.json, last)
 //	store -> archive.Reader -> item.Item ... -> plan.Examine -> plan.Entry
 //	cluster -> plan.Observed
-//	plan.Entry + plan.Observed -> plan.Build (pure) -> plan.Plan -> apply -> ChangeSet
+//	plan.Entry + plan.Observed -> plan.Options.Build (pure) -> plan.Plan -> apply -> ChangeSet
 //
 // Packages, leaves first:
 //
