@@ -139,8 +139,11 @@ func (a *Applier) step(ctx context.Context, w Work) (Change, error) {
 			return change, err
 		}
 		change, err := a.create(ctx, w)
-		if change.Outcome == Created {
+		switch change.Outcome {
+		case Created:
 			change.Outcome = Updated
+		case Failed:
+			change.Reason = "deleted, and cannot be created anew: " + change.Reason
 		}
 		return change, err
 	}
@@ -177,13 +180,9 @@ func (a *Applier) create(ctx context.Context, w Work) (Change, error) {
 		return done(w, Failed, err.Error())
 	}
 	r := resourceOf(w.Step)
-	var params []cluster.Param
-	if w.Step.Held != "" {
-		params = append(params, cluster.StrictFields())
-	}
 	var answer []byte
 	tries, err := a.try(ctx, r, func() (err error) {
-		answer, err = a.Cluster.Create(ctx, r, w.Step.Namespace, object, params...)
+		answer, err = a.Cluster.Create(ctx, r, w.Step.Namespace, object, fields(w.Step)...)
 		return err
 	})
 	switch {
@@ -223,7 +222,10 @@ func (a *Applier) restoreStatus(ctx context.Context, w Work) (Change, error) {
 	}
 	r := resourceOf(w.Step)
 	for _, name := range []string{w.Step.Name + "/status", w.Step.Name} {
-		_, err = a.try(ctx, r, func() error { return a.Cluster.MergePatch(ctx, r, w.Step.Namespace, name, patch) })
+		// Its definition is served by now, so what is not found is no subresource.
+		_, err = a.try(ctx, item.Resource{}, func() error {
+			return a.Cluster.MergePatch(ctx, r, w.Step.Namespace, name, patch, fields(w.Step)...)
+		})
 		if !apierrors.IsNotFound(err) {
 			break
 		}
@@ -247,6 +249,15 @@ func unanswered(w Work, err error) (Change, error) {
 
 func resourceOf(s plan.Step) item.Resource {
 	return item.Resource{Group: s.Group, Version: s.Version, Name: s.Resource, Kind: s.Kind, Namespaced: s.Namespace != ""}
+}
+
+// fields asks for a refusal of unknown fields where the version is not the one
+// that the backup holds.
+func fields(s plan.Step) []cluster.Param {
+	if s.Held == "" {
+		return nil
+	}
+	return []cluster.Param{cluster.StrictFields()}
 }
 
 // object is what is posted.

@@ -118,9 +118,7 @@ func (a *Applier) patch(w Work, live *unstructured.Unstructured) (map[string]any
 // send sends a patch for the object as it was read, once more when an answer
 // got lost. What only adds (Merge) is sent for whatever the object is by now.
 func (a *Applier) send(ctx context.Context, w Work, live *unstructured.Unstructured, patch map[string]any, params ...cluster.Param) error {
-	if w.Step.Held != "" {
-		params = append(params, cluster.StrictFields())
-	}
+	params = append(params, fields(w.Step)...)
 	pin := live
 	if w.Step.Merge {
 		pin = nil
@@ -155,31 +153,31 @@ func (a *Applier) isWanted(ctx context.Context, w Work) bool {
 	return err == nil && digest == w.Step.Digest
 }
 
-// Try asks the API server what it would say to an update. refusal is in its
-// words; needed is false when there is nothing to change.
-func (a *Applier) Try(ctx context.Context, w Work) (needed bool, refusal string, err error) {
+// Try asks the API server what it would say to an update; needed is false when
+// there is nothing to change.
+func (a *Applier) Try(ctx context.Context, w Work) (needed bool, refusal plan.Refusal, err error) {
 	live, err := a.read(ctx, resourceOf(w.Step), w.Step)
 	if apierrors.IsNotFound(err) {
-		return true, "", nil // gone since it was listed: the restore will say so
+		return true, plan.Refusal{}, nil // gone since it was listed: the restore will say so
 	}
 	if err != nil {
-		return true, "", err
+		return true, plan.Refusal{}, err
 	}
 	patch, err := a.patch(w, live.DeepCopy())
 	if err != nil {
-		return true, err.Error(), nil
+		return true, plan.Refusal{Words: err.Error()}, nil
 	}
 	if patch == nil {
-		return false, "", nil
+		return false, plan.Refusal{}, nil
 	}
 	err = a.send(ctx, w, live, patch, cluster.DryRun())
 	switch {
 	case err == nil, apierrors.IsConflict(err):
-		return true, "", nil
+		return true, plan.Refusal{}, nil
 	case ctx.Err() != nil, cluster.Unreachable(err):
-		return true, "", err
+		return true, plan.Refusal{}, err
 	}
-	return true, cluster.Reason(err), nil
+	return true, plan.Refusal{Words: cluster.Reason(err), Invalid: apierrors.IsInvalid(err)}, nil
 }
 
 const (

@@ -127,15 +127,29 @@ const (
 // bareOfLabels are the objects that carry no labels of a restore.
 func bareOfLabels(k item.Key) bool { return k.GroupResource() == "namespaces" }
 
-// Refused settles an update that the API server would refuse, in its words:
-// the object is made anew where the policy allows it and nothing is lost by it.
-func (o Options) Refused(s *Step, live Live, words string) {
-	s.Action, s.Reason = Fail, "cannot be updated: "+words
-	if o.ExistingResourcePolicy != PolicyRecreate {
+// Refusal is what the API server would say to an update.
+type Refusal struct {
+	Words string // "" when it would accept it
+	// Invalid says that the object may not become what the backup holds. Other
+	// refusals, as of rights or of a webhook, would meet a creation as well.
+	Invalid bool
+}
+
+// Refused settles an update that the API server would refuse: the object is
+// made anew where the policy allows it, that can help, and nothing is lost by
+// it.
+func (o Options) Refused(s *Step, live Live, r Refusal) {
+	s.Action, s.Reason = Fail, "cannot be updated: "+r.Words
+	switch {
+	case s.Merge: // completed under every policy, and nothing else
+		return
+	case o.ExistingResourcePolicy != PolicyRecreate:
 		s.Relabel = !bareOfLabels(s.Key)
 		return
 	}
 	switch {
+	case !r.Invalid:
+		s.Reason += " (it is not deleted, since its creation could be refused too)"
 	case s.GroupResource() == "namespaces":
 		s.Reason += " (a namespace is never deleted, since all that is in it would go)"
 	case s.Defining():
@@ -143,6 +157,6 @@ func (o Options) Refused(s *Step, live Live, words string) {
 	case live.Bound:
 		s.Reason += " (what is bound is never deleted, since its data could go)"
 	default:
-		s.Action, s.Reason = Recreate, "exists, and is deleted and created anew, since it cannot be updated: "+words
+		s.Action, s.Reason = Recreate, "exists, and is deleted and created anew, since it cannot be updated: "+r.Words
 	}
 }

@@ -15,24 +15,33 @@ func Drift(reviewed, now Plan) []string {
 	if reviewed.Backup != now.Backup {
 		out = append(out, fmt.Sprintf("the plan is of backup %s, not of %s", reviewed.Backup, now.Backup))
 	}
-	current := make(map[item.Key]Step, len(now.Steps))
+	current := make(map[origin]Step, len(now.Steps))
 	for _, s := range now.Steps {
-		current[s.Source()] = s
+		current[originOf(s)] = s
 	}
 	for _, was := range reviewed.Steps {
-		is, there := current[was.Source()]
-		delete(current, was.Source())
+		is, there := current[originOf(was)]
+		delete(current, originOf(was))
 		if change := drifted(was, is, there); change != "" {
 			out = append(out, was.Key.String()+": "+change)
 		}
 	}
 	for _, s := range now.Steps {
-		if _, left := current[s.Source()]; left {
+		if _, left := current[originOf(s)]; left {
 			out = append(out, fmt.Sprintf("%s: the plan does not have it; now it is %s: %s", s.Key, s.Action, s.Reason))
 		}
 	}
 	return out
 }
+
+// origin identifies a step. A namespace that is made bare may be called as one
+// of the backup that is mapped to another name.
+type origin struct {
+	key  item.Key // in the backup
+	bare bool
+}
+
+func originOf(s Step) origin { return origin{s.Source(), s.Bare} }
 
 func drifted(was, is Step, there bool) string {
 	switch {
@@ -46,7 +55,7 @@ func drifted(was, is Step, there bool) string {
 		return "the cluster has another object than when the plan was made"
 	case was.Key != is.Key, was.Version != is.Version, was.Held != is.Held:
 		return fmt.Sprintf("the plan makes it %s at %s; now it is %s at %s", was.Key, was.APIVersion(), is.Key, is.APIVersion())
-	case was.Status != is.Status, was.Relabel != is.Relabel, was.Merge != is.Merge, was.Bare != is.Bare, !reflect.DeepEqual(was.Owners, is.Owners):
+	case was.Status != is.Status, was.Relabel != is.Relabel, was.Merge != is.Merge, !reflect.DeepEqual(was.Owners, is.Owners):
 		return "what would be done with it has changed"
 	}
 	return ""

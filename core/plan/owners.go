@@ -94,7 +94,7 @@ func (p *Plan) own(entries []Entry, seen Observed) {
 		switch {
 		case s.Action == Create, s.Action == Recreate:
 			p.ownStep(s, entries[i].owners, wanted, seen, true)
-		case s.Action == Unchanged && exists && !live.Owned && live.Backup == backupLabel(p.Backup):
+		case (s.Action == Unchanged || s.Action == Label) && exists && !live.Owned && live.Backup == backupLabel(p.Backup):
 			// A restore that was interrupted has left it without them.
 			if p.ownStep(s, entries[i].owners, wanted, seen, false); len(s.Owners) > 0 {
 				s.Action, s.Live, s.Reason = Update, live.Digest, "exists and is equal, but without its owners"
@@ -139,7 +139,7 @@ func (p *Plan) ownerOf(s *Step, r ownerRef, byUID map[uidSum]int, seen Observed)
 		return Owner{}, "is another object in the backup"
 	case o.Action == Fail && !exists, o.Action == Skip && !exists:
 		return Owner{}, "is not restored"
-	case exists && o.Action != Recreate:
+	case exists && o.Action != Recreate && o.Action != Create: // one that is created goes with its namespace first
 		p.UIDs[o.Key] = live.UID
 	}
 	o.Owns = true

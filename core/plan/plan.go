@@ -227,6 +227,11 @@ func namespaceOf(k item.Key) string {
 // backup does not hold is created bare.
 func (p *Plan) needNamespaces(needed map[string]bool, seen Observed) {
 	delete(needed, "") // cluster-scoped
+	for _, s := range p.Steps {
+		if s.GroupResource() == "namespaces" && s.Action != Skip {
+			delete(needed, s.Name) // of two that are mapped onto one, the other may be left out
+		}
+	}
 	for i := range p.Steps {
 		s := &p.Steps[i]
 		if s.GroupResource() != "namespaces" || !needed[s.Name] {

@@ -21,21 +21,27 @@ func (j Job) settle(ctx context.Context, p *Prepared, seen plan.Observed) error 
 		}
 	}
 	a := j.applier(*p)
-	return Windows(ctx, j.Store, j.Backup, updates, func(work []apply.Work) error {
-		return tryAll(ctx, a, work, func(k item.Key, needed bool, refusal string) {
+	err := Windows(ctx, j.Store, j.Backup, updates, func(work []apply.Work) error {
+		return tryAll(ctx, a, work, func(k item.Key, needed bool, refusal plan.Refusal) {
 			s := &p.Plan.Steps[places[k]]
 			switch {
 			case !needed:
 				s.Action, s.Reason = plan.Skip, plan.ReasonDiffers
-			case refusal != "":
+			case refusal.Words != "":
 				j.Options.Refused(s, seen.Existing[k], refusal)
 			}
 		})
 	})
+	for _, s := range p.Plan.Steps {
+		if s.Action == plan.Recreate {
+			delete(p.Plan.UIDs, s.Key) // it gets another
+		}
+	}
+	return err
 }
 
 // tryAll tries updates, several at once; decided is called once for each.
-func tryAll(ctx context.Context, a *apply.Applier, work []apply.Work, decided func(k item.Key, needed bool, refusal string)) error {
+func tryAll(ctx context.Context, a *apply.Applier, work []apply.Work, decided func(k item.Key, needed bool, refusal plan.Refusal)) error {
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(apply.DefaultWorkers)
 	for _, w := range work {
