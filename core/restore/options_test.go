@@ -470,7 +470,7 @@ func TestOfManyDifferencesTenAreNamed(t *testing.T) {
 	}
 	err := File{}.Check(Prepared{Plan: p})
 	assert.ErrorIs(t, err, ErrDrift)
-	assert.Equal(t, 10, strings.Count(err.Error(), "the plan says create"))
+	assert.Equal(t, 10, strings.Count(err.Error(), "configmaps shop/c"))
 	assert.ErrorContains(t, err, "c09: ")
 	assert.NotContains(t, err.Error(), "c10: ")
 	assert.ErrorContains(t, err, "and 3 more")
