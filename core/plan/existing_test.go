@@ -132,6 +132,33 @@ func TestAPatchMakesTheObjectThatTheBackupHolds(t *testing.T) {
 	}
 }
 
+func TestAPatchLooksAtWhatNormalisingLeaves(t *testing.T) {
+	const live = `{apiVersion: v1, kind: ServiceAccount, metadata: {name: a, labels: {x: "1", velero.io/restore-name: earlier}}, secrets: [{name: made-here}]}`
+	assert.Equal(t, "null", patchOf(t, Options{}, `{apiVersion: v1, kind: ServiceAccount, metadata: {name: a, labels: {x: "1", velero.io/restore-name: much-earlier}}, secrets: [{name: made-there}]}`, live))
+
+	const service = `{apiVersion: v1, kind: Service, metadata: {name: a, uid: u}, spec: {ports: [{port: 80, nodePort: 30080}]}}`
+	o := Options{PreserveNodePorts: true}
+	want := fromYAML(t, service)
+	require.NoError(t, o.Transform(want, "services"))
+	patch, err := o.Patch(want, fromYAML(t, service))
+	require.NoError(t, err)
+	assert.Nil(t, patch, "a node port that is there already")
+}
+
+func TestAServiceAccountGetsWhatItLacksAndKeepsWhatItHas(t *testing.T) {
+	for name, c := range map[string]struct{ want, live, patch string }{
+		"nothing": {`{metadata: {labels: {a: b}}, imagePullSecrets: [{name: p}], automountServiceAccountToken: true}`, `{metadata: {labels: {a: c}}, imagePullSecrets: [{name: q}, {name: p}], automountServiceAccountToken: false}`, `null`},
+		"all": {`{metadata: {labels: {a: b}, annotations: {x: v}}, imagePullSecrets: [{name: p}, {name: p}], secrets: [{name: s}], automountServiceAccountToken: false}`, `{metadata: {annotations: {z: z}}, imagePullSecrets: [{name: q}]}`,
+			`{"metadata":{"labels":{"a":"b"},"annotations":{"x":"v"}},"imagePullSecrets":[{"name":"q"},{"name":"p"}],"secrets":[{"name":"s"}],"automountServiceAccountToken":false}`},
+		"an annotation": {`{metadata: {annotations: {x: v}}}`, `{metadata: {}}`, `{"metadata":{"annotations":{"x":"v"}}}`},
+	} {
+		const head = `{apiVersion: v1, kind: ServiceAccount, `
+		patch, err := json.Marshal(MergePatch(fromYAML(t, head+c.want[1:]), fromYAML(t, head+c.live[1:])))
+		require.NoError(t, err)
+		assert.JSONEq(t, c.patch, string(patch), name)
+	}
+}
+
 func TestAPatchKeepsPreservedNodePorts(t *testing.T) {
 	o := Options{PreserveNodePorts: true}
 	want := fromYAML(t, `{apiVersion: v1, kind: Service, metadata: {name: a, uid: u}, spec: {ports: [{port: 80, nodePort: 30080}]}}`)
@@ -222,8 +249,6 @@ func TestADigestIsReadAsItIsWritten(t *testing.T) {
 	}
 }
 
-// What a restore leaves to its reader: the objects that a filter left out have
-// no part in owning.
 func TestOwners(t *testing.T) {
 	uid := func(u string) string { return `"metadata":{"uid":"` + u + `"}` }
 	ref := func(apiVersion, kind, name, uid, more string) string {
@@ -244,6 +269,8 @@ func TestOwners(t *testing.T) {
 	}{
 		"an owner that is restored too": {items: []item.Item{owned, owner},
 			owners: []Owner{{Key: owner.Key, APIVersion: "v1", Kind: "ConfigMap", Controller: true, BlockOwnerDeletion: true}}, reason: "absent in the cluster"},
+		"one that cannot be restored": {items: []item.Item{object(t, "v1 Secret secrets shop/s", ref("example.com/v1", "Widget", "w", "u1", "")), object(t, "example.com/v1 Widget widgets shop/w", uid("u1"))},
+			reason: "absent in the cluster; without its owner, Widget w, which is not restored"},
 		"one that is no controller": {items: []item.Item{plain, owner}, owners: []Owner{want}, reason: "absent in the cluster"},
 		"one that is there already": {items: []item.Item{plain, owner}, seen: func(o *Observed) { o.Existing[owner.Key] = Live{Digest: Digest{1}, UID: "new"} },
 			owners: []Owner{want}, reason: "absent in the cluster", uid: "new"},
@@ -306,6 +333,14 @@ func TestOwners(t *testing.T) {
 			}
 			assert.False(t, s.Owns)
 		})
+	}
+}
+
+func TestTheOrderOfTheArchiveIsOfNoImportanceToOwners(t *testing.T) {
+	owner := object(t, "v1 ConfigMap configmaps shop/owner", `"metadata":{"uid":"u1"}`)
+	owned := object(t, "v1 Secret secrets shop/owned", `"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":"owner","uid":"u1"}]}`)
+	for _, items := range [][]item.Item{{owner, owned}, {owned, owner}} {
+		assert.Len(t, stepOf(t, build(t, Options{}, everything(), items...), owned.Key).Owners, 1)
 	}
 }
 

@@ -359,6 +359,7 @@ func TestABoundClaimLosesWhatItWasFilledFrom(t *testing.T) {
 
 func TestOptionsThatCannotBeMeantAreAllNamed(t *testing.T) {
 	o := Options{
+		Filter:              filter.Filter{IncludedClusterScopedResources: []string{"nodes"}, LabelSelector: "a in ("},
 		NamespaceMapping:    map[string]string{"Shop": "copy", "a": "b.c"},
 		StorageClassMapping: map[string]string{"": "x", "fast": "No Class"}, ExistingResourcePolicy: "replace",
 	}
@@ -366,13 +367,16 @@ func TestOptionsThatCannotBeMeantAreAllNamed(t *testing.T) {
 	for _, err := range o.Check() {
 		words = append(words, err.Error())
 	}
+	require.Len(t, words, 7)
+	assert.Contains(t, words[0], "label selector")
 	assert.Equal(t, []string{
+		"a restore names resources by includedResources and excludedResources, not by scope",
 		`namespace mapping Shop:copy: "Shop" is no name of a namespace`,
 		`namespace mapping a:b.c: "b.c" is no name of a namespace`,
 		"storage class mapping :x: both must be names of storage classes",
 		"storage class mapping fast:No Class: both must be names of storage classes",
 		`existing resource policy "replace": it is none, update or recreate`,
-	}, words)
+	}, words[1:])
 	for _, p := range []Policy{"", PolicyNone, PolicyUpdate, PolicyRecreate} {
 		assert.Empty(t, Options{ExistingResourcePolicy: p, NamespaceMapping: map[string]string{"a": "b"}, StorageClassMapping: map[string]string{"a": "b.c"}}.Check())
 	}
