@@ -245,15 +245,19 @@ func TestAPreservedNodePortThatDiffersIsADifference(t *testing.T) {
 	service := func(port string) item.Item {
 		return object(t, "v1 Service services shop/a", `"metadata":{"uid":"u"},"spec":{"type":"NodePort","ports":[{"port":80,"protocol":"TCP","nodePort":`+port+`}]}`)
 	}
-	for preserve, want := range map[bool]Action{true: Skip, false: Unchanged} {
-		o := Options{PreserveNodePorts: preserve}
+	for _, c := range []struct {
+		preserve bool
+		port     string
+		want     Action
+	}{{true, "30080", Unchanged}, {true, "30081", Skip}, {false, "30081", Unchanged}} {
+		o := Options{PreserveNodePorts: c.preserve}
 		seen := everything()
 		seen.Served["services"] = []string{"v1"}
-		u, err := service("30081").Object()
+		u, err := service(c.port).Object()
 		require.NoError(t, err)
 		seen.Existing[service("1").Key], err = o.Live(u, "v1")
 		require.NoError(t, err)
-		assert.Equal(t, want, build(t, o, seen, service("30080")).Steps[0].Action)
+		assert.Equal(t, c.want, build(t, o, seen, service("30080")).Steps[0].Action, "%v %s", c.preserve, c.port)
 	}
 }
 
@@ -421,4 +425,5 @@ func TestAnObjectAtAnotherVersionIsEqualWhenAllElseIs(t *testing.T) {
 	l, err = Options{}.Live(fromYAML(t, `{apiVersion: example.com/v1, kind: Widget, metadata: {name: a}, status: {phase: Bound}}`), "example.com/v1")
 	require.NoError(t, err)
 	assert.False(t, l.Bound, "only volumes and claims hold data")
+	assert.False(t, l.Owned)
 }
