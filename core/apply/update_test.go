@@ -254,6 +254,8 @@ func TestWhatHasChangedSinceThePlanIsLeftAlone(t *testing.T) {
 	work := changing(t, w, plan.Update)
 	delete(w.objects, cmA)
 	assert.Equal(t, ChangeSet{{Key: work.Step.Key, Outcome: Failed, Reason: "is gone since the plan was made (make a new plan)"}}, run(t, w.applier(), work))
+	w.before = func(string, int) error { return apierrors.NewBadRequest("not that") }
+	assert.Equal(t, ChangeSet{{Key: work.Step.Key, Outcome: Failed, Reason: "cannot be read: not that"}}, run(t, w.applier(), work))
 	assert.Empty(t, w.writes())
 }
 
