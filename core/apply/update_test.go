@@ -226,6 +226,20 @@ func TestAnUpdateMakesTheObjectOfTheBackup(t *testing.T) {
 	assert.JSONEq(t, `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a","namespace":"shop","labels":{`+marked+`}},"data":{"a":"b"}}`, w.json(cmA))
 }
 
+func TestAnUpdateFromAnItemThatCannotBeReadFailsAlone(t *testing.T) {
+	w := newWorld(liveA)
+	work := changing(t, w, plan.Update)
+	work.Item.Raw = []byte("{")
+	changes := run(t, w.applier(), work)
+	assert.Equal(t, Failed, changes[0].Outcome)
+	assert.Contains(t, changes[0].Reason, "decode")
+	assert.Empty(t, w.writes())
+	needed, refusal, err := w.applier().Try(t.Context(), work)
+	require.NoError(t, err)
+	assert.True(t, needed)
+	assert.Contains(t, refusal.Words, "decode", "the plan says it already")
+}
+
 func TestAnEqualObjectGetsTheLabelsAndNothingElse(t *testing.T) {
 	w := newWorld(liveA)
 	changes := run(t, w.applier(), changing(t, w, plan.Label))
@@ -613,6 +627,15 @@ func TestAnInterruptedRestoreGivesTheOwnersBack(t *testing.T) {
 	assert.Equal(t, []string{"known=known-uid"}, w.owners("a"))
 	assert.Empty(t, own(t, a))
 	assert.Equal(t, []string{"known=known-uid", "late=" + w.uid("late")}, w.owners("a"))
+
+	w = newWorld(cmA + ` = {"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a","namespace":"shop"},"data":{"a":"b"}}`)
+	work = changing(t, w, plan.Update)
+	work.Step.Owners = owned(t, 0, "a", "known").Step.Owners
+	a = w.applier()
+	a.UIDs = map[item.Key]string{work.Step.Owners[0].Key: "known-uid"}
+	run(t, a, work)
+	assert.Empty(t, own(t, a))
+	assert.Equal(t, []string{"PATCH " + cmA}, w.writes(), "one request where all are known")
 }
 
 func TestTheStatusOfTheBackupIsRestored(t *testing.T) {

@@ -122,6 +122,27 @@ func TestAPlanKnowsWhatTheAPIServerWouldRefuse(t *testing.T) {
 	}
 }
 
+func TestAServiceAccountThatHasAllIsNotInThePlanAsAnUpdate(t *testing.T) {
+	account := func(more string) item.Item {
+		return item.Item{
+			Key: item.Key{Resource: "serviceaccounts", Namespace: "shop", Name: "default"}, Version: "v1", Kind: "ServiceAccount",
+			Raw: fmt.Appendf(nil, `{"apiVersion":"v1","kind":"ServiceAccount","metadata":{"name":"default","namespace":"shop"}%s}`, more),
+		}
+	}
+	for more, want := range map[string]plan.Action{`,"imagePullSecrets":[{"name":"a"},{"name":"b"}]`: plan.Skip, `,"imagePullSecrets":[{"name":"b"}]`: plan.Update} {
+		to := &refusals{fakeTarget: newTarget()}
+		to.served = append(to.served, item.Resource{Version: "v1", Name: "serviceaccounts", Kind: "ServiceAccount", Namespaced: true, Verbs: []string{"create", "list", "get"}})
+		to.objects[account("").Key] = account(more)
+		p, err := job(written(t, true, account(`,"imagePullSecrets":[{"name":"a"}]`)), to).Prepare(t.Context())
+		require.NoError(t, err)
+		require.Len(t, p.Plan.Steps, 1)
+		assert.Equal(t, want, p.Plan.Steps[0].Action, more)
+		if want == plan.Skip {
+			assert.Equal(t, plan.ReasonDiffers, p.Plan.Steps[0].Reason)
+		}
+	}
+}
+
 // An owner that is made anew has another UID than the one that was seen.
 func TestTheUIDOfAnOwnerThatIsMadeAnewIsNotThatOfItsPredecessor(t *testing.T) {
 	to := &refusals{fakeTarget: newTarget(), refuse: func(string) error { return apierrors.NewInvalid(schema.GroupKind{Kind: "ConfigMap"}, "a", nil) }}
