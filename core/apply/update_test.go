@@ -320,6 +320,23 @@ func TestTheLostAnswerOfAPatch(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(liveA)
+		work := changing(t, w, plan.Update)
+		w.after = func(r string, n int) error {
+			if strings.HasPrefix(r, "PATCH") && n == 1 {
+				return lost
+			}
+			return nil
+		}
+		w.before = func(r string, n int) error {
+			if strings.HasPrefix(r, "GET") && n > 1 {
+				return apierrors.NewBadRequest("not that")
+			}
+			return nil
+		}
+		assert.Equal(t, Failed, run(t, w.applier(), work)[0].Outcome, "nobody can say that it was carried out")
+	})
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(liveA)
 		w.before = func(r string, _ int) error {
 			if strings.HasPrefix(r, "PATCH") {
 				return lost
