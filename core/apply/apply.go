@@ -135,17 +135,7 @@ func (a *Applier) step(ctx context.Context, w Work) (Change, error) {
 	case w.Step.Action == plan.Update, w.Step.Action == plan.Label, w.Step.Relabel:
 		return a.update(ctx, w)
 	case w.Step.Action == plan.Recreate:
-		if change, err := a.remove(ctx, w); err != nil || change.Outcome != "" {
-			return change, err
-		}
-		change, err := a.create(ctx, w)
-		switch change.Outcome {
-		case Created:
-			change.Outcome = Updated
-		case Failed:
-			change.Reason = "deleted, and cannot be created anew: " + change.Reason
-		}
-		return change, err
+		return a.recreate(ctx, w)
 	}
 	return a.create(ctx, w)
 }

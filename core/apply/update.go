@@ -2,11 +2,8 @@ package apply
 
 import (
 	"context"
-	"fmt"
-	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/lifeboat-backup/lifeboat/core/cluster"
@@ -178,57 +175,4 @@ func (a *Applier) Try(ctx context.Context, w Work) (needed bool, refusal plan.Re
 		return true, plan.Refusal{}, err
 	}
 	return true, plan.Refusal{Words: cluster.Reason(err), Invalid: apierrors.IsInvalid(err)}, nil
-}
-
-const (
-	// removeTimeout bounds the wait until an object that is to be made anew is
-	// gone: finalizers may hold it for ever.
-	removeTimeout = time.Minute
-	removePoll    = 100 * time.Millisecond
-)
-
-// remove deletes an object that is to be made anew and waits until it is gone.
-// The change is empty when it is.
-func (a *Applier) remove(ctx context.Context, w Work) (Change, error) {
-	r := resourceOf(w.Step)
-	live, err := a.read(ctx, r, w.Step)
-	switch {
-	case apierrors.IsNotFound(err):
-		return Change{}, nil
-	case err != nil:
-		return a.ended(ctx, w, err, "cannot be read: ")
-	}
-	digest, err := a.Options.LiveDigest(live.DeepCopy(), heldAPIVersion(w.Step))
-	if err != nil {
-		return done(w, Failed, err.Error())
-	}
-	if digest != w.Step.Live {
-		return done(w, Failed, reasonChanged)
-	}
-	// What it owns stays, and is adopted by its successor or has no owner.
-	orphan := metav1.DeletePropagationOrphan
-	o := metav1.DeleteOptions{Preconditions: metav1.NewUIDPreconditions(string(live.GetUID())), PropagationPolicy: &orphan}
-	_, err = a.try(ctx, r, func() error { return a.Cluster.Delete(ctx, r, w.Step.Namespace, w.Step.Name, o) })
-	if err != nil && !apierrors.IsNotFound(err) {
-		return a.ended(ctx, w, err, "cannot be deleted: ")
-	}
-	return a.awaitRemoval(ctx, w, string(live.GetUID()))
-}
-
-func (a *Applier) awaitRemoval(ctx context.Context, w Work, uid string) (Change, error) {
-	deadline := time.Now().Add(removeTimeout)
-	for {
-		live, err := a.read(ctx, resourceOf(w.Step), w.Step)
-		switch {
-		case apierrors.IsNotFound(err), err == nil && string(live.GetUID()) != uid:
-			return Change{}, nil
-		case err != nil:
-			return a.ended(ctx, w, err, "deleted, and cannot be read: ")
-		case time.Now().After(deadline):
-			return done(w, Failed, fmt.Sprintf("deleted, and still there after %s; its finalizers: %v (restore again when it is gone)", removeTimeout, live.GetFinalizers()))
-		}
-		if !sleep(ctx, removePoll) {
-			return unanswered(w, context.Cause(ctx))
-		}
-	}
 }

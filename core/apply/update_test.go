@@ -449,7 +449,7 @@ func TestWhatPreventsThatAnObjectIsMadeAnew(t *testing.T) {
 	}{
 		"it may not be read":    {refuse("GET"), "cannot be read: not that", true},
 		"it may not be deleted": {refuse("DELETE"), "cannot be deleted: not that", true},
-		"it may not be created": {refuse("POST"), "deleted, and cannot be created anew: not that", false},
+		"it may not be created": {refuse("POST"), "deleted, and cannot be created anew: not that; the one that was there is gone, and cannot be put back: not that", false},
 		"a finalizer holds it": {func(w *world) {
 			w.held = true
 		}, "deleted, and still there after 1m0s; its finalizers: [keep] (restore again when it is gone)", true},
@@ -467,6 +467,32 @@ func TestWhatPreventsThatAnObjectIsMadeAnew(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestWhatCannotBeMadeAnewIsPutBackAsItWas(t *testing.T) {
+	w := newWorld(liveA)
+	was := w.objects[cmA]
+	work := changing(t, w, plan.Recreate)
+	posts := 0
+	w.before = func(r string, _ int) error {
+		if strings.HasPrefix(r, "POST") {
+			if posts++; posts == 1 {
+				return apierrors.NewForbidden(schema.GroupResource{Resource: "configmaps"}, "a", errors.New("exceeded quota"))
+			}
+		}
+		return nil
+	}
+	changes := run(t, w.applier(), work)
+	assert.Equal(t, Failed, changes[0].Outcome)
+	assert.Equal(t, `deleted, and cannot be created anew: configmaps "a" is forbidden: exceeded quota; the one that was there has been put back`, changes[0].Reason)
+	now := w.objects[cmA]
+	for _, field := range []string{"uid", "resourceVersion"} {
+		before, after := was["metadata"].(map[string]any), now["metadata"].(map[string]any)
+		assert.NotEqual(t, before[field], after[field], "an API server would refuse the old one")
+		delete(before, field)
+		delete(after, field)
+	}
+	assert.Equal(t, was, now)
 }
 
 func TestASuccessorThatSomebodyMadeIsNotWaitedFor(t *testing.T) {

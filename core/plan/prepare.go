@@ -50,6 +50,15 @@ func prepare(u *unstructured.Unstructured, preserveNodePorts bool) {
 	}
 }
 
+// Anew takes off an object of the cluster, in place, what would prevent that it
+// is created again: all else, owners and addresses included, stays as it was.
+func Anew(u *unstructured.Unstructured) {
+	meta := child(u.Object, "metadata")
+	for _, f := range []string{"uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "managedFields"} {
+		delete(meta, f)
+	}
+}
+
 var serverFields = []string{
 	"uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp",
 	"deletionGracePeriodSeconds", "selfLink", "generateName", "managedFields", "ownerReferences",
