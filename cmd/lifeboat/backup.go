@@ -29,18 +29,20 @@ func newBackup(stdin io.Reader) *cobra.Command {
 		newBackupCreate(), newBackupGet(), newBackupDescribe(), newBackupVerify(), newBackupDelete(stdin))
 }
 
-func newBackupCreate() *cobra.Command {
-	var (
-		cf  clusterFlags
-		loc cli.Location
-		ff  filterFlags
-		ord filter.Order
-		ttl time.Duration
-		out cli.Format
+// createFlags are those of backup create.
+type createFlags struct {
+	cluster    clusterFlags
+	loc        cli.Location
+	filter     filterFlags
+	order      filter.Order
+	ttl        time.Duration
+	labels     map[string]string
+	recipients cli.Recipients
+	out        cli.Format
+}
 
-		labels map[string]string
-		to     cli.Recipients
-	)
+func newBackupCreate() *cobra.Command {
+	var f createFlags
 	c := &cobra.Command{
 		Use:   "create NAME --location URL",
 		Short: "Back up a cluster's objects",
@@ -60,55 +62,69 @@ that was selected could not be read (the backup is then PartiallyFailed).
 		Example: `  lifeboat backup create nightly --location file:///var/backups/prod
   lifeboat backup create shop --include-namespaces shop --location 's3://backups/prod?region=eu-central-1'`,
 		Args: cli.Args(1, 1),
+		RunE: func(c *cobra.Command, args []string) error { return f.run(c, args[0]) },
 	}
-	cf.add(c)
-	loc.Add(c)
-	ff.add(c)
-	ff.addScoped(c)
-	c.Flags().Var(order{&ord}, "ordered-resources", "objects that come first of their resource: 'pods=ns1/a,ns1/b;persistentvolumes=x'")
-	c.Flags().DurationVar(&ttl, "ttl", backup.DefaultTTL, "how long the backup is kept")
-	c.Flags().StringToStringVar(&labels, "labels", nil, "labels of the backup, `key=value,…`; velero.io/schedule-name=S makes it one of schedule S")
-	to.Add(c)
-	cli.AddOutput(c, &out)
-	c.RunE = func(c *cobra.Command, args []string) error {
-		ctx := c.Context()
-		recipients, err := to.Read()
-		if err := errors.Join(checkCreate(args[0], ttl, labels), ff.check(), loc.Check(), err); err != nil {
-			return err
-		}
-		client, err := cf.open()
-		if err != nil {
-			return err
-		}
-		progress := cli.NewProgress(c.ErrOrStderr())
-		job := backup.Job{
-			Name: args[0], Cluster: client, Filter: ff.Filter, Order: ord, TTL: ttl, Labels: labels, Recipients: recipients, UID: string(uuid.NewUUID()), Now: time.Now,
-			Progress: func(p backup.Progress) {
-				progress.Show("backing up %s: %d items, %s", p.Resource, p.Items, size(p.Bytes))
-			},
-		}
-		prepared, err := job.Prepare(ctx)
-		if err != nil {
-			return err
-		}
-		// Not before the cluster has agreed: a mistake leaves no folder behind.
-		if job.Store, err = loc.Open(ctx, true); err != nil {
-			return err
-		}
-		result, err := job.Execute(ctx, prepared)
-		progress.Done()
-		if err != nil {
-			return err
-		}
-		if err := cli.Print(c.OutOrStdout(), out, result, func(w io.Writer) error { return printCreated(w, job.Store, result) }); err != nil {
-			return err
-		}
-		if !result.Complete() {
-			return cli.Status(cli.ExitPartial)
-		}
-		return nil
-	}
+	f.add(c)
 	return c
+}
+
+func (f *createFlags) add(c *cobra.Command) {
+	f.cluster.add(c)
+	f.loc.Add(c)
+	f.filter.add(c)
+	f.filter.addScoped(c)
+	c.Flags().Var(order{&f.order}, "ordered-resources", "objects that come first of their resource: 'pods=ns1/a,ns1/b;persistentvolumes=x'")
+	c.Flags().DurationVar(&f.ttl, "ttl", backup.DefaultTTL, "how long the backup is kept")
+	c.Flags().StringToStringVar(&f.labels, "labels", nil, "labels of the backup, `key=value,…`; velero.io/schedule-name=S makes it one of schedule S")
+	f.recipients.Add(c)
+	cli.AddOutput(c, &f.out)
+}
+
+// job checks the flags and opens the cluster, not yet the location.
+func (f *createFlags) job(name string) (backup.Job, error) {
+	recipients, err := f.recipients.Read()
+	if err := errors.Join(checkCreate(name, f.ttl, f.labels), f.filter.check(), f.loc.Check(), err); err != nil {
+		return backup.Job{}, err
+	}
+	client, err := f.cluster.open()
+	if err != nil {
+		return backup.Job{}, err
+	}
+	return backup.Job{
+		Name: name, Cluster: client, Filter: f.filter.Filter, Order: f.order, TTL: f.ttl, Labels: f.labels, Recipients: recipients,
+		UID: string(uuid.NewUUID()), Now: time.Now,
+	}, nil
+}
+
+func (f *createFlags) run(c *cobra.Command, name string) error {
+	job, err := f.job(name)
+	if err != nil {
+		return err
+	}
+	progress := cli.NewProgress(c.ErrOrStderr())
+	job.Progress = func(p backup.Progress) {
+		progress.Show("backing up %s: %d items, %s", p.Resource, p.Items, size(p.Bytes))
+	}
+	prepared, err := job.Prepare(c.Context())
+	if err != nil {
+		return err
+	}
+	// Not before the cluster has agreed: a mistake leaves no folder behind.
+	if job.Store, err = f.loc.Open(c.Context(), true); err != nil {
+		return err
+	}
+	result, err := job.Execute(c.Context(), prepared)
+	progress.Done()
+	if err != nil {
+		return err
+	}
+	if err := cli.Print(c.OutOrStdout(), f.out, result, func(w io.Writer) error { return printCreated(w, job.Store, result) }); err != nil {
+		return err
+	}
+	if !result.Complete() {
+		return cli.Status(cli.ExitPartial)
+	}
+	return nil
 }
 
 func checkCreate(name string, ttl time.Duration, labels map[string]string) error {
