@@ -198,27 +198,32 @@ Data of volumes is not restored; each claim and volume is listed as such.
 			return err
 		}
 		job.TerminatingTimeout, job.Reviewed = waiting, reviewed
-		progress := cli.NewProgress(c.ErrOrStderr())
-		job.Progress = func(done, total int, ch apply.Change) {
-			progress.Show("restoring %d of %d: %s", done, total, ch.Key)
-		}
-		result, runErr := job.Run(c.Context())
-		progress.Done()
-		if result.Changes == nil && runErr != nil {
-			return runErr // nothing was begun
-		}
-		if err := cli.Print(c.OutOrStdout(), f.out, result, func(w io.Writer) error { return printRestored(w, result) }); err != nil {
-			return err
-		}
-		switch {
-		case runErr != nil:
-			return runErr
-		case !result.Complete():
-			return cli.Status(cli.ExitPartial)
-		}
-		return nil
+		return f.run(c, job)
 	}
 	return c
+}
+
+func (f *restoreFlags) run(c *cobra.Command, job restore.Job) error {
+	progress := cli.NewProgress(c.ErrOrStderr())
+	job.Stage = progress.Stage
+	job.Progress = func(done, total int, ch apply.Change) {
+		progress.Show("restoring %d of %d: %s", done, total, ch.Key)
+	}
+	result, runErr := job.Run(c.Context())
+	progress.Done()
+	if result.Changes == nil && runErr != nil {
+		return runErr // nothing was begun
+	}
+	if err := cli.Print(c.OutOrStdout(), f.out, result, func(w io.Writer) error { return printRestored(w, result) }); err != nil {
+		return err
+	}
+	switch {
+	case runErr != nil:
+		return runErr
+	case !result.Complete():
+		return cli.Status(cli.ExitPartial)
+	}
+	return nil
 }
 
 // reviewed reads a plan file and takes backup and options from it. Flags that
@@ -304,7 +309,10 @@ func newPlan() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		progress := cli.NewProgress(c.ErrOrStderr())
+		job.Stage = progress.Stage
 		prepared, err := job.Prepare(c.Context())
+		progress.Done()
 		if err != nil {
 			return err
 		}

@@ -23,7 +23,11 @@ const awaitPoll = 500 * time.Millisecond
 // same time. What cannot be created in one that stays is refused by the API
 // server; the warning says why.
 func (x *executor) await(ctx context.Context, namespaces []string) error {
+	if len(namespaces) == 0 {
+		return nil
+	}
 	limit := cmp.Or(x.job.TerminatingTimeout, DefaultTerminatingTimeout)
+	x.job.stage("waiting at most %s until the namespaces that are being deleted are gone: %s", limit, strings.Join(namespaces, ", "))
 	held := make([]string, len(namespaces))
 	g, gctx := errgroup.WithContext(ctx)
 	for i, name := range namespaces {

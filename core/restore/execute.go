@@ -187,6 +187,7 @@ func (x *executor) again(ctx context.Context) error {
 		if len(later) == 0 {
 			return nil
 		}
+		x.job.stage("trying %d items again that a webhook did not answer for", len(later))
 		if err := wait(ctx, againWait); err != nil {
 			return err
 		}

@@ -56,6 +56,8 @@ type Job struct {
 	TerminatingTimeout time.Duration
 	// Now tells the time, for durations.
 	Now func() time.Time
+	// Stage, when set, is called when something begins that may take long.
+	Stage func(what string)
 	// Progress, when set, is called after each step of Execute, by one
 	// goroutine at a time.
 	Progress func(done, total int, c apply.Change)
@@ -104,6 +106,7 @@ func (j Job) Prepare(ctx context.Context) (Prepared, error) {
 	if err != nil {
 		return Prepared{}, j.Cluster.Explain(err)
 	}
+	j.stage("reading backup %s", j.Backup)
 	entries, warnings, err := j.index(ctx, metadata, t.resources)
 	if err != nil {
 		return Prepared{}, err
@@ -118,8 +121,15 @@ func (j Job) Prepare(ctx context.Context) (Prepared, error) {
 	return p, nil
 }
 
+func (j Job) stage(format string, args ...any) {
+	if j.Stage != nil {
+		j.Stage(fmt.Sprintf(format, args...))
+	}
+}
+
 // plan looks at the target and makes the plan.
 func (j Job) plan(ctx context.Context, t target, p *Prepared) error {
+	j.stage("looking at what the cluster has of %d items", len(p.Entries))
 	seen, err := t.observe(ctx, j.Cluster, p.Entries, j.Options)
 	if err == nil {
 		p.Cluster, err = clusterID(ctx, j.Cluster)

@@ -289,9 +289,12 @@ func TestANamespaceThatIsBeingDeletedIsWaitedFor(t *testing.T) {
 				to.objects[item.Key{Resource: "namespaces", Name: "shop"}] = namespaceItem("shop", deleting)
 				j := job(written(t, true, configMap("a")), to)
 				j.TerminatingTimeout = 3 * time.Second
+				var said []string
+				j.Stage = func(what string) { said = append(said, what) }
 				began := time.Now()
 				r, err := j.Run(t.Context())
 				assert.Equal(t, c.after, time.Since(began))
+				assert.Contains(t, said, "waiting at most 3s until the namespaces that are being deleted are gone: shop")
 				if c.err != nil {
 					assert.ErrorIs(t, err, c.err)
 					assert.Equal(t, len(r.Changes), r.Changes.Count(apply.Failed))

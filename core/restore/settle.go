@@ -20,6 +20,9 @@ func (j Job) settle(ctx context.Context, p *Prepared, seen plan.Observed) error 
 			updates, places[s.Key] = append(updates, s), i
 		}
 	}
+	if len(updates) > 0 {
+		j.stage("asking the API server what it would say to %d updates", len(updates))
+	}
 	a := j.applier(*p)
 	err := Windows(ctx, j.Store, j.Backup, updates, func(work []apply.Work) error {
 		return tryAll(ctx, a, work, func(k item.Key, needed bool, refusal plan.Refusal) {

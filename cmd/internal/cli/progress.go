@@ -42,6 +42,13 @@ func (p *Progress) Show(format string, args ...any) {
 	p.width = len(line)
 }
 
+// Stage writes the line at once: what begins now may be all that happens for a
+// while.
+func (p *Progress) Stage(what string) {
+	p.last = time.Time{}
+	p.Show("%s", what)
+}
+
 // Done clears the line.
 func (p *Progress) Done() {
 	if p.w != nil && p.width > 0 {
