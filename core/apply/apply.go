@@ -295,7 +295,7 @@ func (a *Applier) try(ctx context.Context, r item.Resource, request func() error
 		if err == nil || ctx.Err() != nil || !a.worthRetrying(r, err) || backoff.Steps <= 1 {
 			return tries, err
 		}
-		if !sleep(ctx, backoff.Step()) {
+		if !cluster.Sleep(ctx, backoff.Step()) {
 			return tries, err
 		}
 	}
@@ -305,17 +305,6 @@ func (a *Applier) worthRetrying(r item.Resource, err error) bool {
 	_, defined := a.Defines[r.GroupResource()]
 	return apierrors.IsConflict(err) || apierrors.IsServerTimeout(err) || apierrors.IsTooManyRequests(err) || apierrors.IsServiceUnavailable(err) ||
 		cluster.Unreachable(err) || defined && apierrors.IsNotFound(err)
-}
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
 
 // existing says what it means that an object the plan creates is there: made

@@ -41,7 +41,7 @@ func (a *Applier) Established(ctx context.Context, definition item.Key) error {
 			return err
 		}
 		last = err
-		sleep(ctx, establishPoll)
+		cluster.Sleep(ctx, establishPoll)
 	}
 }
 

@@ -99,7 +99,7 @@ func (a *Applier) awaitRemoval(ctx context.Context, w Work, uid string) (Change,
 		case time.Now().After(deadline):
 			return done(w, Failed, fmt.Sprintf("deleted, and still there after %s; its finalizers: %v (restore again when it is gone)", removeTimeout, live.GetFinalizers()))
 		}
-		if !sleep(ctx, removePoll) {
+		if !cluster.Sleep(ctx, removePoll) {
 			return unanswered(w, context.Cause(ctx))
 		}
 	}

@@ -123,7 +123,7 @@ func (l *lister) again(ctx context.Context, err error) bool {
 		return false
 	}
 	l.breaks++
-	return sleep(ctx, breakWait<<(l.breaks-1))
+	return Sleep(ctx, breakWait<<(l.breaks-1))
 }
 
 // expiredToken is the token with which the server offers to go on after 410

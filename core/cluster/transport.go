@@ -62,14 +62,14 @@ func (b bound) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		_, _ = io.CopyN(io.Discard, resp.Body, 64<<10) // so that the connection can be used again
 		_ = resp.Body.Close()
-		if !sleep(b.ctx, wait) {
+		if !Sleep(b.ctx, wait) {
 			return nil, b.ctx.Err()
 		}
 	}
 }
 
-// sleep waits, and reports whether ctx lasted as long.
-func sleep(ctx context.Context, d time.Duration) bool {
+// Sleep waits, and reports whether ctx lasted as long.
+func Sleep(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

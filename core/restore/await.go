@@ -73,8 +73,8 @@ func gone(ctx context.Context, c Cluster, name string, limit time.Duration) (hel
 		if time.Now().After(deadline) {
 			return holders(u), nil
 		}
-		if err := wait(ctx, awaitPoll); err != nil {
-			return "", err
+		if !cluster.Sleep(ctx, awaitPoll) {
+			return "", ctx.Err()
 		}
 	}
 }

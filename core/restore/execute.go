@@ -188,8 +188,8 @@ func (x *executor) again(ctx context.Context) error {
 			return nil
 		}
 		x.job.stage("trying %d items again that a webhook did not answer for", len(later))
-		if err := wait(ctx, againWait); err != nil {
-			return err
+		if !cluster.Sleep(ctx, againWait) {
+			return ctx.Err()
 		}
 		helped := false
 		err := Windows(ctx, x.job.Store, x.job.Backup, later, func(work []apply.Work) error {
@@ -234,17 +234,6 @@ func (x *executor) own(ctx context.Context) error {
 		}
 	}
 	return err
-}
-
-func wait(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // waiters is for how many definitions at once the API server is asked.

@@ -74,12 +74,12 @@ func (t target) lists(entries []plan.Entry, o plan.Options, served map[string][]
 
 const storageClasses = "storageclasses.storage.k8s.io"
 
-// heldVersions are the API version at which the backup holds each item, by its key in
-// the target.
+// heldVersions are the versions at which the backup holds the items, by their
+// keys in the target.
 func heldVersions(entries []plan.Entry) map[item.Key]string {
 	out := make(map[item.Key]string, len(entries))
 	for _, e := range entries {
-		out[e.Key] = item.Resource{Group: e.Key.Group, Version: e.Version}.APIVersion()
+		out[e.Key] = e.Version
 	}
 	return out
 }
@@ -95,7 +95,7 @@ func (t target) list(ctx context.Context, c Cluster, lists []item.Resource, l lo
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	for i, f := range found {
+	for _, f := range found {
 		for k, live := range f.objects {
 			seen.Existing[k] = live
 		}
@@ -103,9 +103,7 @@ func (t target) list(ctx context.Context, c Cluster, lists []item.Resource, l lo
 			seen.Terminating[name] = true
 		}
 		for _, name := range f.names {
-			if lists[i].GroupResource() == storageClasses {
-				seen.StorageClasses[name] = true
-			}
+			seen.StorageClasses[name] = true
 		}
 	}
 	return nil
@@ -114,7 +112,7 @@ func (t target) list(ctx context.Context, c Cluster, lists []item.Resource, l lo
 // look says how to look at objects of the target.
 type look struct {
 	options plan.Options
-	held    map[item.Key]string
+	held    map[item.Key]string // versions
 }
 
 // found is what one list gave.
@@ -142,7 +140,7 @@ func (f *found) list(ctx context.Context, c Cluster, r item.Resource, l look) er
 }
 
 func (f *found) note(it item.Item, l look) error {
-	apiVersion, wanted := l.held[it.Key]
+	version, wanted := l.held[it.Key]
 	namespace := it.Key.GroupResource() == "namespaces"
 	if it.Key.GroupResource() == storageClasses {
 		f.names = append(f.names, it.Key.Name)
@@ -151,7 +149,7 @@ func (f *found) note(it item.Item, l look) error {
 		return nil
 	}
 	if !wanted {
-		apiVersion = it.APIVersion()
+		version = it.Version
 	}
 	u, err := it.Object()
 	if err != nil {
@@ -160,6 +158,6 @@ func (f *found) note(it item.Item, l look) error {
 	if namespace && u.GetDeletionTimestamp() != nil {
 		f.terminating = append(f.terminating, it.Key.Name)
 	}
-	f.objects[it.Key], err = l.options.Live(u, apiVersion)
+	f.objects[it.Key], err = l.options.Live(u, item.Resource{Group: it.Key.Group, Version: version}.APIVersion())
 	return err
 }

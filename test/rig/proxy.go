@@ -23,25 +23,13 @@ type Breaks struct {
 // returns its own URL.
 func FaultProxy(t testing.TB, target string, breaks Breaks) string {
 	t.Helper()
-	to, err := url.Parse(target)
-	if err != nil {
-		t.Fatal(err)
-	}
-	forward := &httputil.ReverseProxy{
-		Rewrite: func(r *httputil.ProxyRequest) {
-			r.SetURL(to)
-			r.Out.Host = r.In.Host // it is part of the signature
-		},
-		ModifyResponse: func(resp *http.Response) error {
-			if breaks.After != nil && breaks.After(resp.Request) {
-				resp.Body.Close()
-				panic(http.ErrAbortHandler)
-			}
-			return nil
-		},
-		ErrorHandler: func(http.ResponseWriter, *http.Request, error) {
+	forward := forwarder(t, target)
+	forward.ModifyResponse = func(resp *http.Response) error {
+		if breaks.After != nil && breaks.After(resp.Request) {
+			resp.Body.Close()
 			panic(http.ErrAbortHandler)
-		},
+		}
+		return nil
 	}
 	return serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if breaks.Before != nil && breaks.Before(r) {
@@ -51,16 +39,15 @@ func FaultProxy(t testing.TB, target string, breaks Breaks) string {
 	})
 }
 
-// AnsweringProxy stands before the server at the URL target for the time of the
-// test and passes on the requests that answer, which is called concurrently,
-// has not answered itself. It returns its own URL.
-func AnsweringProxy(t testing.TB, target string, answer func(w http.ResponseWriter, r *http.Request) bool) string {
+// forwarder passes requests on as they are; a connection that breaks on the one
+// side is broken on the other.
+func forwarder(t testing.TB, target string) *httputil.ReverseProxy {
 	t.Helper()
 	to, err := url.Parse(target)
 	if err != nil {
 		t.Fatal(err)
 	}
-	forward := &httputil.ReverseProxy{
+	return &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(to)
 			r.Out.Host = r.In.Host // it is part of the signature
@@ -69,6 +56,14 @@ func AnsweringProxy(t testing.TB, target string, answer func(w http.ResponseWrit
 			panic(http.ErrAbortHandler)
 		},
 	}
+}
+
+// AnsweringProxy stands before the server at the URL target for the time of the
+// test and passes on the requests that answer, which is called concurrently,
+// has not answered itself. It returns its own URL.
+func AnsweringProxy(t testing.TB, target string, answer func(w http.ResponseWriter, r *http.Request) bool) string {
+	t.Helper()
+	forward := forwarder(t, target)
 	return serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if !answer(w, r) {
 			forward.ServeHTTP(w, r)
