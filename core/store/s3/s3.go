@@ -70,8 +70,9 @@ const (
 	maxBackoff  = 2 * time.Second
 	// Completing a large multipart upload takes some servers a minute.
 	answerTimeout = 2 * time.Minute
-	// stallTimeout is how long a connection may stand still, to be read or to be
-	// written, before it is taken for broken. It leaves time for the answer.
+	// stallTimeout is how long a connection may stand still before it is taken
+	// for broken: this long to be written, twice as long to be read. It leaves
+	// time for the answer.
 	stallTimeout = answerTimeout + 30*time.Second
 	// credentialsTimeout bounds helpers of the chain that hang. The SDK itself
 	// gives up the metadata service of an instance after 5 seconds.
@@ -210,14 +211,17 @@ type lively struct {
 	stall time.Duration
 }
 
+// Read is given twice the time of a write: of a server that takes no more bytes
+// the write must be what fails, with a timeout, and not the read that waits for
+// the answer meanwhile and closes the connection under the write.
 func (c lively) Read(p []byte) (int, error) {
-	if err := c.SetReadDeadline(time.Now().Add(c.stall)); err != nil {
+	if err := c.SetReadDeadline(time.Now().Add(2 * c.stall)); err != nil {
 		return 0, err
 	}
 	return c.Conn.Read(p)
 }
 
-// Write is progress for the read as well that waits for the answer meanwhile.
+// Write is progress for that read as well.
 func (c lively) Write(p []byte) (int, error) {
 	now := time.Now()
 	if err := errors.Join(c.SetWriteDeadline(now.Add(c.stall)), c.SetReadDeadline(now.Add(2*c.stall))); err != nil {
