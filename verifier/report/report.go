@@ -25,7 +25,24 @@ type Level string
 const (
 	LevelIntegrity    Level = "integrity"
 	LevelControlPlane Level = "controlplane"
+	LevelKind         Level = "kind"
 )
+
+// Proves reports whether a passed drill of level l proves what one of level
+// other would.
+func (l Level) Proves(other Level) bool { return l.rank() > 0 && l.rank() >= other.rank() }
+
+func (l Level) rank() int {
+	switch l {
+	case LevelIntegrity:
+		return 1
+	case LevelControlPlane:
+		return 2
+	case LevelKind:
+		return 3
+	}
+	return 0
+}
 
 // Verdict is a drill's answer.
 type Verdict string
@@ -42,6 +59,7 @@ const (
 type Report struct {
 	Schema  string  `json:"schema"`
 	ID      string  `json:"id"`
+	Policy  string  `json:"policy,omitempty"` // name of the DrillPolicy that asked for it
 	Level   Level   `json:"level"`
 	Verdict Verdict `json:"verdict"`
 	// Summary is one sentence for people: what was proven or refuted.
@@ -53,6 +71,16 @@ type Report struct {
 	Items    Items     `json:"items"`
 	Checks   []Check   `json:"checks"`
 	Findings []Finding `json:"findings,omitempty"`
+	// Environment is what kept the drill from finding out, each with its object:
+	// an image that could not be had, for instance. It makes the verdict error
+	// and never failed.
+	Environment []Finding `json:"environment,omitempty"`
+	// Waived are findings that the policy accepts, with its reason.
+	Waived []Waived `json:"waived,omitempty"`
+	// Changed counts what was restored otherwise than it is in the backup, by
+	// the rule that changed it ("CronJobs suspended").
+	Changed  map[string]int `json:"changed,omitempty"`
+	Recovery *Recovery      `json:"recovery,omitempty"`
 	// NotProven lists in plain words what this level did not look at.
 	NotProven []string `json:"notProven,omitempty"`
 	Versions  Versions `json:"versions"`
@@ -101,6 +129,34 @@ type Check struct {
 	Name    string  `json:"name"` // stable identifier, snake_case
 	Verdict Verdict `json:"verdict"`
 	Message string  `json:"message,omitempty"`
+	// Kind is exec, http, sql or job for a check of the policy, "" for one that
+	// is built in.
+	Kind    string  `json:"kind,omitempty"`
+	Seconds float64 `json:"seconds,omitempty"`
+	// Output is the answer that a check of the policy got, at most MaxOutput
+	// bytes of it.
+	Output string `json:"output,omitempty"`
+}
+
+// MaxOutput bounds Check.Output, in bytes.
+const MaxOutput = 4 << 10
+
+// Waived is a finding that does not refute the backup, and why.
+type Waived struct {
+	Finding
+	Reason string `json:"reason"`
+}
+
+// Recovery is what a recovery from this backup would have meant.
+type Recovery struct {
+	// PointSeconds is the age of the backup at the start of the drill: what
+	// would have been lost. TimeSeconds is the time from the beginning of the
+	// restore until the last check passed.
+	PointSeconds float64 `json:"pointSeconds"`
+	TimeSeconds  float64 `json:"timeSeconds,omitempty"`
+	// The targets of the policy, 0 for none.
+	PointTargetSeconds float64 `json:"pointTargetSeconds,omitempty"`
+	TimeTargetSeconds  float64 `json:"timeTargetSeconds,omitempty"`
 }
 
 // Finding is one thing that is wrong, with the object it is about.
@@ -114,6 +170,7 @@ type Finding struct {
 type Versions struct {
 	Lifeboat   string `json:"lifeboat"`
 	Kubernetes string `json:"kubernetes,omitempty"` // of the sandbox
+	NodeImage  string `json:"nodeImage,omitempty"`  // of a kind sandbox
 }
 
 // Encode writes the report as indented JSON.

@@ -18,6 +18,7 @@ type Cluster struct {
 	Kubeconfig []byte // of an administrator; valid while the sandbox is up
 	Server     string // URL of the API server
 	Version    string // of Kubernetes, with the leading v
+	NodeImage  string // of a sandbox made of containers
 }
 
 // Contained is what the API server of a sandbox says in place of calling a
@@ -37,4 +38,22 @@ type Sandbox interface {
 	// that is done, only less patiently: pass one that is not, made by
 	// context.WithoutCancel, with a limit.
 	Down(ctx context.Context) error
+}
+
+// Runner is a sandbox that runs pods. Between Up and Contain it reaches what
+// its host reaches, so nothing is restored into it before Contain.
+type Runner interface {
+	Sandbox
+	// Provide puts images on the node, and returns those that could not be had
+	// with the reason of each.
+	Provide(ctx context.Context, images []string) (missing map[string]string, err error)
+	// Contain closes the sandbox: from then on pods reach pods, Services and
+	// the DNS of the sandbox and nothing else but what was opened on purpose.
+	Contain(ctx context.Context) error
+	// Contained asks, after the fact, whether the sandbox is still closed: a
+	// privileged workload could have opened it.
+	Contained(ctx context.Context) error
+	// MakeVolume makes an empty folder on the node for a volume and returns its
+	// path there.
+	MakeVolume(ctx context.Context, name string) (path string, err error)
 }
