@@ -48,6 +48,8 @@ type Applier struct {
 	Defines map[string]string
 	// UIDs are those of owners that the target has.
 	UIDs map[item.Key]string
+	// Digests asks for Change.Made, which costs a reading of each answer.
+	Digests bool
 	// Progress, when set, is called after each step, by one goroutine at a time.
 	Progress func(Change)
 
@@ -192,10 +194,29 @@ func (a *Applier) created(ctx context.Context, w Work, object []byte, owners int
 	if owners < len(w.Step.Owners) {
 		a.noteOwnerless(w.Step)
 	}
-	if w.Step.Status {
-		return a.restoreStatus(ctx, w)
+	made, err := a.made(w.Step, object)
+	if err != nil {
+		return done(w, Failed, err.Error())
 	}
-	return done(w, Created, w.Step.Reason)
+	if w.Step.Status {
+		change, err := a.restoreStatus(ctx, w)
+		change.Made = made
+		return change, err
+	}
+	return Change{Key: w.Step.Key, Outcome: Created, Reason: w.Step.Reason, Made: made}, nil
+}
+
+// made is the digest of an object as it was made, nil when nobody asked.
+func (a *Applier) made(s plan.Step, object []byte) (*plan.Digest, error) {
+	if !a.Digests || s.Bare {
+		return nil, nil
+	}
+	var u unstructured.Unstructured
+	if err := u.UnmarshalJSON(object); err != nil {
+		return nil, fmt.Errorf("read the answer to the creation of %s: %w", s.Key, err)
+	}
+	d, err := a.Options.LiveDigest(&u, heldAPIVersion(s))
+	return &d, err
 }
 
 // restoreStatus writes the status that the backup holds. Where the kind has no

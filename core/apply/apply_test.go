@@ -365,3 +365,19 @@ func TestObjectsOfANewDefinitionAreTriedAgainWhenTheyAreNotServedYet(t *testing.
 		assert.Equal(t, Created, changes[0].Outcome)
 	})
 }
+
+func TestTheDigestOfAChangeIsThatOfTheObjectAsItWasMade(t *testing.T) {
+	f := newFake()
+	w, bare := configMap(t, "a"), Work{Step: plan.Step{Key: item.Key{Resource: "namespaces", Name: "shop"}, Version: "v1", Kind: "Namespace", Bare: true}}
+	a := applier(f)
+	a.Digests = true
+	changes, err := a.Run(t.Context(), []Work{bare, w})
+	require.NoError(t, err)
+	assert.Nil(t, changes[0].Made, "a bare namespace is not from the backup")
+	require.NotNil(t, changes[1].Made)
+	assert.Equal(t, w.Step.Digest, *changes[1].Made)
+
+	changes, err = applier(f).Run(t.Context(), []Work{configMap(t, "b")})
+	require.NoError(t, err)
+	assert.Nil(t, changes[0].Made, "nobody asked")
+}

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/lifeboat-backup/lifeboat/core/item"
+	"github.com/lifeboat-backup/lifeboat/core/plan"
 )
 
 // Outcome is what became of one item.
@@ -24,6 +25,9 @@ type Change struct {
 	item.Key
 	Outcome Outcome `json:"outcome"`
 	Reason  string  `json:"reason"`
+	// Made is the digest of the object as the API server answered its creation,
+	// before controllers could change it; only with Applier.Digests.
+	Made *plan.Digest `json:"-"`
 	// Later says that the API server may accept the item when the rest of the
 	// backup is restored.
 	Later bool `json:"-"`

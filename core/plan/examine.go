@@ -100,6 +100,9 @@ func Examine(it item.Item, o Options) (Entry, error) {
 	if e.Leave = o.leave(u, it); e.Leave == "" {
 		e.Leave = byRule(u, it.Key, o)
 	}
+	if e.Leave == "" && o.Leave != nil {
+		e.Leave = o.Leave(u, it.Key.GroupResource())
+	}
 	if target := o.Target(it.Key); target != it.Key {
 		e.Key, e.From = target, &it.Key
 	}

@@ -50,6 +50,13 @@ type Options struct {
 	// VolumeMethods holds, per persistent volume with data in the backup, how
 	// the data was saved (Velero's backupMethod).
 	VolumeMethods map[string]string `json:"-"`
+	// Leave and Adapt, when set, fit a restore to a target that is not like the
+	// cluster of the backup; both must answer the same each time. Leave says why
+	// the target cannot have an object, "" when it can; it sees the object as the
+	// backup holds it, and may not change it. Adapt changes an object in place,
+	// after all other changes.
+	Leave func(u *unstructured.Unstructured, groupResource string) string `json:"-"`
+	Adapt func(u *unstructured.Unstructured, groupResource string)        `json:"-"`
 }
 
 // Check says what is wrong with the options by themselves, all of it.
@@ -99,7 +106,7 @@ func (o Options) namespace(name string) string {
 
 // Transform turns an object of a backup into the one that the target gets, in
 // place. The order is Velero's: Prepare and what belongs to the kind, then the
-// user's modifiers, then the namespace.
+// user's modifiers, then the namespace. Adapt comes last.
 func (o Options) Transform(u *unstructured.Unstructured, groupResource string) error {
 	var original *unstructured.Unstructured
 	modified := !o.Modifiers.IsZero()
@@ -115,6 +122,9 @@ func (o Options) Transform(u *unstructured.Unstructured, groupResource string) e
 		}
 	}
 	o.mapNamespace(u, groupResource)
+	if o.Adapt != nil {
+		o.Adapt(u, groupResource)
+	}
 	return nil
 }
 

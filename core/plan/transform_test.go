@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/lifeboat-backup/lifeboat/core/filter"
 	"github.com/lifeboat-backup/lifeboat/core/item"
@@ -426,4 +427,31 @@ func TestAnObjectAtAnotherVersionIsEqualWhenAllElseIs(t *testing.T) {
 	require.NoError(t, err)
 	assert.False(t, l.Bound, "only volumes and claims hold data")
 	assert.False(t, l.Owned)
+}
+
+func TestARestoreIsFittedToATargetThatIsNotLikeTheClusterOfTheBackup(t *testing.T) {
+	o := Options{
+		NamespaceMapping: map[string]string{"shop": "copy"},
+		Leave: func(u *unstructured.Unstructured, groupResource string) string {
+			if groupResource == "secrets" && u.GetNamespace() == "shop" {
+				return "the target has none"
+			}
+			return ""
+		},
+		Adapt: func(u *unstructured.Unstructured, groupResource string) {
+			assert.Equal(t, "copy", u.GetNamespace(), "it sees the object of the target")
+			u.Object["data"] = map[string]any{"a": "adapted"}
+		},
+	}
+	left, adapted := object(t, "v1 Secret secrets shop/left", ""), object(t, config, `"data":{"a":"b"}`)
+	seen := everything()
+	exists(t, &seen, object(t, "v1 ConfigMap configmaps copy/"+adapted.Key.Name, `"data":{"a":"adapted"}`))
+	p := build(t, o, seen, left, adapted)
+	s := stepOf(t, p, o.Target(left.Key))
+	assert.Equal(t, Skip, s.Action)
+	assert.Equal(t, "the target has none", s.Reason)
+	assert.Equal(t, Unchanged, stepOf(t, p, o.Target(adapted.Key)).Action, "what is compared is the adapted object")
+
+	o.Filter = filter.Filter{ExcludedResources: []string{"secrets"}}
+	assert.Equal(t, leaveExcluded, stepOf(t, build(t, o, everything(), left), o.Target(left.Key)).Reason, "what the user leaves out comes first")
 }

@@ -51,6 +51,8 @@ type Job struct {
 	// of the job.
 	Reviewed *File
 	Workers  int // 0 = apply.DefaultWorkers
+	// Digests asks for apply.Change.Made.
+	Digests bool
 	// TerminatingTimeout bounds the wait for namespaces that are being deleted,
 	// 0 is DefaultTerminatingTimeout.
 	TerminatingTimeout time.Duration
