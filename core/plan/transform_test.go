@@ -447,11 +447,11 @@ func TestARestoreIsFittedToATargetThatIsNotLikeTheClusterOfTheBackup(t *testing.
 	seen := everything()
 	exists(t, &seen, object(t, "v1 ConfigMap configmaps copy/"+adapted.Key.Name, `"data":{"a":"adapted"}`))
 	p := build(t, o, seen, left, adapted)
-	s := stepOf(t, p, o.Target(left.Key))
+	s := stepOf(t, p, left.Key)
 	assert.Equal(t, Skip, s.Action)
 	assert.Equal(t, "the target has none", s.Reason)
-	assert.Equal(t, Unchanged, stepOf(t, p, o.Target(adapted.Key)).Action, "what is compared is the adapted object")
+	assert.Equal(t, Unchanged, stepOf(t, p, adapted.Key).Action, "what is compared is the adapted object")
 
 	o.Filter = filter.Filter{ExcludedResources: []string{"secrets"}}
-	assert.Equal(t, leaveExcluded, stepOf(t, build(t, o, everything(), left), o.Target(left.Key)).Reason, "what the user leaves out comes first")
+	assert.Equal(t, leaveExcluded, stepOf(t, build(t, o, everything(), left), left.Key).Reason, "what the user leaves out comes first")
 }
