@@ -132,7 +132,7 @@ func provenDeadline(s ScheduleState, ever time.Time, cfg Config) time.Time {
 }
 
 // maxStages bounds the series that evidence, which is not trusted, can make.
-const maxStages = 12
+const maxStages = 16
 
 // stageOther sums up what is over the bound.
 const stageOther = "other"

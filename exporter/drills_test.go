@@ -14,6 +14,7 @@ import (
 const (
 	integrity    = report.LevelIntegrity
 	controlplane = report.LevelControlPlane
+	kind         = report.LevelKind
 )
 
 // after moves a drill's end.
@@ -40,6 +41,10 @@ func TestWhichDrillResultStands(t *testing.T) {
 			[]Drill{drillOfBackup(old, controlplane, report.Failed), drillOfBackup(last, integrity, report.Passed)}, "failed"},
 		"a stronger pass clears a weaker failure": {
 			[]Drill{drillOfBackup(old, integrity, report.Failed), drillOfBackup(last, controlplane, report.Passed)}, "passed"},
+		"a kind drill that passes clears what proves less": {
+			[]Drill{drillOfBackup(old, controlplane, report.Failed), drillOfBackup(last, kind, report.Passed)}, "passed"},
+		"a control plane that accepts everything does not clear workloads that did not start": {
+			[]Drill{drillOfBackup(old, kind, report.Failed), drillOfBackup(last, controlplane, report.Passed)}, "failed"},
 		"failed stands over error": {
 			[]Drill{drillOfBackup(old, controlplane, report.Failed), drillOfBackup(last, integrity, report.Error)}, "failed"},
 		"a level nobody runs any more is forgotten with its backup": {
@@ -88,6 +93,10 @@ func TestWhichBackupIsProven(t *testing.T) {
 			time.Time{}, day(7)},
 		"an integrity drill restores nothing": {
 			"", []Backup{last}, []Drill{drillOfBackup(last, integrity, report.Passed)}, time.Time{}, day(8)},
+		"a kind drill proves more than was asked": {
+			"", []Backup{last}, []Drill{drillOfBackup(last, kind, report.Passed)}, day(0), day(8)},
+		"a control plane runs no workload": {
+			kind, []Backup{last}, []Drill{drillOfBackup(last, controlplane, report.Passed)}, time.Time{}, day(8)},
 		"an integrity drill is proof where that was chosen": {
 			integrity, []Backup{last}, []Drill{drillOfBackup(last, integrity, report.Passed)}, day(0), day(8)},
 		"a backup that fails a later drill is not proven any more": {

@@ -131,7 +131,7 @@ type DrillState struct {
 
 // Levels are the levels of a drill, from the one that proves least.
 func Levels() []report.Level {
-	return []report.Level{report.LevelIntegrity, report.LevelControlPlane}
+	return []report.Level{report.LevelIntegrity, report.LevelControlPlane, report.LevelKind}
 }
 
 // rank orders levels by how much they prove. A level this version does not

@@ -232,7 +232,7 @@ func (l *StoreLocation) evidence(ctx context.Context, s store.Store) ([]store.In
 		if err != nil {
 			return nil, err
 		}
-		if _, _, ok := splitEvidence(info.Key); !ok {
+		if _, _, ok := store.SplitEvidence(info.Key); !ok {
 			continue
 		}
 		if len(out) == maxListed {
@@ -241,17 +241,6 @@ func (l *StoreLocation) evidence(ctx context.Context, s store.Store) ([]store.In
 		out = append(out, info)
 	}
 	return out, nil
-}
-
-// splitEvidence is the inverse of store.Evidence.
-func splitEvidence(key string) (backup, drill string, ok bool) {
-	rest, ok := strings.CutPrefix(key, store.DrillsPrefix)
-	if !ok {
-		return "", "", false
-	}
-	backup, file, _ := strings.Cut(rest, "/")
-	drill, ok = strings.CutSuffix(file, ".json")
-	return backup, drill, ok && backup != "" && drill != "" && !strings.Contains(drill, "/")
 }
 
 func (l *StoreLocation) readBackup(ctx context.Context, s store.Store, info store.Info) (Backup, error) {
@@ -319,7 +308,7 @@ func (l *StoreLocation) readDrill(ctx context.Context, s store.Store, info store
 	if err != nil {
 		return Drill{}, contentError{err}
 	}
-	backup, _, _ := splitEvidence(info.Key)
+	backup, _, _ := store.SplitEvidence(info.Key)
 	switch {
 	case r.Backup.Name != backup:
 		return Drill{}, contentError{fmt.Errorf("it says it is about backup %.80q", r.Backup.Name)}

@@ -38,8 +38,8 @@ func TestAScanFindsBackupsAndEvidence(t *testing.T) {
 	bucket.backup(byHand)
 	drill := drillOfBackup(first, report.LevelControlPlane, report.Passed)
 	bucket.drill("d1", drill)
-	bucket.put(store.DrillsPrefix+"db-1/d1.html", []byte("<html>"))
-	bucket.put(store.DrillsPrefix+"db-1/d1.junit.xml", []byte("<testsuite>"))
+	bucket.put(store.EvidencePage("db-1", "d1"), []byte("<html>"))
+	bucket.put(store.EvidenceJUnit("db-1", "d1"), []byte("<testsuite>"))
 	source, _ := locationOf(bucket)
 
 	backups, err := source.ListBackups(t.Context())

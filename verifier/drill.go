@@ -7,7 +7,7 @@
 package verifier
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -22,6 +22,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/seal"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/verifier/check"
+	"github.com/lifeboat-backup/lifeboat/verifier/evidence"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 	"github.com/lifeboat-backup/lifeboat/verifier/sandbox"
 )
@@ -29,6 +30,8 @@ import (
 // Drill is one verification run of one backup. Store, Backup, Level and Now
 // are required, Sandbox for the levels above integrity.
 type Drill struct {
+	// ID names the drill and its evidence; "" makes one (NewID).
+	ID      string
 	Store   store.Store
 	Backup  string
 	Level   report.Level
@@ -72,7 +75,7 @@ type stage struct {
 func (d Drill) Run(ctx context.Context) (report.Report, error) {
 	started := d.Now().UTC()
 	r := &run{Drill: d, report: report.Report{
-		Schema: report.Schema, ID: drillID(started), Level: d.Level, Started: started,
+		Schema: report.Schema, ID: cmp.Or(d.ID, NewID(started)), Level: d.Level, Started: started,
 		Backup:   report.Backup{Name: d.Backup, Location: d.Store.String()},
 		Versions: report.Versions{Lifeboat: d.Version},
 	}}
@@ -97,10 +100,11 @@ func (d Drill) Run(ctx context.Context) (report.Report, error) {
 	return r.report, r.store(ctx)
 }
 
-func drillID(at time.Time) string {
+// NewID makes the name of a drill that starts at a time. No two are alike.
+func NewID(at time.Time) string {
 	var random [4]byte
 	_, _ = rand.Read(random[:]) // never fails (crypto/rand)
-	return at.Format("20060102T150405Z") + "-" + hex.EncodeToString(random[:])
+	return at.UTC().Format("20060102T150405Z") + "-" + hex.EncodeToString(random[:])
 }
 
 func (r *run) bounded(ctx context.Context, stages []stage) error {
@@ -190,13 +194,8 @@ func (r *run) restore(ctx context.Context) (bool, error) {
 
 // store writes the evidence, once and last.
 func (r *run) store(ctx context.Context) error {
-	raw, err := r.report.Encode()
-	if err != nil {
-		return err
-	}
-	key := store.Evidence(r.Backup, r.report.ID)
-	if err := r.Store.Put(ctx, key, bytes.NewReader(raw)); err != nil {
-		return fmt.Errorf("the verdict is %s, but the evidence could not be written to %s (is the location writable?): %w", r.report.Verdict, key, err)
+	if err := evidence.Write(ctx, r.Store, r.report); err != nil {
+		return fmt.Errorf("the verdict is %s, but: %w", r.report.Verdict, err)
 	}
 	return nil
 }

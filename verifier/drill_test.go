@@ -62,6 +62,9 @@ func evidence(t *testing.T, s store.Store) []report.Report {
 	var out []report.Report
 	for info, err := range s.List(t.Context(), store.DrillsPrefix, true) {
 		require.NoError(t, err)
+		if _, _, ok := store.SplitEvidence(info.Key); !ok {
+			continue
+		}
 		r, err := s.Get(t.Context(), info.Key)
 		require.NoError(t, err)
 		rep, err := report.Decode(r)

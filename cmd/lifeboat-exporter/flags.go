@@ -46,7 +46,7 @@ func (f *flags) add(c *cobra.Command) {
 	set.StringArrayVar(&f.rpos, "rpo", nil, "how old the newest recovery point of a schedule may become, `name=duration`; repeatable (default: two intervals and a grace)")
 	set.DurationVar(&f.interval, "refresh-interval", time.Minute, "time between two readings of a location")
 	set.DurationVar(&f.timeout, "refresh-timeout", time.Minute, "time limit of one reading; the next goes on where it ended")
-	set.StringVar(&f.provenLevel, "proven-level", string(report.LevelControlPlane), "weakest `level` of a passed drill that proves a backup: integrity or controlplane")
+	set.StringVar(&f.provenLevel, "proven-level", string(report.LevelControlPlane), "weakest `level` of a passed drill that proves a backup: integrity, controlplane or kind")
 	set.DurationVar(&f.provenWithin, "proven-within", 7*24*time.Hour, "how long after it became due a backup may go unproven")
 	set.IntVar(&f.maxSchedules, "max-schedules", 500, "most schedules that get series")
 	set.StringArrayVar(&f.listen, "web.listen-address", []string{":9808"}, "`address` to serve on; repeatable")

@@ -212,7 +212,7 @@ func TestAMistakeInTheFlagsIsOneClearError(t *testing.T) {
 		"an RPO of nothing":       {[]string{good, "--rpo=db=0s"}, "no duration such as 26h"},
 		"interval too short":      {[]string{good, "--refresh-interval=1ms"}, "--refresh-interval 1ms: it must be a second or more"},
 		"no schedules allowed":    {[]string{good, "--max-schedules=0"}, "it must be 1 or more"},
-		"unknown level of proof":  {[]string{good, "--proven-level=hope"}, "it must be one of [integrity controlplane]"},
+		"unknown level of proof":  {[]string{good, "--proven-level=hope"}, "it must be one of [integrity controlplane kind]"},
 		"address without port":    {[]string{good, "--web.listen-address=localhost"}, "host:port"},
 		"web config that is not":  {[]string{good, "--web.config.file=" + web}, "--web.config.file"},
 		"web config not there":    {[]string{good, "--web.config.file=/nowhere/web.yml"}, "--web.config.file /nowhere/web.yml"},

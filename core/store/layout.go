@@ -16,8 +16,11 @@ import (
 const (
 	BackupsPrefix  = "backups/"
 	RestoresPrefix = "restores/"
-	// DrillsPrefix holds the evidence of drills, DrillsPrefix/<backup>/<drill>.json.
+	// DrillsPrefix holds the evidence of drills, DrillsPrefix/<backup>/<drill>.json,
+	// with a page and a JUnit file beside each.
 	DrillsPrefix = "metadata/lifeboat/drills/"
+	// LedgerPrefix holds the records of scheduled runs, a folder for each policy.
+	LedgerPrefix = "metadata/lifeboat/ledger/"
 )
 
 // The files of a backup, as names below BackupPrefix(name). MetadataFile is
@@ -61,9 +64,38 @@ func ItemOperations(backup string) string { return file(backup, "-itemoperations
 // Manifest is the key of Lifeboat's own file of digests, gzipped JSON.
 func Manifest(backup string) string { return file(backup, "-lifeboat-manifest.json.gz") }
 
-// Evidence is the key of one drill's report.
-func Evidence(backup, drill string) string {
-	return DrillsPrefix + backup + "/" + drill + ".json"
+// Evidence is the key of one drill's report. A drill has happened when it does:
+// it is written after the other forms of the report.
+func Evidence(backup, drill string) string { return evidence(backup, drill, ".json") }
+
+// EvidencePage is the key of one drill's report as HTML.
+func EvidencePage(backup, drill string) string { return evidence(backup, drill, ".html") }
+
+// EvidenceJUnit is the key of one drill's report as JUnit XML.
+func EvidenceJUnit(backup, drill string) string { return evidence(backup, drill, ".xml") }
+
+func evidence(backup, drill, suffix string) string {
+	return DrillsPrefix + backup + "/" + drill + suffix
+}
+
+// SplitEvidence is the inverse of Evidence; ok is false for any other key.
+func SplitEvidence(key string) (backup, drill string, ok bool) {
+	rest, ok := strings.CutPrefix(key, DrillsPrefix)
+	if !ok {
+		return "", "", false
+	}
+	backup, file, _ := strings.Cut(rest, "/")
+	drill, ok = strings.CutSuffix(file, ".json")
+	return backup, drill, ok && backup != "" && drill != "" && !strings.Contains(drill, "/")
+}
+
+// Run is the key of the record of one run of a policy. The parts of it that
+// come from outside (a policy's and a backup's name) pass CheckName.
+func Run(policy, run string) string { return LedgerPrefix + policy + "/" + run + ".json" }
+
+// Attempts is the prefix of the records of one backup's drills in a run.
+func Attempts(policy, run, backup string) string {
+	return LedgerPrefix + policy + "/" + run + "/" + backup + "/"
 }
 
 func file(backup, suffix string) string { return BackupPrefix(backup) + backup + suffix }

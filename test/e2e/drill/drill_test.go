@@ -173,7 +173,7 @@ func TestEverySabotageIsRefutedWithAFinding(t *testing.T) {
 			assert.NotEmpty(t, rep.Findings)
 			assert.NotContains(t, o.stderr, "panic")
 			written := len(entries(t, filepath.Dir(dir))) - before
-			assert.Equal(t, 5, written, "the evidence and its four folders, and no other file")
+			assert.Equal(t, 7, written, "the three forms of the evidence and its four folders, and no other file")
 		})
 	}
 }
