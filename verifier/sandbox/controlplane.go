@@ -240,7 +240,7 @@ func makeDataDir(parent string) (dir string, lock *os.File, err error) {
 	if err != nil {
 		return "", nil, fmt.Errorf("make data directory: %w", err)
 	}
-	if lock, err = lockDir(dir); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+	if lock, err = LockDir(dir); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		return "", nil, errors.Join(fmt.Errorf("lock data directory: %w", err), os.Remove(dir))
 	}
 	return dir, lock, nil

@@ -65,7 +65,7 @@ func (f fake) nothingLeft(t *testing.T) {
 // running is alive without zombies: a grandchild of a killed child waits for
 // its reaper, which is not us.
 func running(pid int) bool {
-	if !alive(pid) {
+	if !Alive(pid) {
 		return false
 	}
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))

@@ -20,7 +20,7 @@ func TestAGroupOfTheDeadIsNotAlive(t *testing.T) {
 	killGroup(cmd.Process)
 	// Nobody waits for it yet: it is a zombie, which takes signals as the living do.
 	assert.Eventually(t, func() bool { return !groupAlive(cmd.Process.Pid) }, time.Second, time.Millisecond)
-	assert.True(t, alive(cmd.Process.Pid))
+	assert.True(t, Alive(cmd.Process.Pid))
 	require.Error(t, cmd.Wait())
-	assert.False(t, alive(cmd.Process.Pid))
+	assert.False(t, Alive(cmd.Process.Pid))
 }

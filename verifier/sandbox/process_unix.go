@@ -15,8 +15,9 @@ func killGroup(p *os.Process) {
 	}
 }
 
-// alive errs on the side of life: a process of another user counts.
-func alive(pid int) bool {
+// Alive tells whether a process has this number. It errs on the side of life: one
+// of another user counts.
+func Alive(pid int) bool {
 	return !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)
 }
 
@@ -25,9 +26,11 @@ func ours(info fs.FileInfo) bool {
 	return ok && int(stat.Uid) == os.Geteuid()
 }
 
-// lockDir takes the lock on a directory, or fails when another handle, in this
-// process or in any other, has it.
-func lockDir(path string) (*os.File, error) {
+// LockDir takes the lock on a directory, which lasts until the file is closed or
+// this process ends, however it ends. It fails with EAGAIN when another handle, in
+// this process or in any other, has it, and with errors.ErrUnsupported where there
+// are no such locks.
+func LockDir(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW, 0)
 	if err != nil {
 		return nil, err

@@ -50,10 +50,10 @@ func sweep(path string) (bool, error) {
 	if err != nil || !info.IsDir() || !ours(info) {
 		return false, nil // gone, or nothing of ours
 	}
-	if alive(pid) && time.Since(info.ModTime()) < newborn {
+	if Alive(pid) && time.Since(info.ModTime()) < newborn {
 		return false, nil
 	}
-	lock, err := lockDir(path)
+	lock, err := LockDir(path)
 	if err != nil {
 		return false, nil // its owner lives, or there is no telling
 	}

@@ -50,7 +50,7 @@ func TestSweepRemovesOnlyWhatNobodyOwns(t *testing.T) {
 		}, false},
 		{"the owner lives where its number means nothing to us, as in another container", func(t *testing.T, dir string) string {
 			path := mkdir(t, dir, fmt.Sprintf("lifeboat-controlplane-%d-1", dead))
-			lock, err := lockDir(path)
+			lock, err := LockDir(path)
 			require.NoError(t, err)
 			t.Cleanup(func() { require.NoError(t, lock.Close()) })
 			return path

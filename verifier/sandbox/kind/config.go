@@ -1,0 +1,69 @@
+package kind
+
+import (
+	"fmt"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/version"
+	"sigs.k8s.io/kind/pkg/apis/config/v1alpha4"
+)
+
+// clusterConfig is the cluster of a drill: one node that starts fast and lives
+// for minutes. homemade says that the node image is of `make node-image`, ipv6
+// that the network of the node has addresses of that family: kind refuses to give
+// pods any without. A new value for each call: kind writes its defaults into it.
+//
+// v is the version of Kubernetes, nil when it is not known: then what only some
+// versions have is left out.
+func clusterConfig(v *version.Version, homemade, ipv6 bool) *v1alpha4.Cluster {
+	c := &v1alpha4.Cluster{
+		Nodes: []v1alpha4.Node{{Role: v1alpha4.ControlPlaneRole}},
+		Networking: v1alpha4.Networking{
+			// The engine picks the port: kind would pick one, let go of it and ask
+			// for it again.
+			APIServerPort: -1,
+			// Our image has its network configuration in it, which spares the start
+			// of a pod for it.
+			DisableDefaultCNI: homemade,
+		},
+		// No apiVersion: kind writes kubeadm v1beta3 or v1beta4 by the version of
+		// Kubernetes, and converts.
+		KubeadmConfigPatches: []string{clusterPatch(v), initPatch(v)},
+	}
+	if ipv6 {
+		c.Networking.IPFamily = v1alpha4.DualStackFamily
+	}
+	return c
+}
+
+// clusterPatch speeds up what would otherwise wait. Left alone, the controller
+// manager starts its controllers at 20 requests a second, and both it and the
+// scheduler ask for a lease first that nobody else wants. etcd's data is gone
+// with the node, so nothing has to reach a disk. ECDSA keys are made faster than
+// RSA's; the gate went away with kubeadm v1beta4.
+func clusterPatch(v *version.Version) string {
+	var b strings.Builder
+	b.WriteString("kind: ClusterConfiguration\n")
+	if v != nil && v.LessThan(version.MajorMinor(1, 36)) {
+		b.WriteString("featureGates: {PublicKeysECDSA: true}\n")
+	}
+	b.WriteString(`controllerManager:
+  extraArgs: {kube-api-qps: "200", kube-api-burst: "400", leader-elect: "false"}
+scheduler:
+  extraArgs: {leader-elect: "false"}
+etcd:
+  local:
+    extraArgs: {unsafe-no-fsync: "true"}
+`)
+	return b.String()
+}
+
+// initPatch leaves out what only a second node or a second month would need.
+// Lists are replaced, so kind's own entry (preflight) stands here again.
+func initPatch(v *version.Version) string {
+	phases := []string{"preflight"}
+	if v != nil && v.AtLeast(version.MajorMinor(1, 23)) {
+		phases = append(phases, "upload-config", "bootstrap-token", "kubelet-finalize")
+	}
+	return fmt.Sprintf("kind: InitConfiguration\nskipPhases: [%s]\n", strings.Join(phases, ", "))
+}

@@ -1,0 +1,70 @@
+package kind
+
+import (
+	"context"
+	"fmt"
+	"strings"
+)
+
+const (
+	// network is the one that kind puts all clusters of a host into. It never
+	// removes it.
+	network = "kind"
+	// networkLabel marks a network that was made for a sandbox, because there was
+	// none: such a one we remove, when nothing uses it any more.
+	networkLabel = "dev.lifeboat.sandbox"
+	// networkIPv6 is the range kind itself takes first for a network of this name.
+	networkIPv6 = "fc00:f853:ccd:e793::/64"
+)
+
+// ensureNetwork makes kind's network, as kind would, where there is none, and
+// tells whether it has IPv6.
+func ensureNetwork(ctx context.Context) (ipv6 bool, err error) {
+	if ipv6, err = hasIPv6(ctx); err == nil {
+		return ipv6, nil
+	}
+	args := []string{"network", "create", "--driver", "bridge", "--label", networkLabel + "=true", "--opt", "com.docker.network.bridge.enable_ip_masquerade=true"}
+	if mtu, err := docker(ctx, nil, "network", "inspect", "bridge", "--format", `{{index .Options "com.docker.network.driver.mtu"}}`); err == nil && mtu != "" {
+		args = append(args, "--opt", "com.docker.network.driver.mtu="+mtu)
+	}
+	if _, err = docker(ctx, nil, append(args, "--ipv6", "--subnet", networkIPv6, network)...); err == nil {
+		return true, nil
+	}
+	if !strings.Contains(words(err), "already exists") {
+		if _, err = docker(ctx, nil, append(args, network)...); err == nil {
+			return false, nil
+		}
+	}
+	if strings.Contains(words(err), "already exists") { // somebody was faster
+		return hasIPv6(ctx)
+	}
+	return false, fmt.Errorf("make the network of the node: %w", err)
+}
+
+func hasIPv6(ctx context.Context) (bool, error) {
+	answer, err := docker(ctx, nil, "network", "inspect", network, "--format", "{{.EnableIPv6}}")
+	return answer == "true", err
+}
+
+// removeNetwork removes kind's network if it was made for a sandbox and no
+// container, running or not, is attached to it.
+func removeNetwork(ctx context.Context) error {
+	ours, err := docker(ctx, nil, "network", "ls", "--quiet", "--no-trunc", "--filter", "label="+networkLabel, "--filter", "name=^"+network+"$")
+	if err != nil || ours == "" {
+		return err
+	}
+	users, err := docker(ctx, nil, "ps", "--all", "--quiet", "--filter", "network="+network)
+	if err != nil || users != "" {
+		return err
+	}
+	for _, id := range lines(ours) {
+		_, err := docker(ctx, nil, "network", "rm", id)
+		if said := words(err); strings.Contains(said, "has active endpoints") || strings.Contains(strings.ToLower(said), "no such network") {
+			continue // somebody took it, or was faster
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
