@@ -12,11 +12,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lifeboat-backup/lifeboat/cmd/internal/cli"
+	"github.com/lifeboat-backup/lifeboat/core/api"
 	"github.com/lifeboat-backup/lifeboat/core/backup"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/verifier"
+	"github.com/lifeboat-backup/lifeboat/verifier/policy"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 	"github.com/lifeboat-backup/lifeboat/verifier/sandbox"
+	"github.com/lifeboat-backup/lifeboat/verifier/sandbox/kind"
 )
 
 type drillFlags struct {
@@ -25,6 +28,7 @@ type drillFlags struct {
 	ids          cli.Identities
 	level        string
 	controlPlane string
+	kind         kindFlags
 	timeout      time.Duration
 	out          cli.Format
 }
@@ -32,17 +36,20 @@ type drillFlags struct {
 func newDrill() *cobra.Command {
 	var f drillFlags
 	c := &cobra.Command{
-		Use:   "drill --location URL (--backup B | --schedule S | --latest) [--level integrity|controlplane]",
+		Use:   "drill --location URL (--backup B | --schedule S | --latest) [--level integrity|controlplane|kind]",
 		Short: "Restore a backup into an ephemeral cluster and compare",
 		Long: `Verify one backup. Level integrity reads every file and item of it; level
 controlplane also restores all objects into a control plane of its own, started
 for this drill and removed after it, reads every object back and compares it with
-the backup.
+the backup. Level kind does the same in a kind cluster, lets the workloads run
+there, closed off from the outside, and waits until they are ready. It needs the
+docker command and an engine.
 
 The verdict is passed, failed (the backup is bad) or error (the drill could not
 run). The evidence is written to metadata/lifeboat/drills/<backup>/.
 ` + cli.ExitHelp,
 		Example: `  lifeboat-verifier drill --location file:///var/backups/prod --latest --level controlplane
+  lifeboat-verifier drill --location file:///var/backups/prod --schedule nightly --level kind --kubernetes-version 1.36.2
   lifeboat-verifier drill --location 's3://backups/prod?region=eu-central-1' --schedule nightly -o json`,
 		Args: cli.Args(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error { return f.run(c) },
@@ -52,11 +59,12 @@ run). The evidence is written to metadata/lifeboat/drills/<backup>/.
 	c.Flags().StringVar(&f.choice.Backup, "backup", "", "`name` of the backup")
 	c.Flags().StringVar(&f.choice.Schedule, "schedule", "", "drill the newest backup of this `schedule`")
 	c.Flags().BoolVar(&f.choice.Latest, "latest", false, "drill the newest backup of the location")
-	c.Flags().StringVar(&f.level, "level", string(report.LevelControlPlane), "how much to prove: integrity or controlplane")
+	c.Flags().StringVar(&f.level, "level", string(report.LevelControlPlane), "how much to prove: integrity, controlplane or kind")
 	c.Flags().StringVar(&f.controlPlane, "controlplane-binary", "", "`path` of lifeboat-controlplane (default: $LIFEBOAT_CONTROLPLANE, beside this program, or in PATH)")
+	f.kind.add(c)
 	c.Flags().DurationVar(&f.timeout, "timeout", 30*time.Minute, "give up after this long; the verdict is then error")
 	cli.AddOutput(c, &f.out)
-	_ = c.RegisterFlagCompletionFunc("level", cobra.FixedCompletions([]string{"integrity", "controlplane"}, cobra.ShellCompDirectiveNoFileComp)) // fails only for an unknown flag
+	_ = c.RegisterFlagCompletionFunc("level", cobra.FixedCompletions([]string{"integrity", "controlplane", "kind"}, cobra.ShellCompDirectiveNoFileComp)) // fails only for an unknown flag
 	return c
 }
 
@@ -76,9 +84,9 @@ func (f *drillFlags) check() error {
 		}
 	}
 	switch report.Level(f.level) {
-	case report.LevelIntegrity, report.LevelControlPlane:
+	case report.LevelIntegrity, report.LevelControlPlane, report.LevelKind:
 	default:
-		return cli.Usage("--level %q: must be integrity or controlplane", f.level)
+		return cli.Usage("--level %q: must be integrity, controlplane or kind", f.level)
 	}
 	if f.timeout <= 0 {
 		return cli.Usage("--timeout %s: must be longer than 0", f.timeout)
@@ -88,6 +96,10 @@ func (f *drillFlags) check() error {
 
 func (f *drillFlags) run(c *cobra.Command) error {
 	if err := f.check(); err != nil {
+		return err
+	}
+	spec, err := f.spec()
+	if err != nil {
 		return err
 	}
 	ctx := c.Context()
@@ -104,7 +116,9 @@ func (f *drillFlags) run(c *cobra.Command) error {
 		return err
 	}
 	// What cannot be read of the metadata is for the drill to find.
+	source := ""
 	if b, err := backup.Read(ctx, s, name); err == nil {
+		source = b.Annotations[api.AnnotationSourceGitVersion]
 		if err := backup.CheckReadable(b, identities); err != nil {
 			return err
 		}
@@ -114,9 +128,7 @@ func (f *drillFlags) run(c *cobra.Command) error {
 		Store: s, Backup: name, Identities: identities, Level: report.Level(f.level), Now: time.Now, Version: cli.Version(), Timeout: f.timeout,
 		Progress: func(stage, detail string) { progress.Show("drilling %s: %s %s", name, stage, detail) },
 	}
-	if d.Level == report.LevelControlPlane {
-		d.Sandbox = &sandbox.ControlPlane{Binary: f.controlPlane}
-	}
+	d.Sandbox = f.sandbox(spec, source, func(detail string) { progress.Show("drilling %s: sandbox: %s", name, detail) })
 	rep, err := d.Run(ctx)
 	progress.Done()
 	if rep.Verdict == "" {
@@ -126,6 +138,26 @@ func (f *drillFlags) run(c *cobra.Command) error {
 		return printErr
 	}
 	return exit(ctx, rep.Verdict, err, c.ErrOrStderr())
+}
+
+// spec is what the flags ask for, in the words of a policy.
+func (f *drillFlags) spec() (policy.Spec, error) {
+	spec := policy.Spec{Level: report.Level(f.level)}
+	spec.Limits.Timeout.Duration = f.timeout
+	return spec, f.kind.fill(&spec)
+}
+
+// sandbox is that of the level; nil if it has none.
+func (f *drillFlags) sandbox(spec policy.Spec, source string, progress func(string)) sandbox.Sandbox {
+	switch spec.Level {
+	case report.LevelControlPlane:
+		return &sandbox.ControlPlane{Binary: f.controlPlane}
+	case report.LevelKind:
+		k := kind.New(spec, source)
+		k.Progress = progress
+		return k
+	}
+	return nil
 }
 
 // exit maps a verdict to the exit code. That evidence could not be written

@@ -23,25 +23,40 @@ const newborn = time.Minute
 //
 // The number alone would not do: in a container that is started again every
 // verifier has the same.
-func Sweep(dir string) (removed []string, err error) {
+func Sweep(dir string) (removed []string, err error) { return each(dir, removeStale) }
+
+// Stale returns the paths that Sweep would remove.
+func Stale(dir string) ([]string, error) { return each(dir, func(string) error { return nil }) }
+
+func removeStale(path string) error {
+	if err := os.RemoveAll(path); err != nil {
+		return fmt.Errorf("remove data of a dead sandbox: %w", err)
+	}
+	return nil
+}
+
+// each calls act for the data directories of dead owners and returns those for
+// which it succeeded.
+func each(dir string, act func(path string) error) (done []string, err error) {
 	paths, err := filepath.Glob(filepath.Join(escapeGlob(dir), controlPlaneName+"-*"))
 	if err != nil {
 		return nil, fmt.Errorf("look for data directories in %s: %w", dir, err)
 	}
 	var failed []error
 	for _, path := range paths {
-		swept, err := sweep(path)
+		stale, err := ifStale(path, act)
 		if err != nil {
 			failed = append(failed, err)
-		}
-		if swept {
-			removed = append(removed, path)
+		} else if stale {
+			done = append(done, path)
 		}
 	}
-	return removed, errors.Join(failed...)
+	return done, errors.Join(failed...)
 }
 
-func sweep(path string) (bool, error) {
+// ifStale calls act if the owner of a data directory is dead, and holds the lock
+// on it meanwhile.
+func ifStale(path string, act func(path string) error) (bool, error) {
 	pid, ok := ownerOf(path)
 	if !ok {
 		return false, nil
@@ -61,10 +76,7 @@ func sweep(path string) (bool, error) {
 	if inUse(path) {
 		return false, nil
 	}
-	if err := os.RemoveAll(path); err != nil {
-		return false, fmt.Errorf("remove data of a dead sandbox: %w", err)
-	}
-	return true, nil
+	return true, act(path)
 }
 
 // ownerOf reads the owner's process number out of the name of a data directory:
