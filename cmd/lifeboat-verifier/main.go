@@ -15,7 +15,12 @@ func main() {
 }
 
 func newRoot() *cobra.Command {
-	root := cli.Group("lifeboat-verifier", "Prove that backups can be restored", newDrill(), newCleanup(), cli.NewVersion("lifeboat-verifier"))
+	root := cli.Group("lifeboat-verifier", "Prove that backups can be restored",
+		newDrill(),
+		newReport(),
+		newCleanup(),
+		cli.NewVersion("lifeboat-verifier"),
+	)
 	root.Long = `Lifeboat-verifier restores backups, made by Lifeboat or Velero, into ephemeral
 clusters and compares what came back with the backup. It needs the location, not
 the cluster the backup was made of, and writes only evidence, below

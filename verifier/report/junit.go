@@ -68,7 +68,7 @@ func (r Report) JUnit() ([]byte, error) {
 		Hostname:   "localhost",
 		Properties: r.properties(),
 		Cases:      unique(r.cases()),
-		SystemOut:  printable(r.Summary),
+		SystemOut:  Printable(r.Summary),
 	}
 	s.tally = r.tally(s.Cases)
 	b, err := xml.MarshalIndent(testSuites{tally: s.tally, Suite: s}, "", "  ")
@@ -79,7 +79,7 @@ func (r Report) JUnit() ([]byte, error) {
 }
 
 func (r Report) tally(cases []testCase) tally {
-	t := tally{Name: printable("drill of " + r.Backup.Name + " at level " + string(r.Level)), Tests: len(cases), Time: seconds(r.took().Seconds())}
+	t := tally{Name: Printable("drill of " + r.Backup.Name + " at level " + string(r.Level)), Tests: len(cases), Time: seconds(r.took().Seconds())}
 	for _, c := range cases {
 		switch {
 		case c.Failure != nil:
@@ -121,18 +121,18 @@ func (r Report) cases() []testCase {
 	}
 	if r.Verdict == Error {
 		// A suite without an error would look green.
-		out = append(out, testCase{ClassName: className("drill"), Name: "the drill came to its end", Error: &outcome{Message: printable(r.Summary), Type: "environment", Text: printable(r.Summary)}})
+		out = append(out, testCase{ClassName: className("drill"), Name: "the drill came to its end", Error: &outcome{Message: Printable(r.Summary), Type: "environment", Text: Printable(r.Summary)}})
 	}
 	return out
 }
 
 func caseOf(c Check) testCase {
-	out := testCase{ClassName: className(c.Name), Name: printable(c.Name), Time: seconds(c.Seconds)}
-	text := printable(c.Message)
+	out := testCase{ClassName: className(c.Name), Name: Printable(c.Name), Time: seconds(c.Seconds)}
+	text := Printable(c.Message)
 	if c.Output != "" {
-		text += "\n" + printable(c.Output)
+		text += "\n" + Printable(c.Output)
 	}
-	o := &outcome{Message: printable(c.Message), Type: "check", Text: text}
+	o := &outcome{Message: Printable(c.Message), Type: "check", Text: text}
 	switch c.Verdict {
 	case Passed:
 	case Failed:
@@ -148,13 +148,13 @@ func (f Finding) testCase(set func(*testCase, *outcome), kind, prefix string) te
 	if name == "" {
 		name = f.Check
 	}
-	c := testCase{ClassName: className(f.Check), Name: printable(name)}
-	message := printable(prefix + f.Message)
+	c := testCase{ClassName: className(f.Check), Name: Printable(name)}
+	message := Printable(prefix + f.Message)
 	set(&c, &outcome{Message: message, Type: kind, Text: message})
 	return c
 }
 
-func className(check string) string { return "lifeboat." + printable(check) }
+func className(check string) string { return "lifeboat." + Printable(check) }
 
 // unique numbers the tests of the same name: readers take those for one.
 func unique(cases []testCase) []testCase {
@@ -171,8 +171,8 @@ func unique(cases []testCase) []testCase {
 func (r Report) properties() []property {
 	var out []property
 	add := func(name string, value any) {
-		if s := printable(fmt.Sprint(value)); s != "" {
-			out = append(out, property{Name: printable(name), Value: s})
+		if s := Printable(fmt.Sprint(value)); s != "" {
+			out = append(out, property{Name: Printable(name), Value: s})
 		}
 	}
 	add("drill", r.ID)

@@ -185,7 +185,7 @@ func newGoal(name, meaning string, value, target float64) goal {
 
 func pageFuncs() template.FuncMap {
 	return template.FuncMap{
-		"text":     func(s any) string { return printable(fmt.Sprint(s)) },
+		"text":     func(s any) string { return Printable(fmt.Sprint(s)) },
 		"time":     clock,
 		"seconds":  duration,
 		"verdict":  func(v Verdict) string { return verdictWord(v) },

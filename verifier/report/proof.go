@@ -70,10 +70,10 @@ func groups(findings []Finding) []Group {
 	return out
 }
 
-// printable makes characters visible that would change how the text around them
+// Printable makes characters visible that would change how the text around them
 // is shown, or that no document may hold: what a drill reports was written by
 // whoever made the backup, and evidence is to be read as it is.
-func printable(s string) string {
+func Printable(s string) string {
 	return strings.Map(func(c rune) rune {
 		switch {
 		case c == '\n' || c == '\t':
