@@ -7,39 +7,39 @@ import (
 	"strconv"
 )
 
-// MaxLogs bounds what Logs returns, in bytes.
-const MaxLogs = 64 << 10
+// Container names a container of a pod. Without a name it is the only one, or
+// the one that the pod's annotation makes the default.
+type Container struct{ Namespace, Pod, Name string }
 
-// LogOptions say which log of a pod is read.
+// LogOptions narrows Logs.
 type LogOptions struct {
-	Container string // "" = the only one
-	Previous  bool   // of the container that ran before the one there is now
-	Lines     int    // at most so many, the last ones; 0 = all
+	Previous bool // of the container's last run instead of this one
+	Tail     int  // last lines; 0 = all
+	Limit    int  // bytes; the log is cut after them
 }
 
-// Logs reads what a container of a pod wrote, at most MaxLogs bytes of it. The
-// error is the API server's: a container that has not started, for instance,
-// has no log.
-func (c *Client) Logs(ctx context.Context, namespace, pod string, o LogOptions) (string, error) {
-	// The kubelet counts the bytes from the first of the lines.
-	req := c.rest.Get().AbsPath("api", "v1", "namespaces", namespace, "pods", pod, "log").Param("limitBytes", strconv.Itoa(MaxLogs))
-	if o.Container != "" {
-		req.Param("container", o.Container)
+// Logs is what a container has written to standard output and error. The error
+// is the API server's: a container that has not started, for instance, has no
+// log.
+func (c *Client) Logs(ctx context.Context, of Container, o LogOptions) ([]byte, error) {
+	req := c.rest.Get().AbsPath("api", "v1", "namespaces", of.Namespace, "pods", of.Pod, "log").Param("limitBytes", strconv.Itoa(o.Limit))
+	if of.Name != "" {
+		req.Param("container", of.Name)
 	}
 	if o.Previous {
 		req.Param("previous", "true")
 	}
-	if o.Lines > 0 {
-		req.Param("tailLines", strconv.Itoa(o.Lines))
+	if o.Tail > 0 {
+		req.Param("tailLines", strconv.Itoa(o.Tail))
 	}
 	body, err := req.Stream(ctx)
 	if err != nil {
-		return "", asked(err)
+		return nil, fmt.Errorf("read the log of pod %s/%s: %w", of.Namespace, of.Pod, asked(err))
 	}
 	defer body.Close()
-	b, err := io.ReadAll(io.LimitReader(body, MaxLogs))
+	out, err := io.ReadAll(io.LimitReader(body, int64(o.Limit)))
 	if err != nil {
-		return "", asked(fmt.Errorf("read the log of pod %s/%s: %w", namespace, pod, err))
+		return nil, fmt.Errorf("read the log of pod %s/%s: %w", of.Namespace, of.Pod, asked(err))
 	}
-	return string(b), nil
+	return out, nil
 }
