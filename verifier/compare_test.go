@@ -84,8 +84,8 @@ func TestWhatALevelCannotHoldIsNotABadBackupAndNotProvenEither(t *testing.T) {
 	r := run{Drill: Drill{Now: now}, report: report.Report{Level: report.LevelControlPlane, Items: c.items}, beyond: c.beyond}
 	r.conclude(nil)
 	assert.Equal(t, report.Passed, r.report.Verdict)
-	assert.Contains(t, r.report.NotProven, "that 1 items can be restored: each needs a webhook, which this level does not call")
-	assert.Contains(t, r.report.NotProven, "that 1 items can be restored: each needs an aggregated API server, which this level does not run")
+	assert.Contains(t, r.report.NotProven, "that 1 items can be restored: each "+needsWebhook)
+	assert.Contains(t, r.report.NotProven, "that 1 items can be restored: each "+needsServer)
 }
 
 func concluded(rep report.Report, err error) report.Report {

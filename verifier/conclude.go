@@ -18,6 +18,9 @@ func (r *run) conclude(err error) {
 	for _, why := range slices.Sorted(maps.Keys(r.beyond)) {
 		rep.NotProven = append(rep.NotProven, fmt.Sprintf("that %d items can be restored: each %s", r.beyond[why], why))
 	}
+	if len(rep.Waived) > 0 {
+		rep.NotProven = append(rep.NotProven, fmt.Sprintf("what the policy waives: %d findings", len(rep.Waived)))
+	}
 	switch {
 	case len(rep.Findings) > 0:
 		rep.Verdict = report.Failed
@@ -25,21 +28,32 @@ func (r *run) conclude(err error) {
 	case err != nil:
 		rep.Verdict = report.Error
 		rep.Summary = "The drill could not run to its end, so nothing is proven: " + err.Error()
+	case len(rep.Environment) > 0:
+		rep.Verdict = report.Error
+		rep.Summary = "Nothing is known to be wrong with the backup, but the sandbox could not prove it: " + counted(rep.Environment)
 	default:
 		rep.Verdict, rep.Summary = r.passed()
 	}
 }
 
 func failedSummary(findings []report.Finding) string {
-	f := findings[0]
-	first := f.Message
-	if f.Object != "" {
-		first = f.Object + ": " + first
+	late := func(f report.Finding) bool { return f.Check == checkRPO || f.Check == checkRTO }
+	if !slices.ContainsFunc(findings, func(f report.Finding) bool { return !late(f) }) {
+		return "Recovery would miss its target: " + counted(findings)
+	}
+	return "The backup is bad: " + counted(slices.DeleteFunc(slices.Clone(findings), late))
+}
+
+// counted is the first of the findings in a sentence, and how many there are.
+func counted(findings []report.Finding) string {
+	first := findings[0].Message
+	if findings[0].Object != "" {
+		first = findings[0].Object + ": " + first
 	}
 	if len(findings) == 1 {
-		return "The backup is bad: " + first
+		return first
 	}
-	return fmt.Sprintf("The backup is bad: %d findings, the first: %s", len(findings), first)
+	return fmt.Sprintf("%d findings, the first: %s", len(findings), first)
 }
 
 // passed is the verdict of a drill without findings and errors. That every
@@ -54,20 +68,41 @@ func (r *run) passed() (report.Verdict, string) {
 	if rep.Level == report.LevelIntegrity {
 		return report.Passed, fmt.Sprintf("All files of the backup and its %d items are readable and agree with each other.", rep.Items.InBackup)
 	}
-	if rep.Items.Equal != rep.Items.Expected || rep.Items.InBackup != rep.Items.Expected+rep.Items.Skipped {
-		return report.Error, fmt.Sprintf("The counts do not add up: %+v", rep.Items)
+	i, runs := rep.Items, ""
+	if !accounted(rep) {
+		return report.Error, fmt.Sprintf("The counts do not add up: %+v", i)
 	}
-	return report.Passed, fmt.Sprintf("All %d expected items were restored into Kubernetes %s and equal the backup; %d were skipped by rule.",
-		rep.Items.Expected, rep.Versions.Kubernetes, rep.Items.Skipped)
+	if r.runsPods() {
+		runs = " and run"
+	}
+	waived := ""
+	if n := len(rep.Waived); n > 0 {
+		waived = fmt.Sprintf(" (%d findings are waived by the policy)", n)
+	}
+	return report.Passed, fmt.Sprintf("All %d expected items were restored into Kubernetes %s, equal the backup%s; %d were skipped by rule%s.",
+		i.Expected, rep.Versions.Kubernetes, runs, i.Skipped, waived)
+}
+
+// accounted reports whether every item is spoken for. Without a finding none
+// may be missing or different, unless the policy accepts that.
+func accounted(rep report.Report) bool {
+	i := rep.Items
+	bad := i.Missing + i.Different
+	accepted := slices.ContainsFunc(rep.Waived, func(w report.Waived) bool { return w.Check == checkRestored || w.Check == checkEqual })
+	return i.InBackup == i.Expected+i.Skipped && i.Expected == i.Equal+bad && (bad == 0 || accepted)
 }
 
 // notProven says in plain words what a level does not look at.
 func notProven(level report.Level, volumes bool) []string {
 	var out []string
-	if level == report.LevelIntegrity {
+	if !level.Proves(report.LevelControlPlane) {
 		out = append(out, "that an API server accepts the objects")
 	}
-	out = append(out, "that workloads start and become ready", "that webhooks and aggregated APIs answer")
+	if level.Proves(report.LevelKind) {
+		out = append(out, "that network policies hold", "what needs more than one node, or kube-system of the source cluster")
+	} else {
+		out = append(out, "that workloads start and become ready", "that webhooks and aggregated APIs answer")
+	}
 	if volumes || level == report.LevelIntegrity {
 		out = append(out, "the data of volumes")
 	}

@@ -13,6 +13,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,12 +24,14 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/verifier/check"
 	"github.com/lifeboat-backup/lifeboat/verifier/evidence"
+	"github.com/lifeboat-backup/lifeboat/verifier/policy"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 	"github.com/lifeboat-backup/lifeboat/verifier/sandbox"
 )
 
 // Drill is one verification run of one backup. Store, Backup, Level and Now
-// are required, Sandbox for the levels above integrity.
+// are required, Sandbox for the levels above integrity; for level kind it has
+// to be a sandbox.Runner.
 type Drill struct {
 	// ID names the drill and its evidence; "" makes one (NewID).
 	ID      string
@@ -36,6 +39,11 @@ type Drill struct {
 	Backup  string
 	Level   report.Level
 	Sandbox sandbox.Sandbox
+	// Policy is the name of the DrillPolicy that asks for the drill, "" for
+	// none. Of its Spec a drill reads Limits.WorkloadsReady, Targets, Images,
+	// CronJobs, Waivers and Checks; what is not set has its default.
+	Policy string
+	Spec   policy.Spec
 	// Identities decrypt an encrypted backup.
 	Identities seal.Identities
 	Now        func() time.Time
@@ -59,13 +67,35 @@ type run struct {
 	prepared restore.Prepared
 	result   restore.Result
 	beyond   map[string]int // items the level cannot hold, by reason
+
+	// Of level kind.
+	missing    map[string]string // images that could not be had, with the reasons
+	recovering time.Time         // when the restore began
 }
 
-// stage is one step of a drill. refuted says that the backup is bad and that
-// later stages have nothing to work on; an error that the drill cannot go on.
+// stage is one step of a drill of at least a level. refuted says that the
+// backup is bad and that later stages have nothing to work on; an error that
+// the drill cannot go on.
 type stage struct {
-	name string
-	run  func(context.Context) (refuted bool, err error)
+	name  string
+	level report.Level
+	run   func(context.Context) (refuted bool, err error)
+}
+
+// all are the stages of the most thorough drill, in order.
+func (r *run) all() []stage {
+	return []stage{
+		{"integrity", report.LevelIntegrity, r.integrity},
+		{"sandbox", report.LevelControlPlane, r.up},
+		{"plan", report.LevelControlPlane, r.plan},
+		{"images", report.LevelKind, r.images},
+		{"contain", report.LevelKind, r.contain},
+		{"restore", report.LevelControlPlane, r.restore},
+		{"compare", report.LevelControlPlane, r.compare},
+		{"workloads", report.LevelKind, r.workloads},
+		{"checks", report.LevelKind, r.userChecks},
+		{"contained", report.LevelKind, r.contained},
+	}
 }
 
 // Run drills the backup and writes the evidence into the location. The report
@@ -75,19 +105,11 @@ type stage struct {
 func (d Drill) Run(ctx context.Context) (report.Report, error) {
 	started := d.Now().UTC()
 	r := &run{Drill: d, report: report.Report{
-		Schema: report.Schema, ID: cmp.Or(d.ID, NewID(started)), Level: d.Level, Started: started,
+		Schema: report.Schema, ID: cmp.Or(d.ID, NewID(started)), Policy: d.Policy, Level: d.Level, Started: started,
 		Backup:   report.Backup{Name: d.Backup, Location: d.Store.String()},
 		Versions: report.Versions{Lifeboat: d.Version},
 	}}
-	stages := []stage{{"integrity", r.integrity}}
-	if d.Level == report.LevelControlPlane {
-		stages = append(stages,
-			stage{"sandbox", r.up},
-			stage{"plan", r.plan},
-			stage{"restore", r.restore},
-			stage{"compare", r.compare},
-		)
-	}
+	stages := slices.DeleteFunc(r.all(), func(s stage) bool { return !d.Level.Proves(s.level) })
 	err := r.bounded(ctx, stages)
 	downErr := r.down(ctx)
 	if ctx.Err() != nil {
@@ -154,11 +176,14 @@ func (r *run) progress(stage, detail string) {
 
 // up starts the sandbox.
 func (r *run) up(ctx context.Context) (bool, error) {
+	if _, runs := r.Sandbox.(sandbox.Runner); r.runsPods() && !runs {
+		return false, fmt.Errorf("level %s needs a sandbox that runs pods", r.Level)
+	}
 	c, err := r.Sandbox.Up(ctx)
 	if err != nil {
 		return false, err
 	}
-	r.report.Versions.Kubernetes = c.Version
+	r.report.Versions.Kubernetes, r.report.Versions.NodeImage = c.Version, c.NodeImage
 	r.cluster, err = cluster.FromKubeconfig(c.Kubeconfig, "lifeboat-verifier/"+r.Version)
 	return false, err
 }
@@ -170,13 +195,21 @@ func (r *run) down(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), downTimeout)
 	defer cancel()
-	_, err := r.timed(ctx, stage{"teardown", func(ctx context.Context) (bool, error) { return false, r.Sandbox.Down(ctx) }})
+	_, err := r.timed(ctx, stage{"teardown", report.LevelControlPlane, func(ctx context.Context) (bool, error) { return false, r.Sandbox.Down(ctx) }})
 	return err
 }
 
 func (r *run) job() restore.Job {
-	return restore.Job{Name: "drill-" + strings.ToLower(r.report.ID), Backup: r.Backup, Store: r.Store, Identities: r.Identities, Cluster: r.cluster, Now: r.Now}
+	j := restore.Job{Name: "drill-" + strings.ToLower(r.report.ID), Backup: r.Backup, Store: r.Store, Identities: r.Identities, Cluster: r.cluster, Now: r.Now}
+	if r.runsPods() {
+		a := r.adapter()
+		j.Options.Leave, j.Options.Adapt, j.Digests = a.Leave, a.Adapt, true
+	}
+	return j
 }
+
+// runsPods says that controllers and kubelet work on what is restored.
+func (r *run) runsPods() bool { return r.Level.Proves(report.LevelKind) }
 
 func (r *run) plan(ctx context.Context) (bool, error) {
 	p, err := r.job().Prepare(ctx)
@@ -185,6 +218,7 @@ func (r *run) plan(ctx context.Context) (bool, error) {
 }
 
 func (r *run) restore(ctx context.Context) (bool, error) {
+	r.recovering = r.Now()
 	job := r.job()
 	job.Progress = r.restoreProgress()
 	result, err := job.Execute(ctx, r.prepared)
@@ -213,6 +247,7 @@ func (r *run) identify(i IntegrityResult) {
 	b.KubernetesVersion = i.Metadata.Annotations[api.AnnotationSourceGitVersion]
 	if t := i.Metadata.Status.StartTimestamp; t != nil {
 		b.Started = t.UTC()
+		r.report.Recovery = &report.Recovery{PointSeconds: r.report.Started.Sub(b.Started).Seconds()}
 	}
 	if t := i.Metadata.Status.CompletionTimestamp; t != nil {
 		b.Completed = t.UTC()
@@ -227,13 +262,17 @@ func (r *run) integrity(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	r.identify(i)
-	r.report.Checks = append(r.report.Checks, i.Checks...)
-	r.report.Findings = append(r.report.Findings, i.Findings...)
+	for _, c := range i.Checks {
+		r.record(c, of(c.Name, i.Findings), nil)
+	}
 	r.report.Items.InBackup = i.InBackup
-	if i.Verdict() == report.Error {
+	switch {
+	case len(r.report.Findings) > 0:
+		return true, nil
+	case i.Verdict() == report.Error:
 		return false, errors.New("not everything could be looked at: " + unanswered(i.Checks))
 	}
-	return i.Verdict() == report.Failed, nil
+	return false, nil
 }
 
 // unanswered joins what the checks without an answer say.

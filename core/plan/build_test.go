@@ -122,7 +122,7 @@ func TestVolumesThatNobodyAskedForAreNotSpokenOf(t *testing.T) {
 		assert.Empty(t, Options{}.Build("b", entries(t, f, claim), everything()).Volumes)
 	}
 	deleted := object(t, "v1 PersistentVolume persistentvolumes pv", `"spec":{"persistentVolumeReclaimPolicy":"Delete"}`)
-	assert.Equal(t, []Volume{{"persistentvolumeclaims shop/data", "data not included in the backup"}, {"persistentvolumes pv", "data not included in the backup"}},
+	assert.Equal(t, []Volume{{Object: "persistentvolumeclaims shop/data", Note: "data not included in the backup"}, {Object: "persistentvolumes pv", Note: "data not included in the backup"}},
 		Options{}.Build("b", entries(t, filter.Filter{}, deleted, claim), everything()).Volumes, "those that a rule leaves out are")
 }
 

@@ -34,6 +34,7 @@ type Entry struct {
 	Broken string
 	Status bool // its status is restored
 
+	method string // how the data of a claim or volume was saved, "" when it was not
 	uid    uidSum
 	owners []ownerRef
 }
@@ -93,9 +94,11 @@ func Examine(it item.Item, o Options) (Entry, error) {
 		}
 	case "persistentvolumeclaims":
 		volume, _, _ := unstructured.NestedString(u.Object, "spec", "volumeName")
-		e.Volume = dataNote(o.VolumeMethods[volume])
+		e.method = o.VolumeMethods[volume]
+		e.Volume = dataNote(e.method)
 	case "persistentvolumes":
-		e.Volume = dataNote(o.VolumeMethods[it.Key.Name])
+		e.method = o.VolumeMethods[it.Key.Name]
+		e.Volume = dataNote(e.method)
 	}
 	if e.Leave = o.leave(u, it); e.Leave == "" {
 		e.Leave = byRule(u, it.Key, o)

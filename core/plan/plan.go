@@ -95,6 +95,9 @@ func (s Step) Acts() bool {
 type Volume struct {
 	Object string `json:"object"`
 	Note   string `json:"note"`
+	// Method is how the data in the backup was saved (Velero's backupMethod), ""
+	// when the backup has none.
+	Method string `json:"method,omitempty"`
 }
 
 // Plan is what a restore will do.
@@ -166,7 +169,7 @@ func (o Options) Build(backup string, entries []Entry, seen Observed) Plan {
 			needed[s.Namespace] = true
 		}
 		if e.Volume != "" && e.Leave != leaveFiltered && e.Leave != leaveExcluded {
-			p.Volumes = append(p.Volumes, Volume{Object: e.Key.String(), Note: e.Volume})
+			p.Volumes = append(p.Volumes, Volume{Object: e.Key.String(), Note: e.Volume, Method: e.method})
 		}
 		p.Steps = append(p.Steps, s)
 	}

@@ -1,0 +1,329 @@
+package workload
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/lifeboat-backup/lifeboat/core/item"
+)
+
+// Decide says what is not as it should be, or not yet.
+func Decide(in Input) Decision {
+	d := decider{Input: in, asked: map[string]int{}}
+	d.groups = in.workloads()
+	d.ready()
+	d.services()
+	d.claims()
+	d.webhooks()
+	d.apiServices()
+	d.definitions()
+	return Decision{Problems: d.problems, Asked: d.asked}
+}
+
+type decider struct {
+	Input
+	groups   []group // the restored workloads
+	problems []Problem
+	asked    map[string]int
+	called   []Endpoint // by restored webhooks
+}
+
+func (d *decider) add(check string, object item.Key, r reason) {
+	d.problems = append(d.problems, Problem{Check: check, Object: object, Class: r.class, Message: r.message, Final: r.final, Log: r.log})
+}
+
+func (d *decider) ready() {
+	for _, g := range d.groups {
+		d.asked[CheckWorkloads]++
+		if !g.ready {
+			d.add(CheckWorkloads, g.key, d.whyGroup(g))
+		}
+	}
+}
+
+// whyGroup is why a workload is not ready: what weighs most of what its pods
+// say, or why there are none.
+func (d *decider) whyGroup(g group) reason {
+	if g.key.Resource == "jobs" {
+		return d.whyJob(g)
+	}
+	var all []reason
+	pods := d.pods(g)
+	for _, p := range pods {
+		if p.Status.Phase != corev1.PodSucceeded && !podReady(p) {
+			all = append(all, named(g, p, d.why(p)))
+		}
+	}
+	if g.refused != "" && int32(len(pods)) < g.wants {
+		all = append(all, refused(g.refused))
+	}
+	if len(all) > 0 {
+		return heaviest(all)
+	}
+	if g.waits != "" {
+		return reason{class: Symptom, message: g.waits}
+	}
+	return reason{class: Symptom, message: fmt.Sprintf("%d pods of the %d it wants are there, and not all count as ready", len(pods), g.wants)}
+}
+
+// named says which pod of a workload it is about.
+func named(g group, p *corev1.Pod, r reason) reason {
+	if g.selector != nil {
+		r.message = "pod " + p.Name + ": " + r.message
+	}
+	return r
+}
+
+// heaviest is the reason that tells most. A workload is settled when all of
+// its reasons are.
+func heaviest(all []reason) reason {
+	top := slices.MaxFunc(all, func(a, b reason) int { return int(a.class) - int(b.class) })
+	top.final = !slices.ContainsFunc(all, func(r reason) bool { return !r.final })
+	return top
+}
+
+// whyJob is why a Job is not complete; one that runs is on its way.
+func (d *decider) whyJob(g group) reason {
+	pods := d.pods(g)
+	if said := d.failedJob(g.uid); said != "" {
+		r := reason{class: Symptom, message: "has failed: " + said, final: true}
+		for _, p := range pods {
+			if p.Status.Phase != corev1.PodFailed {
+				continue
+			}
+			why := d.why(p)
+			r.class, r.log, r.message = why.class, why.log, r.message+"; pod "+p.Name+": "+why.message
+			break
+		}
+		return r
+	}
+	var all []reason
+	for _, p := range pods {
+		if p.Status.Phase != corev1.PodSucceeded && !podReady(p) {
+			all = append(all, named(g, p, d.why(p)))
+		}
+	}
+	switch {
+	case len(all) > 0:
+		return heaviest(all)
+	case g.refused != "" && len(pods) == 0:
+		return refused(g.refused)
+	case len(pods) == 0:
+		return reason{class: Symptom, message: "has made no pod"}
+	}
+	return reason{class: Running, message: "still runs"}
+}
+
+// behind are the restored workloads whose pods a Service selects.
+func (d *decider) behind(namespace string, selector map[string]string) []group {
+	if len(selector) == 0 {
+		return nil
+	}
+	match := labels.SelectorFromSet(selector)
+	var out []group
+	for _, g := range d.groups {
+		if g.key.Namespace == namespace && g.serves && g.wants > 0 && match.Matches(g.labels) {
+			out = append(out, g)
+		}
+	}
+	return out
+}
+
+func (d *decider) services() {
+	for _, s := range d.Services {
+		k := key("", "services", s.ObjectMeta)
+		if !d.Restored[k] || s.Spec.Type == corev1.ServiceTypeExternalName {
+			continue
+		}
+		groups := d.behind(s.Namespace, s.Spec.Selector)
+		if len(groups) == 0 {
+			continue // whoever it is for was not running, or is outside of the backup
+		}
+		d.asked[CheckServices]++
+		if !d.hasEndpoint(s.Namespace, s.Name) {
+			d.add(CheckServices, k, noEndpoint(groups))
+		}
+	}
+}
+
+// noEndpoint is why a Service has no endpoint although it selects pods of
+// these workloads.
+func noEndpoint(groups []group) reason {
+	for _, g := range groups {
+		if g.ready {
+			return reason{class: Symptom, message: fmt.Sprintf("has no ready endpoint, although %s is ready", g.key)}
+		}
+	}
+	return reason{class: Consequence, message: fmt.Sprintf("has no ready endpoint, because %s is not ready", groups[0].key), final: true}
+}
+
+func (d *decider) hasEndpoint(namespace, service string) bool {
+	for _, s := range d.Slices {
+		if s.Namespace != namespace || s.Labels["kubernetes.io/service-name"] != service {
+			continue
+		}
+		for _, e := range s.Endpoints {
+			if len(e.Addresses) > 0 && (e.Conditions.Ready == nil || *e.Conditions.Ready) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (d *decider) claims() {
+	for _, c := range d.Claims {
+		k := key("", "persistentvolumeclaims", c.ObjectMeta)
+		if !d.Restored[k] {
+			continue
+		}
+		d.asked[CheckClaims]++
+		switch {
+		case c.Status.Phase == corev1.ClaimBound:
+		case IsBlock(c):
+			d.add(CheckClaims, k, reason{class: Environment, message: "asks for a raw block device, which this level cannot hold", final: true})
+		default:
+			said := "no volume was bound to it"
+			if event := d.event(c.UID, "ProvisioningFailed", "FailedBinding", "VolumeMismatch"); event != "" {
+				said += ": " + event
+			}
+			d.add(CheckClaims, k, reason{class: Environment, message: said})
+		}
+	}
+	d.claimsOfSets()
+}
+
+// IsBlock reports whether a claim asks for a raw block device.
+func IsBlock(c corev1.PersistentVolumeClaim) bool {
+	return c.Spec.VolumeMode != nil && *c.Spec.VolumeMode == corev1.PersistentVolumeBlock
+}
+
+// claimsOfSets finds claims that a StatefulSet should have brought from the
+// backup: without them its controller makes new ones, and nobody notices that
+// the data is gone.
+func (d *decider) claimsOfSets() {
+	for _, s := range d.StatefulSets {
+		if !d.Restored[key(apps, "statefulsets", s.ObjectMeta)] {
+			continue
+		}
+		first := int32(0)
+		if s.Spec.Ordinals != nil {
+			first = s.Spec.Ordinals.Start
+		}
+		for _, t := range s.Spec.VolumeClaimTemplates {
+			for i := range orOne(s.Spec.Replicas) {
+				k := item.Key{Resource: "persistentvolumeclaims", Namespace: s.Namespace, Name: fmt.Sprintf("%s-%s-%d", t.Name, s.Name, first+i)}
+				if !d.Restored[k] {
+					d.add(CheckClaims, k, reason{class: Proof, message: "is not in the backup; StatefulSet " + s.Name + " got a new, empty one", final: true})
+				}
+			}
+		}
+	}
+}
+
+const admission = "admissionregistration.k8s.io"
+
+func (d *decider) webhooks() {
+	for _, c := range d.Validating {
+		for _, w := range c.Webhooks {
+			if s := w.ClientConfig.Service; s != nil {
+				d.webhook(key(admission, "validatingwebhookconfigurations", c.ObjectMeta), w.Name, ServiceRef{s.Namespace, s.Name, s.Port})
+			}
+		}
+	}
+	for _, c := range d.Mutating {
+		for _, w := range c.Webhooks {
+			if s := w.ClientConfig.Service; s != nil {
+				d.webhook(key(admission, "mutatingwebhookconfigurations", c.ObjectMeta), w.Name, ServiceRef{s.Namespace, s.Name, s.Port})
+			}
+		}
+	}
+	for _, c := range d.Definitions {
+		if s := c.conversion(); s != nil {
+			d.webhook(key("apiextensions.k8s.io", "customresourcedefinitions", c.ObjectMeta), "its conversion webhook", *s)
+		}
+	}
+}
+
+// webhook asks whether there is somebody to answer a webhook.
+func (d *decider) webhook(k item.Key, name string, s ServiceRef) {
+	if !d.Restored[k] {
+		return
+	}
+	d.asked[CheckWebhooks]++
+	d.called = append(d.called, s.endpoint())
+	if r, bad := d.server(s); bad {
+		r.message = name + ": " + r.message
+		d.add(CheckWebhooks, k, r)
+	}
+}
+
+// server says why there is no server behind a reference to a Service.
+func (d *decider) server(ref ServiceRef) (reason, bool) {
+	i := slices.IndexFunc(d.Services, func(s corev1.Service) bool { return s.Namespace == ref.Namespace && s.Name == ref.Name })
+	name := ref.Namespace + "/" + ref.Name
+	if i < 0 {
+		return reason{class: Proof, message: "its Service " + name + " is not in the backup", final: true}, true
+	}
+	groups := d.behind(ref.Namespace, d.Services[i].Spec.Selector)
+	switch answer := d.Answers[ref.endpoint()]; {
+	case len(groups) == 0:
+		return reason{class: Proof, message: "no workload of the backup is behind its Service " + name, final: true}, true
+	case !d.hasEndpoint(ref.Namespace, ref.Name):
+		r := noEndpoint(groups)
+		r.message = "its Service " + name + " " + r.message
+		return r, true
+	case answer != "":
+		return reason{class: Symptom, message: "its Service " + name + " does not answer: " + answer}, true
+	}
+	return reason{}, false
+}
+
+func (d *decider) apiServices() {
+	for _, a := range d.APIServices {
+		k := key("apiregistration.k8s.io", "apiservices", a.ObjectMeta)
+		if !d.Restored[k] || a.Spec.Service == nil {
+			continue
+		}
+		d.asked[CheckAPIServices]++
+		available := condition(a.Status.Conditions, "Available")
+		if available.Status == metav1.ConditionTrue {
+			continue
+		}
+		r, bad := d.server(*a.Spec.Service)
+		if !bad {
+			r = reason{class: Symptom, message: "is not available: " + said(available)}
+		}
+		d.add(CheckAPIServices, k, r)
+	}
+}
+
+func said(c metav1.Condition) string {
+	if c.Type == "" {
+		return "nothing was said about it yet"
+	}
+	return strings.TrimSpace(c.Reason + ": " + c.Message)
+}
+
+func (d *decider) definitions() {
+	for _, c := range d.Definitions {
+		k := key("apiextensions.k8s.io", "customresourcedefinitions", c.ObjectMeta)
+		if !d.Restored[k] {
+			continue
+		}
+		d.asked[CheckDefinitions]++
+		established, names := condition(c.Status.Conditions, "Established"), condition(c.Status.Conditions, "NamesAccepted")
+		switch {
+		case established.Status == metav1.ConditionTrue:
+		case names.Status == metav1.ConditionFalse:
+			d.add(CheckDefinitions, k, reason{class: Proof, message: "its names are taken: " + names.Message, final: true})
+		default:
+			d.add(CheckDefinitions, k, reason{class: Symptom, message: "is not established: " + said(established)})
+		}
+	}
+}

@@ -1,0 +1,159 @@
+package verifier
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/lifeboat-backup/lifeboat/core/apply"
+	"github.com/lifeboat-backup/lifeboat/core/backup"
+	"github.com/lifeboat-backup/lifeboat/core/cluster"
+	"github.com/lifeboat-backup/lifeboat/core/item"
+	"github.com/lifeboat-backup/lifeboat/core/plan"
+	"github.com/lifeboat-backup/lifeboat/verifier/report"
+	"github.com/lifeboat-backup/lifeboat/verifier/sandbox"
+	"github.com/lifeboat-backup/lifeboat/verifier/workload"
+)
+
+const (
+	// defaultReady is how long workloads have, from the end of the restore.
+	defaultReady = 5 * time.Minute
+	// lookEvery is the time between two looks at the sandbox.
+	lookEvery = time.Second
+	// patience is how long a state that nothing can mend has to last until it is
+	// believed: a controller that is only starting may make what is missing.
+	patience = 10 * time.Second
+	// maxLogs bounds of how many containers the log is read.
+	maxLogs = 20
+)
+
+// workloads waits until all that was restored runs, or is known not to.
+func (r *run) workloads(ctx context.Context) (bool, error) {
+	limit := cmp.Or(r.Spec.Limits.WorkloadsReady.Duration, defaultReady)
+	d, err := r.await(ctx, limit)
+	if err != nil {
+		return false, err
+	}
+	findings, environment := workload.Settle(r.withLogs(ctx, d.Problems))
+	for _, name := range workload.Checks() {
+		r.record(report.Check{Name: name, Verdict: report.Passed, Message: asked(name, d, limit)}, of(name, findings), of(name, environment))
+	}
+	r.volumeData()
+	return false, nil
+}
+
+// await looks at the sandbox again and again. It ends when nothing is wrong,
+// when what is wrong has not been mendable for a while, or with the limit.
+func (r *run) await(ctx context.Context, limit time.Duration) (workload.Decision, error) {
+	volumes, err := newProvisioner(ctx, r.Sandbox.(sandbox.Runner), r.cluster)
+	if err != nil {
+		return workload.Decision{}, err
+	}
+	in := workload.Input{Restored: restored(r.prepared.Plan, r.result.Changes), Missing: r.missing, StandsIn: r.standsIn()}
+	began := r.Now()
+	var settled time.Time // since when
+	for {
+		if in.State, err = workload.Gather(ctx, r.cluster, in.Restored); err != nil {
+			return workload.Decision{}, err
+		}
+		if err = errors.Join(volumes.provide(ctx, in.Claims), in.Call(ctx, r.cluster)); err != nil {
+			return workload.Decision{}, err
+		}
+		d := workload.Decide(in)
+		now := r.Now()
+		switch {
+		case !d.Settled():
+			settled = time.Time{}
+		case settled.IsZero():
+			settled = now
+		}
+		if len(d.Problems) == 0 || !settled.IsZero() && now.Sub(settled) >= patience || now.Sub(began) >= limit {
+			return d, nil
+		}
+		r.progress("workloads", fmt.Sprintf("%d things are not up yet", len(d.Problems)))
+		if !cluster.Sleep(ctx, lookEvery) {
+			return workload.Decision{}, ctx.Err()
+		}
+	}
+}
+
+// restored are the objects that the sandbox has as the backup has them.
+func restored(p plan.Plan, changes apply.ChangeSet) map[item.Key]bool {
+	planned := make(map[item.Key]bool, len(p.Steps))
+	for _, s := range p.Steps {
+		planned[s.Key] = !s.Bare
+	}
+	out := map[item.Key]bool{}
+	for _, c := range changes {
+		switch c.Outcome {
+		case apply.Created, apply.Updated, apply.Unchanged:
+			if planned[c.Key] {
+				out[c.Key] = true
+			}
+		}
+	}
+	return out
+}
+
+// asked says what a check looked at.
+func asked(name string, d workload.Decision, limit time.Duration) string {
+	wrong, running := 0, 0
+	for _, p := range d.Problems {
+		if p.Check == name && p.Class == workload.Running {
+			running++
+		} else if p.Check == name {
+			wrong++
+		}
+	}
+	n := d.Asked[name]
+	out := fmt.Sprintf("%d of %d", max(n-wrong, 0), n)
+	if running > 0 {
+		out += fmt.Sprintf("; %d of them Jobs that still ran after %s", running, limit)
+	}
+	return out
+}
+
+// withLogs adds the last lines of logs. They may hold anything: of a backup that
+// is encrypted they are left out, as the evidence is not.
+func (r *run) withLogs(ctx context.Context, problems []workload.Problem) []workload.Problem {
+	read := 0
+	for i := range problems {
+		p := &problems[i]
+		if p.Log == nil || read == maxLogs || backup.Encrypted(r.prepared.Metadata) {
+			continue
+		}
+		read++
+		if lines := strings.TrimSpace(workload.LastLines(ctx, r.cluster, *p.Log)); lines != "" {
+			p.Message += "; its last lines: " + lines
+		}
+	}
+	return problems
+}
+
+const checkVolumeData = "volume_data_restored"
+
+// volumeData says which claims got an empty volume although the backup has
+// their data.
+func (r *run) volumeData() {
+	var findings []report.Finding
+	for _, v := range r.prepared.Plan.Volumes {
+		if v.Method != "" && strings.HasPrefix(v.Object, "persistentvolumeclaims ") {
+			findings = append(findings, report.Finding{
+				Check: checkVolumeData, Object: v.Object,
+				Message: fmt.Sprintf("volume data not restored: the backup has it (%s), and this version restores objects only", v.Method),
+			})
+		}
+	}
+	r.record(report.Check{Name: checkVolumeData, Verdict: report.Passed, Message: fmt.Sprintf("%d claims have data in the backup", len(findings))}, findings, nil)
+}
+
+// userChecks asks the questions of the policy.
+func (r *run) userChecks(ctx context.Context) (bool, error) {
+	if len(r.Spec.Checks) > 0 {
+		return false, errors.New("the checks of the policy cannot be asked")
+	}
+	return false, r.targets(ctx)
+}
