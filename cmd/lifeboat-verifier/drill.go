@@ -125,7 +125,7 @@ func (f *drillFlags) run(c *cobra.Command) error {
 	}
 	progress := cli.NewProgress(c.ErrOrStderr())
 	d := verifier.Drill{
-		Store: s, Backup: name, Identities: identities, Level: report.Level(f.level), Now: time.Now, Version: cli.Version(), Timeout: f.timeout,
+		Store: s, Backup: name, Identities: identities, Level: report.Level(f.level), Now: time.Now, Version: cli.Version(), Timeout: f.timeout, Spec: spec,
 		Progress: func(stage, detail string) { progress.Show("drilling %s: %s %s", name, stage, detail) },
 	}
 	d.Sandbox = f.sandbox(spec, source, func(detail string) { progress.Show("drilling %s: sandbox: %s", name, detail) })
@@ -202,12 +202,33 @@ func printReport(w io.Writer, r report.Report) error {
 			fmt.Fprintf(w, "  %d skipped: %s\n", i.SkippedBy[why], why)
 		}
 	}
-	for i, f := range r.Findings {
+	for _, rule := range slices.Sorted(maps.Keys(r.Changed)) {
+		fmt.Fprintf(w, "  %d changed for the sandbox: %s\n", r.Changed[rule], rule)
+	}
+	printFindings(w, "Findings", r.Findings)
+	printFindings(w, "The environment", r.Environment)
+	var waived []report.Finding
+	for _, f := range r.Waived {
+		f.Message += " (waived: " + f.Reason + ")"
+		waived = append(waived, f.Finding)
+	}
+	printFindings(w, "Waived by the policy", waived)
+	for i, n := range r.NotProven {
 		if i == 0 {
-			fmt.Fprintf(w, "\nFindings (%d):\n", len(r.Findings))
+			fmt.Fprintln(w, "\nNot proven at this level:")
+		}
+		fmt.Fprintf(w, "  %s\n", n)
+	}
+	return nil
+}
+
+func printFindings(w io.Writer, title string, findings []report.Finding) {
+	for i, f := range findings {
+		if i == 0 {
+			fmt.Fprintf(w, "\n%s (%d):\n", title, len(findings))
 		}
 		if i == mostFindings {
-			fmt.Fprintf(w, "  … and %d more (in the evidence, and with -o json)\n", len(r.Findings)-i)
+			fmt.Fprintf(w, "  … and %d more (in the evidence, and with -o json)\n", len(findings)-i)
 			break
 		}
 		object := f.Object
@@ -216,11 +237,4 @@ func printReport(w io.Writer, r report.Report) error {
 		}
 		fmt.Fprintf(w, "  [%s] %s%s\n", f.Check, object, f.Message)
 	}
-	for i, n := range r.NotProven {
-		if i == 0 {
-			fmt.Fprintln(w, "\nNot proven at this level:")
-		}
-		fmt.Fprintf(w, "  %s\n", n)
-	}
-	return nil
 }

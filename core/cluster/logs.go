@@ -7,10 +7,6 @@ import (
 	"strconv"
 )
 
-// Container names a container of a pod. Without a name it is the only one, or
-// the one that the pod's annotation makes the default.
-type Container struct{ Namespace, Pod, Name string }
-
 // LogOptions narrows Logs.
 type LogOptions struct {
 	Previous bool // of the container's last run instead of this one
