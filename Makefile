@@ -39,6 +39,10 @@ build: ## the three programs, into bin/
 	@mkdir -p $(BIN)
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/...
 
+.PHONY: node-image
+node-image: ## a kind node image without any registry; needs root, Debian's archive and Docker
+	@$(ONCE) go run ./verifier/sandbox/kind/nodeimage
+
 .PHONY: demo
 demo: build controlplane ## a backup, a loss, a restore, a drill, a refutation and the metrics, on clusters of its own
 	$(ONCE) go run ./test/demo -bin $(BIN)
