@@ -63,7 +63,7 @@ etcd:
 func initPatch(v *version.Version) string {
 	phases := []string{"preflight"}
 	if v != nil && v.AtLeast(version.MajorMinor(1, 23)) {
-		phases = append(phases, "upload-config", "bootstrap-token", "kubelet-finalize")
+		phases = append(phases, "upload-config", "kubelet-finalize")
 	}
 	return fmt.Sprintf("kind: InitConfiguration\nskipPhases: [%s]\n", strings.Join(phases, ", "))
 }

@@ -18,6 +18,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -197,11 +198,10 @@ func (s *Sandbox) start(ctx context.Context, image runnable) (*node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n, err := claimDir(s.Dir)
+	n, err := claimDir(s.Dir, image.ref)
 	if err != nil {
 		return nil, err
 	}
-	n.image = image.ref
 	if err := n.create(ctx, image, ipv6, s.progress); err != nil {
 		// ctx may be what ended the start. What is removed now is all there will be.
 		cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), hurried)
@@ -240,7 +240,7 @@ func (n *node) create(ctx context.Context, image runnable, ipv6 bool, progress f
 // claimDir makes the folder of a new sandbox and locks it. It is there before the
 // container and goes after it, so a container whose folder nobody has locked
 // belongs to nobody.
-func claimDir(parent string) (*node, error) {
+func claimDir(parent, image string) (*node, error) {
 	if parent == "" {
 		parent = os.TempDir()
 	}
@@ -256,8 +256,16 @@ func claimDir(parent string) (*node, error) {
 	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		return nil, errors.Join(fmt.Errorf("lock the folder of the sandbox: %w", err), os.Remove(dir))
 	}
-	return &node{name: n, dir: dir, lock: lock}, nil
+	made := &node{name: n, image: image, dir: dir, lock: lock}
+	if err := os.WriteFile(filepath.Join(dir, imageFile), []byte(image), 0o600); err != nil {
+		return nil, errors.Join(fmt.Errorf("write into the folder of the sandbox: %w", err), made.removeFiles())
+	}
+	return made, nil
 }
+
+// imageFile holds the node image in the folder of a sandbox, for whoever sweeps
+// before there is a container (see vacate).
+const imageFile = "image"
 
 // remove removes everything of the node. What could not be removed is left to
 // whoever sweeps.
@@ -266,7 +274,11 @@ func (n *node) remove(ctx context.Context) error {
 	if err == nil {
 		err = removeNetwork(ctx)
 	}
-	err = errors.Join(err, os.RemoveAll(n.dir))
+	return errors.Join(err, n.removeFiles())
+}
+
+func (n *node) removeFiles() error {
+	err := os.RemoveAll(n.dir)
 	if n.lock != nil {
 		err = errors.Join(err, n.lock.Close())
 	}
@@ -301,23 +313,21 @@ func execArgs(n name, stdin bool, args []string) []string {
 	return append(append(out, n.node()), args...)
 }
 
-// log is the end of what the node and its kubelet have to say; "" if that cannot
-// be had any more.
+// log is the end of what the kubelet, or before it runs the node itself, has to
+// say; "" if that cannot be had any more.
 func (n *node) log(ctx context.Context) string {
-	var b strings.Builder
-	for _, source := range []struct {
-		what string
-		args []string
-	}{
-		{"node", []string{"logs", "--tail", "20", n.name.node()}},
-		{"kubelet", execArgs(n.name, false, []string{"journalctl", "--no-pager", "--output", "cat", "--lines", "20", "--unit", "kubelet"})},
-	} {
-		if text, err := docker(ctx, nil, source.args...); err == nil && text != "" {
-			fmt.Fprintf(&b, "%s:\n%s\n", source.what, end(text))
-		}
+	text, err := n.exec(ctx, nil, "journalctl", "--no-pager", "--output", "cat", "--lines", "20", "--unit", "kubelet")
+	if err == nil && text != "" {
+		return "kubelet:\n" + end(text)
 	}
-	return strings.TrimSpace(b.String())
+	if text, err = docker(ctx, nil, "logs", "--tail", "20", n.name.node()); err == nil && text != "" {
+		return "node:\n" + end(colours.ReplaceAllString(text, ""))
+	}
+	return ""
 }
+
+// colours are what systemd paints its lines with.
+var colours = regexp.MustCompile("\x1b\\[[0-9;]*[A-Za-z]")
 
 // withLog adds logs to an error, behind those that it has.
 func withLog(err error, log string) error {

@@ -79,7 +79,7 @@ func Sweep(ctx context.Context, o SweepOptions) ([]Leftover, error) {
 // candidate is what there is of a sandbox.
 type candidate struct {
 	name   name
-	image  string // of its container; "" if there is only a folder
+	image  string // of its container, or as its folder has it; may be ""
 	folder string // "" if there is only a container
 }
 
@@ -92,7 +92,10 @@ func candidates(ctx context.Context, dir string) ([]candidate, error) {
 	}
 	for _, e := range entries {
 		if n, ok := parseName(e.Name()); ok && e.IsDir() {
-			byName[n] = candidate{name: n, folder: filepath.Join(dir, e.Name())}
+			c := candidate{name: n, folder: filepath.Join(dir, e.Name())}
+			image, _ := os.ReadFile(filepath.Join(c.folder, imageFile)) // may not be there yet, or be another user's
+			c.image = string(image)
+			byName[n] = c
 		}
 	}
 	containers, err := docker(ctx, nil, "ps", "--all", "--filter", "label="+clusterLabel, "--format", `{{.Names}} {{.Label "`+clusterLabel+`"}} {{.Image}}`)
