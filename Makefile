@@ -63,6 +63,15 @@ test-controlplane: $(GOTESTSUM) controlplane ## the nested module's tests
 e2e: build controlplane tools ## tests on real parts: API server, etcd, S3 server, Prometheus
 	$(call run-tests,e2e,$(ONCE)) -count=1 -tags e2e -p 1 -timeout 20m ./test/e2e/...
 
+.PHONY: test-kind
+test-kind: build controlplane tools ## tests in real kind clusters, with a Docker daemon of their own where none runs
+	$(ONCE) go run ./test/rig/docker -- $(MAKE) e2e-kind no-skips
+
+# Where a Docker daemon answers.
+.PHONY: e2e-kind
+e2e-kind: node-image
+	$(call run-tests,e2e-kind,$(ONCE)) -count=1 -tags e2e,kind -p 1 -timeout 40m ./test/e2e/kind/...
+
 # Both talk to Prometheus' own programs.
 check-alerts check-dashboards: prometheus
 
@@ -96,7 +105,7 @@ fmt: ## format the code
 .PHONY: lint
 lint: ## formatting and vet, tagged code included
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$bad" ] || { echo "not formatted (make fmt):" $$bad >&2; exit 1; }
-	$(ONCE) go vet -tags e2e ./...
+	$(ONCE) go vet -tags e2e,kind ./...
 	cd $(NESTED) && $(ONCE) go vet ./...
 
 .PHONY: verify
@@ -105,7 +114,7 @@ verify: ## modules are tidy
 	cd $(NESTED) && go mod tidy -diff
 
 .PHONY: ci
-ci: lint verify test demo ## what .ci/run runs
+ci: lint verify test test-kind demo ## what .ci/run runs
 
 .PHONY: clean
 clean: ## remove what was built, caches included

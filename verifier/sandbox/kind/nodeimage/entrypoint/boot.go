@@ -10,9 +10,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/lifeboat-backup/lifeboat/verifier/sandbox/kind/nodeimage/bounding"
 )
 
 // What kind's configuration gives the first node of a cluster, when nobody says
@@ -37,7 +38,7 @@ func boot(ctx context.Context) error {
 		{"machine id", machineID},
 		{"pod network", func() error { return podNetwork(ctx) }},
 		{"kubelet settings", kubeletSettings},
-		{"volumes", func() error { return keepVolumesOnDisk() }},
+		{"volumes", keepVolumesOnDisk},
 	} {
 		if err := step.do(); err != nil {
 			return fmt.Errorf("%s: %w", step.name, err)
@@ -137,11 +138,7 @@ func cni(v6 bool) string {
 // kubeletSettings writes what the kubelet needs on hosts like this one, over
 // what kubeadm configures.
 func kubeletSettings() error {
-	status, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return err
-	}
-	bounded, err := lacksSysResource(string(status))
+	bounded, err := bounding.LacksSysResource()
 	if err != nil {
 		return err
 	}
@@ -163,18 +160,6 @@ resolvConf: /kind/resolv.conf
 		config += "featureGates:\n  KubeletInUserNamespace: true\n"
 	}
 	return config
-}
-
-// lacksSysResource reads /proc/PID/status; CAP_SYS_RESOURCE is bit 24 of the
-// set (linux/capability.h).
-func lacksSysResource(status string) (bool, error) {
-	for line := range strings.Lines(status) {
-		if set, ok := strings.CutPrefix(line, "CapBnd:"); ok {
-			bits, err := strconv.ParseUint(strings.TrimSpace(set), 16, 64)
-			return bits&(1<<24) == 0, err
-		}
-	}
-	return false, errors.New("/proc/self/status names no capability bounding set")
 }
 
 // keepVolumesOnDisk moves the volumes of the controller-manager's host-path

@@ -17,6 +17,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"github.com/lifeboat-backup/lifeboat/verifier/sandbox/kind/nodeimage/bounding"
 )
 
 func main() {
@@ -33,11 +35,7 @@ func run(args []string) error {
 		return err
 	}
 	real := filepath.Join(filepath.Dir(self), "runc.real")
-	status, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return err
-	}
-	bounded, err := lacksSysResource(string(status))
+	bounded, err := bounding.LacksSysResource()
 	if err != nil {
 		return err
 	}

@@ -2,32 +2,13 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 )
 
-const (
-	sysResource    = "CAP_SYS_RESOURCE"
-	sysResourceBit = 24 // linux/capability.h
-)
-
-// lacksSysResource reads /proc/PID/status.
-func lacksSysResource(status string) (bool, error) {
-	for line := range strings.Lines(status) {
-		if hex, ok := strings.CutPrefix(line, "CapBnd:"); ok {
-			set, err := strconv.ParseUint(strings.TrimSpace(hex), 16, 64)
-			if err != nil {
-				return false, fmt.Errorf("capability bounding set: %w", err)
-			}
-			return set&(1<<sysResourceBit) == 0, nil
-		}
-	}
-	return false, errors.New("/proc/self/status names no capability bounding set")
-}
+const sysResource = "CAP_SYS_RESOURCE"
 
 // spec is a file that runc is going to read.
 type spec struct {

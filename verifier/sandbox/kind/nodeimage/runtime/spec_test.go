@@ -8,17 +8,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestTheBoundingSetSaysWhetherTheCapabilityIsThere(t *testing.T) {
-	without, err := lacksSysResource("Name:\tx\nCapBnd:\t000001fffeffffff\nCapAmb:\t0000000000000000\n")
-	require.NoError(t, err)
-	assert.True(t, without)
-	with, err := lacksSysResource("CapBnd:\t000001ffffffffff\n")
-	require.NoError(t, err)
-	assert.False(t, with)
-	_, err = lacksSysResource("Name:\tx\n")
-	assert.Error(t, err)
-}
-
 func TestTheSpecificationIsFoundInEveryWayToNameIt(t *testing.T) {
 	for args, want := range map[string]spec{
 		"--root /r create --bundle /b --pid-file /p id":  {path: "/b/config.json", whole: true},

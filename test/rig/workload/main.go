@@ -1,0 +1,207 @@
+// Command workload is the one program in the image that tests run as pods:
+//
+//	workload serve [ADDRESS]     HTTP, and UDP that echoes, on ADDRESS (default :8080)
+//	workload dial TARGET...      one line of JSON for each; status 1 if one was not reached
+//	workload cat FILE...         as cat
+//	workload exit STATUS [LINE]  says LINE and ends
+//	workload sleep DURATION      ends after it, or on SIGTERM
+//
+// The server answers / with "ok", /file?path=P with the file, /env?name=N with
+// the variable, /status?code=N with that status, and /dial?to=TARGET with what
+// came of it. A TARGET is tcp://HOST:PORT (a connection), udp://HOST:PORT (an
+// echo), dns://NAME (addresses), or frame://HOST:PORT, which is a UDP packet
+// for an IPv4 neighbour written straight to the wire of eth0, past the packet
+// filter of this network namespace.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/signal"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// dialLimit is short: what is refused answers at once.
+const dialLimit = 2 * time.Second
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	status, err := run(ctx, os.Args[1:])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "workload:", err)
+		status = 1
+	}
+	os.Exit(status)
+}
+
+func run(ctx context.Context, args []string) (status int, err error) {
+	if len(args) == 0 {
+		args = []string{"serve"}
+	}
+	switch verb, rest := args[0], args[1:]; verb {
+	case "serve":
+		return 0, serve(ctx, append(rest, ":8080")[0])
+	case "dial":
+		for _, target := range rest {
+			r := dial(ctx, target)
+			if err := json.NewEncoder(os.Stdout).Encode(r); err != nil {
+				return 0, err
+			}
+			if r.Error != "" {
+				status = 1
+			}
+		}
+		return status, nil
+	case "cat":
+		for _, path := range rest {
+			if err := cat(os.Stdout, path); err != nil {
+				return 0, err
+			}
+		}
+		return 0, nil
+	case "exit":
+		if len(rest) > 1 {
+			fmt.Println(rest[1])
+		}
+		return strconv.Atoi(append(rest, "0")[0])
+	case "sleep":
+		d, err := time.ParseDuration(append(rest, "1h")[0])
+		if err != nil {
+			return 0, err
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(d):
+		}
+		return 0, nil
+	}
+	return 0, fmt.Errorf("unknown verb %q", args[0])
+}
+
+func cat(w io.Writer, path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = io.Copy(w, f)
+	return err
+}
+
+func serve(ctx context.Context, address string) error {
+	packets, err := net.ListenPacket("udp", address)
+	if err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /env", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, os.Getenv(r.FormValue("name"))) })
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
+		code, err := strconv.Atoi(r.FormValue("code"))
+		if err != nil || code < 200 || code > 599 {
+			code = http.StatusBadRequest
+		}
+		w.WriteHeader(code)
+	})
+	mux.HandleFunc("GET /file", func(w http.ResponseWriter, r *http.Request) {
+		if err := cat(w, r.FormValue("path")); err != nil {
+			http.Error(w, err.Error(), http.StatusNotFound)
+		}
+	})
+	mux.HandleFunc("GET /dial", func(w http.ResponseWriter, r *http.Request) {
+		_ = json.NewEncoder(w).Encode(dial(r.Context(), r.FormValue("to"))) // the client has gone
+	})
+	server := &http.Server{Addr: address, Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	ended := make(chan error, 2)
+	go func() { ended <- echo(packets) }()
+	go func() { ended <- server.ListenAndServe() }()
+	fmt.Println("serving", address)
+	select {
+	case <-ctx.Done():
+	case err = <-ended:
+	}
+	return errors.Join(err, server.Close(), packets.Close())
+}
+
+// echo answers every packet with itself until the socket is closed.
+func echo(packets net.PacketConn) error {
+	buffer := make([]byte, 1500)
+	for {
+		n, from, err := packets.ReadFrom(buffer)
+		if err != nil {
+			return err
+		}
+		if _, err := packets.WriteTo(buffer[:n], from); err != nil {
+			continue // the one who asked cannot be answered
+		}
+	}
+}
+
+// result is what came of an attempt to reach something. Error is empty when it
+// was reached.
+type result struct {
+	To      string  `json:"to"`
+	Error   string  `json:"error,omitempty"`
+	Got     string  `json:"got,omitempty"`
+	Seconds float64 `json:"seconds"`
+}
+
+func dial(ctx context.Context, target string) result {
+	ctx, cancel := context.WithTimeout(ctx, dialLimit)
+	defer cancel()
+	began := time.Now()
+	got, err := reach(ctx, target)
+	r := result{To: target, Got: got, Seconds: time.Since(began).Seconds()}
+	if err != nil {
+		r.Error = err.Error()
+	}
+	return r
+}
+
+func reach(ctx context.Context, target string) (string, error) {
+	u, err := url.Parse(target)
+	if err != nil {
+		return "", err
+	}
+	switch u.Scheme {
+	case "tcp", "udp":
+		conn, err := (&net.Dialer{}).DialContext(ctx, u.Scheme, u.Host)
+		if err != nil {
+			return "", err
+		}
+		defer conn.Close()
+		if u.Scheme == "tcp" {
+			return conn.RemoteAddr().String(), nil
+		}
+		return ping(ctx, conn)
+	case "dns":
+		addresses, err := (&net.Resolver{PreferGo: true}).LookupHost(ctx, u.Host)
+		return fmt.Sprint(addresses), err
+	case "frame":
+		return "", sendFrame(u.Hostname(), u.Port())
+	}
+	return "", fmt.Errorf("unknown scheme %q", u.Scheme)
+}
+
+func ping(ctx context.Context, conn net.Conn) (string, error) {
+	deadline, _ := ctx.Deadline()
+	if err := conn.SetDeadline(deadline); err != nil {
+		return "", err
+	}
+	if _, err := conn.Write([]byte("ping")); err != nil {
+		return "", err
+	}
+	buffer := make([]byte, 16)
+	n, err := conn.Read(buffer)
+	return string(buffer[:n]), err
+}
