@@ -28,7 +28,7 @@ func clusterConfig(v *version.Version, homemade, ipv6 bool) *v1alpha4.Cluster {
 		},
 		// No apiVersion: kind writes kubeadm v1beta3 or v1beta4 by the version of
 		// Kubernetes, and converts.
-		KubeadmConfigPatches: []string{clusterPatch(v), initPatch(v)},
+		KubeadmConfigPatches: []string{clusterPatch(v), initPatch(v, homemade)},
 	}
 	if ipv6 {
 		c.Networking.IPFamily = v1alpha4.DualStackFamily
@@ -59,11 +59,16 @@ etcd:
 }
 
 // initPatch leaves out what only a second node or a second month would need.
-// Lists are replaced, so kind's own entry (preflight) stands here again.
-func initPatch(v *version.Version) string {
+// Lists are replaced, so kind's own entry (preflight) stands here again. Our image
+// holds what makes the cluster's DNS ready sooner.
+func initPatch(v *version.Version, homemade bool) string {
 	phases := []string{"preflight"}
 	if v != nil && v.AtLeast(version.MajorMinor(1, 23)) {
 		phases = append(phases, "upload-config", "kubelet-finalize")
 	}
-	return fmt.Sprintf("kind: InitConfiguration\nskipPhases: [%s]\n", strings.Join(phases, ", "))
+	patch := fmt.Sprintf("kind: InitConfiguration\nskipPhases: [%s]\n", strings.Join(phases, ", "))
+	if homemade {
+		patch += "patches: {directory: /kind/patches}\n"
+	}
+	return patch
 }

@@ -107,7 +107,7 @@ func TestEveryFileOfTheNodeIsWritten(t *testing.T) {
 	}
 	assert.Subset(t, got, []string{
 		"etc/systemd/system/kubelet.service", "etc/systemd/system/containerd.service", "etc/containerd/config.toml",
-		"kind/version", "kind/manifests/default-storage.yaml", "kind/resolv.conf", "usr/sbin/init",
+		"kind/version", "kind/manifests/default-storage.yaml", "kind/patches/corednsdeployment+strategic.yaml", "kind/resolv.conf", "usr/sbin/init",
 	})
 }
 
