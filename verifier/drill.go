@@ -257,7 +257,7 @@ func (r *run) identify(i IntegrityResult) {
 // integrity reads everything of the backup. What it finds refutes the backup:
 // there is no point in restoring what is known to be damaged.
 func (r *run) integrity(ctx context.Context) (bool, error) {
-	i, err := Integrity(ctx, r.Store, r.Backup, IntegrityOptions{Identities: r.Identities})
+	i, err := Integrity(ctx, r.Store, r.Backup, IntegrityOptions{Identities: r.Identities, Now: r.report.Started})
 	if err != nil {
 		return false, err
 	}

@@ -49,6 +49,7 @@ func All() []Check {
 	return []Check{
 		filesPresent(),
 		metadataValid(),
+		notExpired(),
 		manifestConsistent(),
 		filesDigests(),
 		archiveReadable(),
@@ -56,6 +57,7 @@ func All() []Check {
 		resourceListAgrees(),
 		countsAgree(),
 		volumeRecordsConsistent(),
+		operationsAgree(),
 		resultsReadable(),
 		companionsReadable(),
 	}

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/stretchr/testify/assert"
@@ -228,7 +229,7 @@ func TestASoundBackupPassesEveryCheck(t *testing.T) {
 				names = append(names, c.Name)
 			}
 			if backup == ours {
-				assert.Len(t, names, len(check.All()), "with a manifest every check is asked")
+				assert.Len(t, names, len(check.All())-1, "with a manifest every check is asked, but the one that needs to know the time")
 			} else {
 				assert.NotContains(t, names, "files_digests", "nothing was checked that there is nothing to check against")
 			}
@@ -586,6 +587,7 @@ func TestItemsThatOperationsAddAreExpected(t *testing.T) {
 
 	b[store.ItemOperations(veleros)] = archivetest.Gzip(t, []byte(
 		`[{"spec":{"postOperationItems":[{"Group":"velero.io","Resource":"datauploads","Namespace":"velero","Name":"du-1"}]},"status":{"phase":"Completed"}}]`))
+	b.edit(t, store.Metadata(veleros), `"phase": "Completed"`, `"phase": "Completed", "backupItemOperationsAttempted": 1`)
 	_, findings := verify(t, b, veleros)
 	assert.Empty(t, findings)
 }
@@ -702,6 +704,7 @@ func TestWhatVelerosPluginsDoIsNoFault(t *testing.T) {
 	t.Run("operations bring snapshot objects and errors with them", func(t *testing.T) {
 		in := gathered(t)
 		in.Operations = make([]check.Operation, 1)
+		in.Operations[0].Status.Phase = "Completed"
 		in.Metadata.Status.BackupItemOperationsAttempted = 1
 		in.Metadata.Status.Warnings = 1
 		in.Archive.Items = append(in.Archive.Items, check.Item{
@@ -710,8 +713,35 @@ func TestWhatVelerosPluginsDoIsNoFault(t *testing.T) {
 		assert.Empty(t, findings)
 		in.Operations = nil
 		checks, _ := check.Decide(in)
-		assert.Equal(t, []string{"resource_list_agrees", "counts_agree"}, failedChecks(checks))
+		assert.Equal(t, []string{"resource_list_agrees", "counts_agree", "operations_agree"}, failedChecks(checks))
 	})
+}
+
+func TestACompletedBackupHasNoOperationThatIsNot(t *testing.T) {
+	for phase, want := range map[string]map[velerov1.BackupPhase]bool{
+		"Completed":  {velerov1.BackupPhaseCompleted: true, velerov1.BackupPhasePartiallyFailed: true},
+		"Failed":     {velerov1.BackupPhasePartiallyFailed: true},
+		"InProgress": {velerov1.BackupPhasePartiallyFailed: true},
+	} {
+		for _, of := range []velerov1.BackupPhase{velerov1.BackupPhaseCompleted, velerov1.BackupPhasePartiallyFailed} {
+			in := gathered(t)
+			in.Metadata.Status.Phase, in.Metadata.Status.BackupItemOperationsAttempted = of, 1
+			in.Operations = make([]check.Operation, 1)
+			in.Operations[0].Status.Phase = phase
+			checks, _ := check.Decide(in)
+			assert.Equal(t, want[of], !slices.Contains(failedChecks(checks), "operations_agree"), "%s in a %s backup", phase, of)
+		}
+	}
+}
+
+func TestOnlyADrillAsksWhetherABackupHasExpired(t *testing.T) {
+	in := gathered(t)
+	expires := in.Metadata.Status.Expiration.Time
+	for now, want := range map[time.Time]bool{{}: true, expires.Add(-time.Second): true, expires: false, expires.Add(time.Hour): false} {
+		in.Now = now
+		checks, _ := check.Decide(in)
+		assert.Equal(t, want, !slices.Contains(failedChecks(checks), "not_expired"), now)
+	}
 }
 
 func TestTheDigestOfADamagedFileIsOfAllOfIt(t *testing.T) {

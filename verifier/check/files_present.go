@@ -3,7 +3,6 @@ package check
 import (
 	"maps"
 
-	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
@@ -65,9 +64,7 @@ const (
 // companions are the files Velero wrote beside the tarball, as far as that can
 // be proven.
 func (in Input) companions() map[string]string {
-	switch in.phase() {
-	case velerov1.BackupPhaseCompleted, velerov1.BackupPhasePartiallyFailed:
-	default:
+	if !in.succeeded() {
 		return nil // who stops half-way or fails may leave anything
 	}
 	since, proof := in.era()

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/lifeboat-backup/lifeboat/core/api"
 	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
@@ -23,6 +24,10 @@ type Input struct {
 	Backup string
 	// Files are the objects below the backup's folder, by name below it.
 	Files map[string]File
+
+	// Now is the time at which the backup must not have expired; the zero value
+	// does not ask.
+	Now time.Time
 
 	// Encrypted says that the tarball is, as the metadata has it or, without
 	// them, the name of the file.
@@ -87,9 +92,13 @@ type Item struct {
 // <backup>-itemoperations.json.gz (Velero v1.18.1, pkg/itemoperation).
 type Operation struct {
 	Spec struct {
+		ResourceIdentifier ResourceIdentifier `json:"resourceIdentifier"`
 		// PostOperationItems are added to the tarball when the operation is done.
 		PostOperationItems []ResourceIdentifier `json:"postOperationItems"`
 	} `json:"spec"`
+	Status struct {
+		Phase string `json:"phase"`
+	} `json:"status"`
 }
 
 // ResourceIdentifier names an object. Its JSON has Go's field names.
@@ -180,6 +189,12 @@ func (in Input) phase() velerov1.BackupPhase {
 		return ""
 	}
 	return in.Metadata.Status.Phase
+}
+
+// succeeded reports whether the backup says that it came to an end with
+// something to restore.
+func (in Input) succeeded() bool {
+	return in.phase() == velerov1.BackupPhaseCompleted || in.phase() == velerov1.BackupPhasePartiallyFailed
 }
 
 // contentsExpected reports whether the backup got as far as to have contents:

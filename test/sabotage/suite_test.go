@@ -1,0 +1,81 @@
+//go:build e2e
+
+package sabotage
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"filippo.io/age"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/lifeboat-backup/lifeboat/test/rig"
+	"github.com/lifeboat-backup/lifeboat/verifier/check"
+	"github.com/lifeboat-backup/lifeboat/verifier/report"
+)
+
+// reports is where the table and the JSON are left.
+const reports = "../../.cache/reports"
+
+// Each case is drilled by the built program at both levels that need no
+// container engine. Run with -parallel 2.
+func TestEverySabotageIsCaughtAndNoHealthyBackupIsBlamed(t *testing.T) {
+	server := rig.S3(t)
+	sources := NewSources(t, keys(t))
+	cases := append(All(), Hostile(t)...)
+	results := make([]Result, len(cases))
+	t.Run("case", func(t *testing.T) {
+		for i, c := range cases {
+			t.Run(c.String(), func(t *testing.T) {
+				t.Parallel()
+				results[i] = drillAll(t, sources, c, server)
+			})
+		}
+	})
+	record(t, "sabotage", results)
+	needed := Needed(results)
+	for _, c := range check.All() {
+		assert.NotEmpty(t, needed[c.Name], "no case needs the check %s", c.Name)
+	}
+	for _, name := range []string{"items_restored", "items_equal"} {
+		assert.NotEmpty(t, needed[name], "no case needs the check %s", name)
+	}
+}
+
+func keys(t *testing.T) Keys {
+	t.Helper()
+	one, err := age.GenerateX25519Identity()
+	require.NoError(t, err)
+	other, err := age.GenerateX25519Identity()
+	require.NoError(t, err)
+	return Keys{Recipient: one.Recipient().String(), Identity: one.String(), Other: other.String()}
+}
+
+func drillAll(t *testing.T, sources *Sources, c Case, server rig.S3Server) Result {
+	r := Result{Case: c}
+	for _, level := range []report.Level{report.LevelIntegrity, report.LevelControlPlane} {
+		s := sources.Drill(t, c, server).Run(t, level, c.Want.NoEvidence)
+		r.Seen = append(r.Seen, s)
+		if o := c.Want.Judge(s); !o.Good() {
+			t.Errorf("%s at %s: want %s (%+v), got %s: %s; findings %+v", o, level, c.Want.At(level), c.Want.Finding, s.Verdict, s.Summary, s.Findings)
+		}
+	}
+	return r
+}
+
+// record leaves the table and the JSON, and prints the totals.
+func record(t *testing.T, name string, results []Result) {
+	t.Helper()
+	require.NoError(t, os.MkdirAll(reports, 0o755))
+	table, err := os.Create(filepath.Join(reports, name+".md"))
+	require.NoError(t, err)
+	defer table.Close()
+	data, err := os.Create(filepath.Join(reports, name+".json"))
+	require.NoError(t, err)
+	defer data.Close()
+	require.NoError(t, Write(table, results))
+	require.NoError(t, Encode(data, results))
+	t.Log(Sum(results))
+}
