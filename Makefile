@@ -61,7 +61,11 @@ test-controlplane: $(GOTESTSUM) controlplane ## the nested module's tests
 
 .PHONY: e2e
 e2e: build controlplane tools ## tests on real parts: API server, etcd, S3 server, Prometheus
-	$(call run-tests,e2e,$(ONCE)) -count=1 -tags e2e -p 1 -timeout 20m ./test/e2e/...
+	$(call run-tests,e2e,$(ONCE)) -count=1 -tags e2e -p 1 -timeout 30m ./test/e2e/... ./test/sabotage
+
+.PHONY: sabotage
+sabotage: build controlplane tools ## every way to spoil a backup, and which level catches it; table in .cache/reports/sabotage.md
+	$(ONCE) go test -count=1 -tags e2e -timeout 20m -v -run TestEverySabotage ./test/sabotage | grep -v -- '--- PASS\|=== '
 
 .PHONY: test-kind
 test-kind: build controlplane tools ## tests in real kind clusters, with a Docker daemon of their own where none runs

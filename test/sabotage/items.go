@@ -2,6 +2,7 @@ package sabotage
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -48,6 +49,21 @@ func body(k item.Key, version string, change func([]byte) []byte) func([]archive
 	}
 }
 
+// AlterSecret gives the first Secret of a backup another value, and says which
+// that was. The archive stays whole, and nothing else is changed.
+func AlterSecret(b *Backup) (item.Key, error) {
+	c, err := b.contents()
+	if err != nil {
+		return item.Key{}, err
+	}
+	for _, it := range c.Items {
+		if it.Key.GroupResource() == "secrets" {
+			return it.Key, careless(set(it.Key.String(), object{"password": "c2Fib3RhZ2U="}, "data"))(b)
+		}
+	}
+	return item.Key{}, fmt.Errorf("backup %s holds no Secret", b.Name)
+}
+
 // items are changes of the tarball by somebody who does not know, or cannot
 // change, what else speaks of it.
 func items() []Case {
@@ -62,6 +78,8 @@ func items() []Case {
 	}
 	settings := item.Key{Resource: "configmaps", Namespace: "notes", Name: "settings"}
 	return []Case{
+		{"the first Secret has another value", Ours, func(b *Backup) error { _, err := AlterSecret(b); return err }, nil,
+			ofItem("secrets boatyard/credentials", "the manifest says")},
 		{"a Secret has another value", Ours, careless(set("secrets boatyard/credentials", "c2Fib3RhZ2U=", "data", "password")), nil,
 			ofItem("secrets boatyard/credentials", "the manifest says")},
 		{"a Secret has another value of the same length", Ours, careless(set("secrets boatyard/credentials", "a2VlbGhhdWs=", "data", "password")), nil,
@@ -89,6 +107,9 @@ func items() []Case {
 	}
 }
 
+// hostile begins the names of what Hostile returns.
+const hostile = "hostile archive: "
+
 // Hostile are archives that were made to do harm, or damaged in ways that no
 // copy of a backup is; each stands in the place of Velero's tarball. They count
 // apart from the corpus: they are no backups.
@@ -96,7 +117,7 @@ func Hostile(t testing.TB) []Case {
 	var all []Case
 	for _, h := range archivetest.Cases(t) {
 		all = append(all, Case{
-			Name: "hostile archive: " + h.Name, From: Veleros,
+			Name: hostile + h.Name, From: Veleros,
 			Make: func(b *Backup) error { return b.write(store.Contents, h.Archive) },
 			Want: seenBy(report.LevelIntegrity, "archive_readable", Veleros.key(store.Contents), ""),
 		})

@@ -83,7 +83,12 @@ func objects() []Case {
 		{"two objects own each other", Ours, careful(
 			alter("configmaps boatyard/tides", func(o map[string]any) { ownedBy(o, "log", "11111111-1111-1111-1111-111111111111") }),
 			alter("configmaps boatyard/log", func(o map[string]any) { ownedBy(o, "tides", "22222222-2222-2222-2222-222222222222") }),
-		), nil, Expectation{}},
+		), nil, Expectation{Beyond: true}},
+		{"a Secret has another value", Ours, careful(set("secrets boatyard/token", "c2Fib3RhZ2U=", "data", "token")), nil, Expectation{Beyond: true}},
+		{"a Secret has another value", Veleros, careful(set("secrets notes/token", "c2Fib3RhZ2U=", "data", "token")), nil, Expectation{Beyond: true}},
+		{"a ConfigMap that nothing uses is missing", Ours, careful(remove("configmaps boatyard/tides")), nil, Expectation{Beyond: true}},
+		{"the namespace is missing: it is made anew, without its labels", Ours, careful(remove("namespaces boatyard")), nil, Expectation{Beyond: true}},
+		{"the namespace is missing: it is made anew, without its labels", Veleros, careful(remove("namespaces notes")), nil, Expectation{Beyond: true}},
 	}
 }
 

@@ -52,8 +52,11 @@ type Expectation struct {
 	// object as they are, and a piece of the message. Message, of an error, is
 	// a piece of the summary or, of a drill that was refused, of the error.
 	Finding report.Finding
-	// Evidence says that none can be written.
+	// NoEvidence says that none can be written.
 	NoEvidence bool
+	// Beyond says that something is wrong that no level can see: every record
+	// agrees, an API server takes it, and nothing that runs misses it.
+	Beyond bool
 }
 
 // seenBy expects a failed drill from a level on.
@@ -132,7 +135,10 @@ func (e Expectation) named(s Seen) bool {
 
 // String is how tables show an expectation.
 func (e Expectation) String() string {
-	if e.Level == "" {
+	switch {
+	case e.Beyond:
+		return "passed: beyond proof"
+	case e.Level == "":
 		return "passed"
 	}
 	return fmt.Sprintf("%s at %s", e.Verdict, e.Level)

@@ -38,13 +38,15 @@ func (r Result) healthy() bool { return r.Case.Want.Level == "" }
 
 // Totals counts results.
 type Totals struct {
-	Cases     int             `json:"cases"` // with something wrong
-	Healthy   int             `json:"healthy"`
-	Caught    map[string]int  `json:"caught"`    // by the level that was the first to see it
-	Unsettled int             `json:"unsettled"` // the level that can see it was not run
-	Outcomes  map[Outcome]int `json:"outcomes"`
-	Drills    int             `json:"drills"`
-	Seconds   float64         `json:"seconds"` // of all drills together
+	Backups      int             `json:"backups"`      // that are bad
+	Surroundings int             `json:"surroundings"` // that fail
+	Hostile      int             `json:"hostile"`      // archives
+	Healthy      int             `json:"healthy"`
+	Caught       map[string]int  `json:"caught"`    // by the level that was the first to see it
+	Unsettled    int             `json:"unsettled"` // the level that can see it was not run
+	Outcomes     map[Outcome]int `json:"outcomes"`
+	Drills       int             `json:"drills"`
+	Seconds      float64         `json:"seconds"` // of all drills together
 }
 
 // Sum makes the totals.
@@ -52,10 +54,17 @@ func Sum(results []Result) Totals {
 	t := Totals{Caught: map[string]int{}, Outcomes: map[Outcome]int{}}
 	for _, r := range results {
 		o, level := r.Outcome()
-		if r.healthy() {
+		switch {
+		case r.Case.Want.Beyond:
+			t.Beyond++
+		case r.healthy():
 			t.Healthy++
-		} else {
-			t.Cases++
+		case strings.HasPrefix(r.Case.Name, hostile):
+			t.Hostile++
+		case r.Case.Want.Verdict == report.Error:
+			t.Surroundings++
+		default:
+			t.Backups++
 		}
 		switch {
 		case o == Caught:
@@ -74,8 +83,10 @@ func Sum(results []Result) Totals {
 
 // String is the totals in a line.
 func (t Totals) String() string {
-	return fmt.Sprintf("%d cases: %d caught at integrity, %d at controlplane, %d at kind, %d wait for a level that was not run; %d missed, %d misnamed, %d confused; %d healthy backups, %d false alarms; %d drills, %.0f s",
-		t.Cases, t.Caught["integrity"], t.Caught["controlplane"], t.Caught["kind"], t.Unsettled, t.Outcomes[Missed], t.Outcomes[Misnamed], t.Outcomes[Confused], t.Healthy, t.Outcomes[FalseAlarm], t.Drills, t.Seconds)
+	return fmt.Sprintf("%d bad backups, %d failing surroundings, %d hostile archives: %d caught at integrity, %d at controlplane, %d at kind, %d wait for a level that was not run; "+
+		"%d missed, %d misnamed, %d confused; %d that no level can see. %d healthy backups: %d false alarms. %d drills, %.0f s",
+		t.Backups, t.Surroundings, t.Hostile, t.Caught["integrity"], t.Caught["controlplane"], t.Caught["kind"], t.Unsettled,
+		t.Outcomes[Missed], t.Outcomes[Misnamed], t.Outcomes[Confused], t.Beyond, t.Healthy, t.Outcomes[FalseAlarm], t.Drills, t.Seconds)
 }
 
 // Needed says for each check which cases no other check would have caught: a
