@@ -41,6 +41,7 @@ type Totals struct {
 	Backups      int             `json:"backups"`      // that are bad
 	Surroundings int             `json:"surroundings"` // that fail
 	Hostile      int             `json:"hostile"`      // archives
+	Beyond       int             `json:"beyond"`       // bad, and no level can see it
 	Healthy      int             `json:"healthy"`
 	Caught       map[string]int  `json:"caught"`    // by the level that was the first to see it
 	Unsettled    int             `json:"unsettled"` // the level that can see it was not run
