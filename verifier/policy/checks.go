@@ -16,6 +16,7 @@ import (
 	kubejson "sigs.k8s.io/json"
 
 	"github.com/lifeboat-backup/lifeboat/core/cluster"
+	"github.com/lifeboat-backup/lifeboat/core/item"
 )
 
 // The databases whose client programs are known.
@@ -346,4 +347,31 @@ func (o Output) validate(m *mistakes, at *field.Path) {
 	if o.Min != nil && o.Max != nil && *o.Min > *o.Max {
 		m.add(at.Child("min"), "%v: is more than max, %v", *o.Min, *o.Max)
 	}
+}
+
+// String is what a target means, as findings call it.
+func (t Target) String() string {
+	switch {
+	case t.Workload != "":
+		r, name := t.Resource()
+		return r.GroupResource() + " " + t.Namespace + "/" + name
+	case t.Selector != "":
+		return "pods " + t.Namespace + " (" + t.Selector + ")"
+	}
+	return "pods " + t.Namespace + "/" + t.Pod
+}
+
+// Resource is the kind and the name of the workload that a target names.
+func (t Target) Resource() (r item.Resource, name string) {
+	kind, name, _ := strings.Cut(t.Workload, "/")
+	r = item.Resource{Group: "apps", Version: "v1", Namespaced: true}
+	switch kind {
+	case Deployment:
+		r.Name, r.Kind = "deployments", "Deployment"
+	case StatefulSet:
+		r.Name, r.Kind = "statefulsets", "StatefulSet"
+	case DaemonSet:
+		r.Name, r.Kind = "daemonsets", "DaemonSet"
+	}
+	return r, name
 }
