@@ -14,6 +14,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/plan"
 	"github.com/lifeboat-backup/lifeboat/core/restore"
 	"github.com/lifeboat-backup/lifeboat/verifier/policy"
+	"github.com/lifeboat-backup/lifeboat/verifier/probe"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 	"github.com/lifeboat-backup/lifeboat/verifier/sandbox"
 	"github.com/lifeboat-backup/lifeboat/verifier/workload"
@@ -60,6 +61,11 @@ func (r *run) survey(ctx context.Context) (survey, error) {
 	steps := slices.DeleteFunc(slices.Clone(r.prepared.Plan.Steps), func(p plan.Step) bool {
 		return p.Action != plan.Create || p.Bare || !workload.Touches(p.GroupResource())
 	})
+	for _, c := range r.Spec.Checks {
+		for _, image := range c.Images() {
+			s.images[image] = append(s.images[image], probe.Prefix+c.Name)
+		}
+	}
 	as := r.prepared.Options
 	as.Adapt = nil
 	adapter := r.adapter()

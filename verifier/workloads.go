@@ -13,6 +13,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/cluster"
 	"github.com/lifeboat-backup/lifeboat/core/item"
 	"github.com/lifeboat-backup/lifeboat/core/plan"
+	"github.com/lifeboat-backup/lifeboat/verifier/probe"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 	"github.com/lifeboat-backup/lifeboat/verifier/sandbox"
 	"github.com/lifeboat-backup/lifeboat/verifier/workload"
@@ -152,8 +153,12 @@ func (r *run) volumeData() {
 
 // userChecks asks the questions of the policy.
 func (r *run) userChecks(ctx context.Context) (bool, error) {
-	if len(r.Spec.Checks) > 0 {
-		return false, errors.New("the checks of the policy cannot be asked")
+	o := probe.Options{Now: r.Now, Progress: func(check string, attempt int) { r.progress("checks", fmt.Sprintf("%s, attempt %d", check, attempt)) }}
+	for _, result := range probe.Run(ctx, r.cluster, r.Spec.Checks, o) {
+		r.record(result.Check, result.Findings, result.Environment)
+	}
+	if ctx.Err() != nil {
+		return false, ctx.Err()
 	}
 	return false, r.targets(ctx)
 }
