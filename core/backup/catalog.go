@@ -2,6 +2,8 @@ package backup
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -37,6 +39,9 @@ var ErrNoBackup = errors.New("no such backup")
 type Listed struct {
 	Name   string
 	Backup velerov1.Backup
+	// MetadataSHA256 is that of velero-backup.json, hex: it tells backups apart
+	// that had a name one after another.
+	MetadataSHA256 string
 	// Err says why the folder is no backup: velero-backup.json is missing
 	// (wraps store.ErrNotFound) or cannot be read.
 	Err error
@@ -64,7 +69,7 @@ func List(ctx context.Context, s store.Store) ([]Listed, error) {
 	for i, name := range names {
 		g.Go(func() error {
 			out[i].Name = name
-			out[i].Backup, out[i].Err = Read(ctx, s, name)
+			out[i].Backup, out[i].MetadataSHA256, out[i].Err = read(ctx, s, name)
 			return ctx.Err()
 		})
 	}
@@ -93,23 +98,31 @@ func folders(ctx context.Context, s store.Store) ([]string, error) {
 // Read reads one backup's velero-backup.json. The error wraps ErrNoBackup when
 // there is no such backup.
 func Read(ctx context.Context, s store.Store, name string) (velerov1.Backup, error) {
+	b, _, err := read(ctx, s, name)
+	return b, err
+}
+
+// read is Read, and the SHA-256 of what was read.
+func read(ctx context.Context, s store.Store, name string) (b velerov1.Backup, sum string, err error) {
 	var none velerov1.Backup
 	if err := store.CheckName(name); err != nil {
-		return none, fmt.Errorf("backup %w", err)
+		return none, "", fmt.Errorf("backup %w", err)
 	}
 	r, err := s.Get(ctx, store.Metadata(name))
 	if errors.Is(err, store.ErrNotFound) {
-		return none, fmt.Errorf("%w: %s in %s (lifeboat backup get lists them): %w", ErrNoBackup, name, s, err)
+		return none, "", fmt.Errorf("%w: %s in %s (lifeboat backup get lists them): %w", ErrNoBackup, name, s, err)
 	}
 	if err != nil {
-		return none, fmt.Errorf("read backup %s: %w", name, err)
+		return none, "", fmt.Errorf("read backup %s: %w", name, err)
 	}
 	defer r.Close()
 	raw, err := io.ReadAll(jsonbound.NewReader(r, jsonbound.Limits{Bytes: maxMetadata, Values: maxMetadataValues}))
 	if err != nil {
-		return none, fmt.Errorf("read backup %s: %s: %w", name, store.MetadataFile, err)
+		return none, "", fmt.Errorf("read backup %s: %s: %w", name, store.MetadataFile, err)
 	}
-	return decodeBackup(name, raw)
+	digest := sha256.Sum256(raw)
+	b, err = decodeBackup(name, raw)
+	return b, hex.EncodeToString(digest[:]), err
 }
 
 // decodeBackup decodes the velero-backup.json in the folder of that name.

@@ -76,6 +76,36 @@ func (c Cron) Next(t time.Time) time.Time {
 	return next.UTC()
 }
 
+// Latest is the last time at which a run was due after t and not after now; the
+// zero time when there was none. An expression "@every" has no times of its own:
+// it counts from t.
+func (c Cron) Latest(t, now time.Time) time.Time {
+	first := c.Next(t)
+	if first.IsZero() || first.After(now) {
+		return time.Time{}
+	}
+	if every, ok := c.parsed.(cron.ConstantDelaySchedule); ok {
+		return first.Add(now.Sub(first).Truncate(every.Delay))
+	}
+	// Of the seconds from which the next run is not after now, the last one.
+	from, to := first.Add(-time.Second), now
+	for to.Sub(from) > time.Second {
+		middle := from.Add(to.Sub(from) / 2)
+		if next := c.Next(middle); next.IsZero() || next.After(now) {
+			to = middle
+		} else {
+			from = middle
+		}
+	}
+	return c.Next(from)
+}
+
+// Every reports whether runs are due by the time since the one before only.
+func (c Cron) Every() bool {
+	_, every := c.parsed.(cron.ConstantDelaySchedule)
+	return every
+}
+
 // The horizon of Interval.
 const (
 	intervalRuns = 400

@@ -44,6 +44,32 @@ func TestNextRun(t *testing.T) {
 	}
 }
 
+func TestTheLatestRunOfManyThatWereMissed(t *testing.T) {
+	for name, tc := range map[string]struct{ expr, after, now, want string }{
+		"none is due yet":                          {"0 2 * * *", "2026-11-22T02:00:00Z", "2026-11-23T01:59:59Z", ""},
+		"one is due this second":                   {"0 2 * * *", "2026-11-22T02:00:00Z", "2026-11-23T02:00:00Z", "2026-11-23T02:00:00Z"},
+		"of a week's the last one":                 {"0 2 * * *", "2026-11-15T02:00:00Z", "2026-11-22T14:30:00Z", "2026-11-22T02:00:00Z"},
+		"of a year's minutes the last one":         {"* * * * *", "2025-11-22T02:00:00Z", "2026-11-22T14:30:59Z", "2026-11-22T14:30:00Z"},
+		"a bunch of runs long ago":                 {"* 0 * * *", "2026-11-01T00:00:00Z", "2026-11-22T23:10:00Z", "2026-11-22T00:59:00Z"},
+		"a leap day years ago":                     {"0 0 29 2 *", "2020-01-01T00:00:00Z", "2026-11-22T00:00:00Z", "2024-02-29T00:00:00Z"},
+		"a zone is honoured":                       {"CRON_TZ=Europe/Berlin 0 2 * * *", "2026-07-20T12:00:00Z", "2026-07-22T12:00:00Z", "2026-07-22T00:00:00Z"},
+		"every counts from the one before":         {"@every 90m", "2026-11-22T00:00:00Z", "2026-11-22T10:00:00Z", "2026-11-22T09:00:00Z"},
+		"every is not due before its time is over": {"@every 90m", "2026-11-22T00:00:00Z", "2026-11-22T01:29:59Z", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := parse(t, tc.expr).Latest(at(t, tc.after), at(t, tc.now))
+			if tc.want == "" {
+				assert.True(t, got.IsZero())
+				return
+			}
+			assert.Equal(t, at(t, tc.want), got)
+		})
+	}
+	assert.True(t, parse(t, "@every 1h").Every())
+	assert.False(t, parse(t, "@hourly").Every())
+	assert.True(t, schedule.Cron{}.Latest(at(t, "2025-01-01T00:00:00Z"), at(t, "2026-01-01T00:00:00Z")).IsZero())
+}
+
 func TestAnExpressionThatCannotWorkIsRefusedWithItsReason(t *testing.T) {
 	for name, tc := range map[string]struct{ expr, want string }{
 		"no fields":            {"", "empty spec string"},
