@@ -35,6 +35,10 @@ const readers = 32
 // ErrNoBackup says that the location holds no backup of that name.
 var ErrNoBackup = errors.New("no such backup")
 
+// ErrDamaged says that a velero-backup.json makes no sense; reading it again will
+// not change that.
+var ErrDamaged = errors.New("damaged")
+
 // Listed is one folder below backups/.
 type Listed struct {
 	Name   string
@@ -117,6 +121,9 @@ func read(ctx context.Context, s store.Store, name string) (b velerov1.Backup, s
 	}
 	defer r.Close()
 	raw, err := io.ReadAll(jsonbound.NewReader(r, jsonbound.Limits{Bytes: maxMetadata, Values: maxMetadataValues}))
+	if errors.Is(err, jsonbound.ErrTooLarge) {
+		return none, "", fmt.Errorf("read backup %s: %s is %w: %w", name, store.MetadataFile, ErrDamaged, err)
+	}
 	if err != nil {
 		return none, "", fmt.Errorf("read backup %s: %s: %w", name, store.MetadataFile, err)
 	}
@@ -129,10 +136,10 @@ func read(ctx context.Context, s store.Store, name string) (b velerov1.Backup, s
 func decodeBackup(name string, raw []byte) (velerov1.Backup, error) {
 	var none, b velerov1.Backup
 	if err := json.Unmarshal(raw, &b); err != nil {
-		return none, fmt.Errorf("read backup %s: %s is damaged: %w", name, store.MetadataFile, err)
+		return none, fmt.Errorf("read backup %s: %s is %w: %w", name, store.MetadataFile, ErrDamaged, err)
 	}
 	if b.Kind != "Backup" || b.APIVersion != velerov1.APIVersion || b.Name != name {
-		return none, fmt.Errorf("read backup %s: %s holds %s %s %q", name, store.MetadataFile, b.APIVersion, b.Kind, b.Name)
+		return none, fmt.Errorf("read backup %s: %s is %w: it holds %s %s %q", name, store.MetadataFile, ErrDamaged, b.APIVersion, b.Kind, b.Name)
 	}
 	return b, nil
 }

@@ -81,7 +81,7 @@ func (x *Index) list(ctx context.Context, backup string) ([]Record, []Unreadable
 				bad[i] = err
 				return ctx.Err()
 			}
-			r := record(rep)
+			r := NewRecord(rep)
 			records[i] = &r
 			return nil
 		})
@@ -127,7 +127,8 @@ func split(refs []Ref, records []*Record, bad []error) (out []Record, unreadable
 	return out, unreadable
 }
 
-func record(r report.Report) Record {
+// NewRecord is what a list shows of a report.
+func NewRecord(r report.Report) Record {
 	return Record{
 		Backup: r.Backup.Name, Drill: r.ID, Schedule: r.Backup.Schedule, Policy: r.Policy, Level: r.Level, Verdict: r.Verdict,
 		Summary: r.Summary, Findings: len(r.Findings), Started: r.Started, Finished: r.Finished, MetadataSHA256: r.Backup.MetadataSHA256,

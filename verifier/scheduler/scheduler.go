@@ -1,0 +1,472 @@
+// Package scheduler keeps drill policies: at the times that a policy names it
+// chooses backups and has them drilled, one run for any number of missed times.
+//
+// What it decides is pure (due.go, pick.go, attempt.go) and what it remembers
+// lies in the location, in records that are written once (ledger.go). So a
+// restart goes on where the last process ended and drills nothing twice, and
+// two verifiers on one location share a run. What is not guaranteed: a drill
+// whose verifier was killed is tried again only when that process is known to
+// have ended, or the drill's time is over; clocks are taken to agree within a
+// minute.
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/lifeboat-backup/lifeboat/core/api"
+	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
+	"github.com/lifeboat-backup/lifeboat/core/backup"
+	"github.com/lifeboat-backup/lifeboat/core/schedule"
+	"github.com/lifeboat-backup/lifeboat/core/store"
+	"github.com/lifeboat-backup/lifeboat/verifier"
+	"github.com/lifeboat-backup/lifeboat/verifier/evidence"
+	"github.com/lifeboat-backup/lifeboat/verifier/policy"
+	"github.com/lifeboat-backup/lifeboat/verifier/report"
+)
+
+const (
+	// defaultTimeout is that of a drill whose policy names none.
+	defaultTimeout = 30 * time.Minute
+	// claimMargin is how long after its timeout a drill may go on: its sandbox
+	// is removed and its evidence written.
+	claimMargin = 5 * time.Minute
+	// look is how long the scheduler sleeps at most: clocks are set, machines
+	// sleep, and other verifiers end.
+	look = 30 * time.Second
+	// retry is how long it waits after an error of the location.
+	retry = time.Minute
+	// rereads and reread are how often and when backups that could not be read are
+	// read again before a run goes on without them.
+	rereads = 2
+	reread  = 10 * time.Second
+	// recordTimeout bounds the record of a drill that was given up because the
+	// scheduler stops.
+	recordTimeout = 10 * time.Second
+)
+
+// Job is one policy and the location it is about.
+type Job struct {
+	Policy policy.Policy
+	Cron   schedule.Cron
+	Store  store.Store
+}
+
+// Request asks for one drill.
+type Request struct {
+	Policy policy.Policy
+	Store  store.Store
+	Backup string
+	ID     string // of the drill, and of its evidence
+	// Progress is to be told what the drill is doing; it may be called from any
+	// goroutine.
+	Progress func(stage, detail string)
+}
+
+// Scheduler keeps policies. All fields are required; Jobs have policies of
+// different names.
+type Scheduler struct {
+	Jobs []Job
+	// Drill runs one drill and writes its evidence, as verifier.Drill does. It
+	// must end within the timeout of the policy.
+	Drill func(context.Context, Request) (report.Report, error)
+	// By is this process, and Ended reports whether another one is known to have
+	// ended.
+	By    Owner
+	Ended func(Owner) bool
+	Now   func() time.Time
+	Log   *slog.Logger
+
+	once  sync.Once
+	gate  chan struct{} // holds a token for each drill that may run
+	keeps []*keeper
+}
+
+// prepare makes the keepers, once.
+func (s *Scheduler) prepare() {
+	s.once.Do(func() {
+		most := 1
+		for _, j := range s.Jobs {
+			most = max(most, j.Policy.Spec.Limits.Concurrency)
+			s.keeps = append(s.keeps, newKeeper(s, j))
+		}
+		s.gate = make(chan struct{}, most)
+	})
+}
+
+// Run keeps the policies until ctx is done. Then it gives up the drills under
+// way, waits until their sandboxes are gone, and returns nil. As many drills run
+// at a time, over all policies, as the policy with the highest limit says.
+func (s *Scheduler) Run(ctx context.Context) error {
+	s.prepare()
+	var all sync.WaitGroup
+	for _, k := range s.keeps {
+		all.Go(func() { k.loop(ctx) })
+	}
+	all.Wait()
+	return nil
+}
+
+// Once does what is due and returns when it is done; a policy that never ran is
+// due. The error is that of ctx, or says which locations could not be read.
+func (s *Scheduler) Once(ctx context.Context) error {
+	s.prepare()
+	errs := make([]error, len(s.keeps))
+	var all sync.WaitGroup
+	for i, k := range s.keeps {
+		all.Go(func() {
+			if err := k.turn(ctx, true); err != nil {
+				errs[i] = fmt.Errorf("policy %s: %w", k.name(), err)
+			}
+		})
+	}
+	all.Wait()
+	return errors.Join(append(errs, ctx.Err())...)
+}
+
+// keeper keeps one policy.
+type keeper struct {
+	*Scheduler
+	Job
+	ledger  ledger
+	index   *evidence.Index
+	log     *slog.Logger
+	started time.Time
+
+	known bool // whether the ledger was read
+	last  *run // nil: there is none
+	left  bool // whether last may have drills left
+
+	mu    sync.Mutex
+	state state
+}
+
+func newKeeper(s *Scheduler, j Job) *keeper {
+	k := &keeper{
+		Scheduler: s, Job: j, started: s.Now(),
+		ledger: ledger{store: j.Store, policy: j.Policy.Metadata.Name},
+		index:  &evidence.Index{Store: j.Store},
+		log:    s.Log.With("policy", j.Policy.Metadata.Name),
+	}
+	k.state.totals = map[Total]int{}
+	return k
+}
+
+func (k *keeper) name() string { return k.Policy.Metadata.Name }
+
+func (k *keeper) loop(ctx context.Context) {
+	k.look(ctx)
+	for sleep(ctx, k.pause(k.turn(ctx, false))) {
+	}
+}
+
+// look makes known what there is before anything is due.
+func (k *keeper) look(ctx context.Context) {
+	if f, err := k.read(ctx); err == nil {
+		k.note(func(s *state) { s.recent = newest(f.records) })
+	}
+}
+
+// pause is how long to wait after a turn.
+func (k *keeper) pause(err error) time.Duration {
+	if err != nil {
+		return retry
+	}
+	return min(max(k.next().Sub(k.Now()), 0), look)
+}
+
+// lastDue is when the last run was due, the zero time if there was none.
+func (k *keeper) lastDue() time.Time {
+	if k.last == nil {
+		return time.Time{}
+	}
+	return k.last.Due
+}
+
+func (k *keeper) next() time.Time { return nextRun(k.Cron, k.lastDue(), k.started) }
+
+// turn does what is due now, if anything: a new run, or what is left of the last
+// one.
+func (k *keeper) turn(ctx context.Context, once bool) error {
+	err := k.begin(ctx, once)
+	if err == nil && k.left {
+		err = k.work(ctx)
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		k.log.Error("the location could not be used; it is tried again", "location", k.Store.String(), "err", err)
+	}
+	k.note(func(s *state) {
+		s.err = err
+		if err == nil {
+			s.read = k.Now()
+		}
+		s.next = k.next()
+	})
+	return err
+}
+
+// begin makes k.last the run that is due or was begun last.
+func (k *keeper) begin(ctx context.Context, once bool) error {
+	now := k.Now()
+	if k.known && !k.left && dueRun(k.Cron, k.lastDue(), k.started, now, false).IsZero() {
+		return nil
+	}
+	// Another verifier may have begun runs meanwhile.
+	last, err := k.ledger.last(ctx, now)
+	if err != nil {
+		return err
+	}
+	k.known = true
+	if last != nil && !last.Due.Equal(k.lastDue()) {
+		k.take(last)
+	}
+	due := dueRun(k.Cron, k.lastDue(), k.started, now, once)
+	if due.IsZero() {
+		return nil
+	}
+	r, err := k.choose(ctx, due)
+	if err != nil {
+		return err
+	}
+	if r, err = k.ledger.begin(ctx, *r); err != nil {
+		return err
+	}
+	k.take(r)
+	k.log.Info("run begun", "due", r.Due, "drills", len(r.Drills), "missing", r.Missing)
+	return nil
+}
+
+// take makes a run the one to work on.
+func (k *keeper) take(r *run) {
+	k.last, k.left = r, true
+	k.note(func(s *state) { s.due, s.missing = r.Due, r.Missing })
+}
+
+// choose reads the location and picks what a run drills. A backup that cannot be
+// read now may be the newest of its schedule, so it is waited for, a little: one
+// that never can be, in an archive for instance, is not to stop the others.
+func (k *keeper) choose(ctx context.Context, due time.Time) (*run, error) {
+	f, err := k.read(ctx)
+	for range rereads {
+		if err != nil || len(f.unread) == 0 || !sleep(ctx, reread) {
+			break
+		}
+		f, err = k.read(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	now := k.Now().UTC()
+	picks, missing := pick(k.Policy, f.backups, f.records, now)
+	return &run{Schema: runSchema, Policy: k.name(), Due: due, Began: now, By: k.By, Drills: picks, Missing: append(missing, f.unread...)}, nil
+}
+
+// found is what a location holds, newest first.
+type found struct {
+	backups []Backup // those that claim to be restorable, or are damaged
+	unread  []string // why a backup could not be read
+	records []evidence.Record
+}
+
+func (k *keeper) read(ctx context.Context) (found, error) {
+	var f found
+	all, err := backup.List(ctx, k.Store)
+	if err != nil {
+		return f, err
+	}
+	for _, l := range all {
+		switch {
+		case errors.Is(l.Err, backup.ErrNoBackup) || store.CheckName(l.Name) != nil:
+			// No backup; the exporter counts them.
+		case l.Err == nil && !restorable(l.Backup.Status.Phase):
+		case l.Err == nil || errors.Is(l.Err, backup.ErrDamaged):
+			f.backups = append(f.backups, Backup{Name: l.Name, Schedule: l.Backup.Labels[api.LabelScheduleName], Started: l.Started(), MetadataSHA256: l.MetadataSHA256})
+		default:
+			f.unread = append(f.unread, l.Err.Error())
+		}
+	}
+	records, unreadable, err := k.index.List(ctx)
+	for _, u := range unreadable {
+		k.log.Warn("evidence left out", "err", u.Err)
+	}
+	f.records = records
+	return f, err
+}
+
+func restorable(p velerov1.BackupPhase) bool {
+	return p == velerov1.BackupPhaseCompleted || p == velerov1.BackupPhasePartiallyFailed
+}
+
+// end is when the next run is due and this one is over.
+func (k *keeper) end() time.Time {
+	if next := k.Cron.Next(k.last.Due); !next.IsZero() {
+		return next
+	}
+	return k.last.Due.Add(100 * 365 * 24 * time.Hour)
+}
+
+// work drills what the run has left, in order, until all is done or the next
+// run is due.
+func (k *keeper) work(ctx context.Context) error {
+	left := k.last.Drills
+	for len(left) > 0 {
+		steps := make([]step, len(left))
+		var group errgroup.Group
+		group.SetLimit(max(1, k.Policy.Spec.Limits.Concurrency))
+		for i, p := range left {
+			group.Go(func() (err error) {
+				steps[i], err = k.try(ctx, p)
+				return err
+			})
+		}
+		err := group.Wait()
+		if ctx.Err() != nil || err != nil {
+			return errors.Join(ctx.Err(), err)
+		}
+		var waiting []Pick
+		wake := k.Now().Add(look)
+		for i, p := range left {
+			if !steps[i].Done {
+				waiting = append(waiting, p)
+				wake = earlier(wake, steps[i].Wait)
+			}
+		}
+		if left = waiting; len(left) > 0 && !sleep(ctx, wake.Sub(k.Now())) {
+			return ctx.Err()
+		}
+	}
+	return k.finish(ctx)
+}
+
+// try drills a backup as often as is due now.
+func (k *keeper) try(ctx context.Context, p Pick) (step, error) {
+	for {
+		attempts, err := k.ledger.attempts(ctx, k.last.Due, p.Backup)
+		if err != nil {
+			return step{}, err
+		}
+		next := nextStep(attempts, k.Now(), k.end(), k.gone)
+		if next.Start == 0 {
+			return next, nil
+		}
+		if err := k.attempt(ctx, p, next.Start); err != nil {
+			return step{}, err
+		}
+	}
+}
+
+// gone reports whether whoever made a claim does nothing about it any more. This
+// process asks only when it runs no drill of the backup: a claim of its own is
+// then one that was written although the store said it was not.
+func (k *keeper) gone(o Owner) bool { return o.Instance == k.By.Instance || k.Ended(o) }
+
+// attempt runs one drill, when it is its turn and nobody else runs it.
+func (k *keeper) attempt(ctx context.Context, p Pick, n int) error {
+	select {
+	case k.gate <- struct{}{}:
+		defer func() { <-k.gate }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	now := k.Now().UTC()
+	if !now.Before(k.end()) {
+		return nil // it waited until the next run, which chooses anew
+	}
+	c := claim{Drill: verifier.NewID(now), At: now, Until: now.Add(timeout(k.Policy) + claimMargin), By: k.By}
+	mine, err := k.ledger.claim(ctx, k.last.Due, p.Backup, n, c)
+	if err != nil || !mine {
+		return err
+	}
+	log := k.log.With("backup", p.Backup, "drill", c.Drill)
+	log.Info("drill begun", "why", p.Why, "attempt", n)
+	rep, err := k.drill(ctx, p, c)
+	switch {
+	case ctx.Err() != nil:
+		return k.release(ctx, p, n, release{At: k.Now().UTC(), Reason: "the verifier was stopped", Free: true})
+	case rep.Verdict == "" || err != nil:
+		log.Error("drill left no evidence", "verdict", rep.Verdict, "err", err)
+		return k.release(ctx, p, n, release{At: k.Now().UTC(), Reason: fmt.Sprint(err)})
+	}
+	log.Info("drill ended", "verdict", rep.Verdict, "findings", len(rep.Findings), "seconds", rep.Finished.Sub(rep.Started).Seconds())
+	return nil
+}
+
+// drill runs it and keeps the state.
+func (k *keeper) drill(ctx context.Context, p Pick, c claim) (report.Report, error) {
+	k.note(func(s *state) {
+		s.begin(Running{Backup: p.Backup, Drill: c.Drill, Why: p.Why, Since: c.At, StageSince: c.At})
+	})
+	rep, err := k.Drill(ctx, Request{
+		Policy: k.Policy, Store: k.Store, Backup: p.Backup, ID: c.Drill,
+		Progress: func(stage, detail string) {
+			now := k.Now()
+			k.note(func(s *state) { s.progress(c.Drill, stage, detail, now) })
+		},
+	})
+	seconds := k.Now().Sub(c.At).Seconds()
+	interrupted := ctx.Err() != nil
+	k.note(func(s *state) { s.finish(c.Drill, k.Policy.Spec.Level, rep, seconds, interrupted) })
+	return rep, err
+}
+
+// release writes the record also when ctx is done.
+func (k *keeper) release(ctx context.Context, p Pick, n int, r release) error {
+	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+	defer cancel()
+	return errors.Join(ctx.Err(), k.ledger.release(clean, k.last.Due, p.Backup, n, r))
+}
+
+// finish ends a run: evidence that need not be kept goes.
+func (k *keeper) finish(ctx context.Context) error {
+	k.left = false
+	f, err := k.read(ctx)
+	if err != nil {
+		return err
+	}
+	for _, r := range evidence.Expired(f.records, k.name(), k.Policy.Spec.Evidence, k.Now()) {
+		if err := evidence.Delete(ctx, k.Store, r.Ref()); err != nil {
+			k.log.Warn("old evidence stays", "err", err) // a locked bucket keeps what it has
+			break
+		}
+		k.log.Info("old evidence removed", "backup", r.Backup, "drill", r.Drill)
+	}
+	now := k.Now()
+	k.note(func(s *state) { s.ended, s.recent = now, newest(f.records) })
+	return nil
+}
+
+// timeout is that of a drill of the policy.
+func timeout(p policy.Policy) time.Duration {
+	if t := p.Spec.Limits.Timeout.Duration; t > 0 {
+		return t
+	}
+	return defaultTimeout
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// sleep waits, and reports whether ctx is still going on.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(max(d, 0))
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return ctx.Err() == nil
+	}
+}

@@ -1,0 +1,472 @@
+package scheduler_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/lifeboat-backup/lifeboat/core/backup"
+	"github.com/lifeboat-backup/lifeboat/core/schedule"
+	"github.com/lifeboat-backup/lifeboat/core/store"
+	"github.com/lifeboat-backup/lifeboat/core/store/mem"
+	"github.com/lifeboat-backup/lifeboat/core/store/storetest"
+	"github.com/lifeboat-backup/lifeboat/verifier/evidence"
+	"github.com/lifeboat-backup/lifeboat/verifier/policy"
+	"github.com/lifeboat-backup/lifeboat/verifier/report"
+	"github.com/lifeboat-backup/lifeboat/verifier/scheduler"
+)
+
+const minute, hour, day = time.Minute, time.Hour, 24 * time.Hour
+
+// add puts a Completed backup into a location, as far as choosing looks at it.
+func add(t *testing.T, s store.Store, schedule, name string, started time.Time) {
+	t.Helper()
+	json := fmt.Sprintf(`{"kind":"Backup","apiVersion":"velero.io/v1","metadata":{"name":%q,"labels":{"velero.io/schedule-name":%q}},"status":{"phase":"Completed","startTimestamp":%q}}`,
+		name, schedule, started.UTC().Format(time.RFC3339))
+	require.NoError(t, s.Put(t.Context(), store.Metadata(name), strings.NewReader(json)))
+}
+
+// drills stands for verifier.Drill: a drill takes a minute and passes, unless
+// the script of its backup says another verdict for its first, second … time.
+type drills struct {
+	script map[string][]report.Verdict
+	// stuck drills do not end by themselves.
+	stuck bool
+
+	mu      sync.Mutex
+	begun   []string // backup@time
+	running int
+	most    int
+}
+
+func (d *drills) run(ctx context.Context, r scheduler.Request) (report.Report, error) {
+	d.mu.Lock()
+	n := 0
+	for _, b := range d.begun {
+		if strings.HasPrefix(b, r.Backup+"@") {
+			n++
+		}
+	}
+	began := time.Now().UTC()
+	d.begun = append(d.begun, r.Backup+"@"+began.Format("02T15:04"))
+	d.running++
+	d.most = max(d.most, d.running)
+	d.mu.Unlock()
+	defer func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.running--
+	}()
+	r.Progress("restore", "1 of 2")
+	took := time.After(minute)
+	if d.stuck {
+		took = nil
+	}
+	select {
+	case <-ctx.Done():
+		return report.Report{}, ctx.Err()
+	case <-took:
+	}
+	verdict := report.Passed
+	if script := d.script[r.Backup]; n < len(script) {
+		verdict = script[n]
+	}
+	rep := report.Report{
+		Schema: report.Schema, ID: r.ID, Policy: r.Policy.Metadata.Name, Level: r.Policy.Spec.Level, Verdict: verdict, Started: began, Finished: time.Now().UTC(),
+		Backup: report.Backup{Name: r.Backup, MetadataSHA256: sum(ctx, r.Store, r.Backup)},
+	}
+	return rep, evidence.Write(ctx, r.Store, rep)
+}
+
+func sum(ctx context.Context, s store.Store, name string) string {
+	all, err := backup.List(ctx, s)
+	if err != nil {
+		return ""
+	}
+	i := slices.IndexFunc(all, func(l backup.Listed) bool { return l.Name == name })
+	return all[i].MetadataSHA256
+}
+
+func (d *drills) all() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.begun)
+}
+
+func nightly(t *testing.T, s store.Store, change ...func(*policy.Spec)) scheduler.Job {
+	t.Helper()
+	p := policy.Policy{Metadata: policy.Metadata{Name: "nightly"}, Spec: policy.Spec{
+		Select: policy.Select{Schedules: []string{"*"}}, Cron: "0 3 * * *", Level: report.LevelControlPlane,
+	}}
+	for _, c := range change {
+		c(&p.Spec)
+	}
+	cron, err := schedule.Parse(p.Spec.Cron)
+	require.NoError(t, err)
+	return scheduler.Job{Policy: p, Cron: cron, Store: s}
+}
+
+func newScheduler(instance string, d *drills, jobs ...scheduler.Job) *scheduler.Scheduler {
+	return &scheduler.Scheduler{
+		Jobs: jobs, Drill: d.run, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+		By: scheduler.Owner{Instance: instance}, Ended: func(o scheduler.Owner) bool { return o.Instance == "killed" },
+	}
+}
+
+// running is a scheduler at work in the bubble.
+type running struct {
+	*scheduler.Scheduler
+	stop func() // and wait until it has ended
+}
+
+func start(t *testing.T, s *scheduler.Scheduler) running {
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- s.Run(ctx) }()
+	synctest.Wait()
+	return running{s, func() {
+		cancel()
+		require.NoError(t, <-done)
+	}}
+}
+
+// The bubble's clock begins at midnight of 2000-01-01, UTC.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+func TestTheNewestUnprovenBackupIsDrilledAtNight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, d := mem.New(), &drills{}
+		add(t, s, "db", "db-1", time.Now().Add(-2*day))
+		add(t, s, "db", "db-2", time.Now().Add(-day))
+		add(t, s, "shop", "shop-1", time.Now().Add(-day))
+		r := start(t, newScheduler("a", d, nightly(t, s)))
+		assert.Equal(t, time.Date(2000, 1, 1, 3, 0, 0, 0, time.UTC), r.Status()[0].Next)
+		pass(3*hour - time.Second)
+		assert.Empty(t, d.all())
+		pass(30 * time.Second)
+		now := r.Status()[0]
+		require.Len(t, now.Running, 1, "one at a time")
+		assert.Equal(t, "db-2", now.Running[0].Backup)
+		assert.Equal(t, "restore", now.Running[0].Stage)
+		assert.Equal(t, "1 of 2", now.Running[0].Detail)
+		pass(hour)
+		assert.Equal(t, []string{"db-2@01T03:00", "shop-1@01T03:01"}, d.all())
+		now = r.Status()[0]
+		assert.Empty(t, now.Running)
+		assert.Equal(t, map[scheduler.Total]int{{Level: report.LevelControlPlane, Verdict: report.Passed}: 2}, now.Totals)
+		assert.Equal(t, 60.0, now.Seconds)
+		assert.Len(t, now.Recent, 2)
+		assert.Equal(t, time.Date(2000, 1, 2, 3, 0, 0, 0, time.UTC), now.Next)
+
+		add(t, s, "shop", "shop-2", time.Now())
+		pass(day)
+		assert.Equal(t, []string{"db-2@01T03:00", "shop-1@01T03:01", "shop-2@02T03:00"}, d.all(), "what is proven is left alone")
+		r.stop()
+	})
+}
+
+func TestARestartGoesOnWhereTheLastOneStopped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, d := mem.New(), &drills{}
+		for _, name := range []string{"a", "b", "c"} {
+			add(t, s, name, name+"-1", time.Now())
+		}
+		r := start(t, newScheduler("first", d, nightly(t, s)))
+		pass(3*hour + 90*time.Second) // in the middle of the second drill
+		r.stop()
+		add(t, s, "d", "d-1", time.Now())
+		pass(10 * minute)
+		r = start(t, newScheduler("second", d, nightly(t, s)))
+		pass(hour)
+		assert.Equal(t, []string{"a-1@01T03:00", "b-1@01T03:01", "b-1@01T03:11", "c-1@01T03:12"}, d.all(), "what was given up is drilled at once; what is new waits for the next run")
+		r.stop()
+		r = start(t, newScheduler("third", d, nightly(t, s)))
+		pass(hour)
+		assert.Len(t, d.all(), 4, "a run that is done is done")
+		r.stop()
+	})
+}
+
+func TestADrillWhoseVerifierWasKilledIsTriedAgain(t *testing.T) {
+	for name, tc := range map[string]struct{ instance, again string }{
+		"at once, when it is known to have ended": {"killed", "01T03:11"},
+		"else when its time is over":              {"elsewhere", "01T03:35"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, d := mem.New(), &drills{stuck: true}
+				add(t, s, "db", "db-1", time.Now())
+				dying := storetest.Calls(s)
+				r := start(t, newScheduler(tc.instance, d, nightly(t, dying)))
+				pass(3*hour + minute)
+				require.Len(t, r.Status()[0].Running, 1)
+				dying.Kill(errors.New("killed"))
+				r.stop()
+				pass(10 * minute)
+				d.stuck = false
+				r = start(t, newScheduler("next", d, nightly(t, s)))
+				pass(hour)
+				assert.Equal(t, []string{"db-1@01T03:00", "db-1@" + tc.again}, d.all())
+				assert.Equal(t, report.Passed, r.Status()[0].Recent[0].Verdict)
+				r.stop()
+			})
+		})
+	}
+}
+
+func TestADrillThatKillsItsVerifierIsNotTriedForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, d := mem.New(), &drills{stuck: true}
+		add(t, s, "db", "db-1", time.Now())
+		pass(3*hour - minute)
+		for range 6 {
+			dying := storetest.Calls(s)
+			r := start(t, newScheduler("killed", d, nightly(t, dying)))
+			// Each is another process, of which only the next one knows.
+			pass(5 * minute)
+			dying.Kill(errors.New("killed"))
+			r.stop()
+		}
+		assert.Len(t, d.all(), 3)
+	})
+}
+
+func TestTwoVerifiersOnOneLocationShareARun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, d := mem.New(), &drills{}
+		for i := range 9 {
+			add(t, s, fmt.Sprint("s", i), fmt.Sprint("s", i, "-1"), time.Now())
+		}
+		one, two := start(t, newScheduler("one", d, nightly(t, s))), start(t, newScheduler("two", d, nightly(t, s)))
+		pass(4 * hour)
+		names := map[string]int{}
+		for _, b := range d.all() {
+			names[b[:4]]++
+		}
+		assert.Len(t, names, 9)
+		assert.Len(t, d.all(), 9, "no backup is drilled twice")
+		assert.Equal(t, 2, d.most, "both work")
+		assert.Equal(t, time.Date(2000, 1, 1, 3, 0, 0, 0, time.UTC), one.Status()[0].LastDue)
+		assert.Equal(t, one.Status()[0].LastDue, two.Status()[0].LastDue)
+		assert.False(t, two.Status()[0].LastEnded.IsZero())
+		one.stop()
+		two.stop()
+	})
+}
+
+func TestOneVerifierTakesOverFromAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, d := mem.New(), &drills{stuck: true}
+		add(t, s, "db", "db-1", time.Now())
+		one := start(t, newScheduler("one", d, nightly(t, s)))
+		pass(3*hour + minute)
+		two := start(t, newScheduler("two", d, nightly(t, s)))
+		pass(5 * minute)
+		assert.Len(t, d.all(), 1, "it is waited for")
+		d.mu.Lock()
+		d.stuck = false
+		d.mu.Unlock()
+		one.stop()
+		pass(2 * minute)
+		assert.Len(t, d.all(), 2)
+		assert.Equal(t, report.Passed, two.Status()[0].Recent[0].Verdict)
+		two.stop()
+	})
+}
+
+func TestDowntimeIsCaughtUpByOneRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, d := mem.New(), &drills{}
+		add(t, s, "db", "db-1", time.Now())
+		r := start(t, newScheduler("a", d, nightly(t, s)))
+		pass(4 * hour)
+		r.stop()
+		for i := range 6 {
+			pass(day)
+			add(t, s, "db", fmt.Sprint("db-", i+2), time.Now())
+		}
+		r = start(t, newScheduler("b", d, nightly(t, s)))
+		pass(hour)
+		assert.Equal(t, []string{"db-1@01T03:00", "db-7@07T04:00"}, d.all())
+		pass(day)
+		assert.Len(t, d.all(), 2)
+		r.stop()
+	})
+}
+
+func TestADrillThatCouldNotFindOutIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, p, f := report.Error, report.Passed, report.Failed
+		s, d := mem.New(), &drills{script: map[string][]report.Verdict{"a-1": {e, e, e}, "b-1": {e, p}, "c-1": {f}}}
+		for _, name := range []string{"a", "b", "c"} {
+			add(t, s, name, name+"-1", time.Now())
+		}
+		r := start(t, newScheduler("x", d, nightly(t, s)))
+		pass(6 * hour)
+		got := map[string]int{}
+		for _, b := range d.all() {
+			got[b[:3]]++
+		}
+		assert.Equal(t, map[string]int{"a-1": 3, "b-1": 2, "c-1": 1}, got)
+		assert.Equal(t, []string{"a-1@01T03:00", "b-1@01T03:01", "c-1@01T03:02"}, d.all()[:3], "the others do not wait for the second attempt")
+		pass(day)
+		again := d.all()[6:]
+		assert.Equal(t, []string{"a-1@02T03:00", "c-1@02T03:01"}, again, "the next night both are tried anew")
+		r.stop()
+	})
+}
+
+func TestTheNextRunEndsTheAttemptsOfTheLast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := report.Error
+		s, d := mem.New(), &drills{script: map[string][]report.Verdict{"a-1": {e, e, e, e, e, e}}}
+		add(t, s, "a", "a-1", time.Now())
+		r := start(t, newScheduler("x", d, nightly(t, s, func(p *policy.Spec) { p.Cron = "*/5 * * * *" })))
+		pass(6 * minute)
+		add(t, s, "a", "a-2", time.Now())
+		pass(20 * minute)
+		assert.Equal(t, []string{"a-1@01T00:05", "a-1@01T00:07", "a-2@01T00:10"}, d.all())
+		r.stop()
+	})
+}
+
+func TestAsManyDrillsRunAtATimeAsThePoliciesAllow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, d := mem.New(), &drills{}
+		for i := range 6 {
+			add(t, s, fmt.Sprint("s", i), fmt.Sprint("s", i, "-1"), time.Now())
+		}
+		three := nightly(t, s, func(p *policy.Spec) { p.Limits.Concurrency = 3 })
+		one := nightly(t, s)
+		one.Policy.Metadata.Name = "other"
+		r := start(t, newScheduler("x", d, three, one))
+		pass(4 * hour)
+		assert.Len(t, d.all(), 12, "each policy proves for itself")
+		assert.Equal(t, 3, d.most, "over all policies")
+		r.stop()
+	})
+}
+
+func TestALocationThatDoesNotAnswerIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, d := mem.New(), &drills{}
+		add(t, s, "db", "db-1", time.Now())
+		var faults []storetest.Fault
+		for n := range 20 {
+			faults = append(faults, storetest.Fault{Method: storetest.List, Nth: n + 1})
+		}
+		r := start(t, newScheduler("x", d, nightly(t, storetest.NewFaults(s, faults...))))
+		pass(minute)
+		now := r.Status()[0]
+		assert.ErrorIs(t, now.Err, storetest.ErrInjected)
+		assert.True(t, now.Read.IsZero())
+		pass(4 * hour)
+		now = r.Status()[0]
+		assert.NoError(t, now.Err)
+		assert.WithinDuration(t, time.Now(), now.Read, minute)
+		assert.Equal(t, []string{"db-1@01T03:00"}, d.all())
+		r.stop()
+	})
+}
+
+func TestWhatAPolicyAsksForAndIsNotThereIsSaid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, d := mem.New(), &drills{}
+		r := start(t, newScheduler("x", d, nightly(t, s, func(p *policy.Spec) { p.Select.Backups = []string{"golden"} })))
+		pass(4 * hour)
+		assert.Equal(t, []string{"schedule *", "backup golden"}, r.Status()[0].Missing)
+		r.stop()
+	})
+}
+
+func TestOnceDoesWhatIsDueAndEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, d := mem.New(), &drills{script: map[string][]report.Verdict{"db-1": {report.Error, report.Passed}}}
+		add(t, s, "db", "db-1", time.Now())
+		require.NoError(t, newScheduler("x", d, nightly(t, s)).Once(t.Context()))
+		assert.Equal(t, []string{"db-1@01T00:00", "db-1@01T00:02"}, d.all(), "a policy that never ran is due, and an error is tried again")
+		add(t, s, "db", "db-2", time.Now())
+		require.NoError(t, newScheduler("y", d, nightly(t, s)).Once(t.Context()))
+		assert.Len(t, d.all(), 2, "nothing is due before its time")
+		pass(4 * hour)
+		require.NoError(t, newScheduler("z", d, nightly(t, s)).Once(t.Context()))
+		assert.Len(t, d.all(), 3)
+
+		broken := storetest.NewFaults(s, storetest.Fault{Method: storetest.List, Nth: 1})
+		assert.ErrorContains(t, newScheduler("z", d, nightly(t, broken)).Once(t.Context()), "policy nightly")
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		assert.ErrorIs(t, newScheduler("z", d, nightly(t, s)).Once(ctx), context.Canceled)
+	})
+}
+
+func TestOldEvidenceOfAPolicyIsRemovedAfterARun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, d := mem.New(), &drills{}
+		add(t, s, "", "golden", time.Now())
+		r := start(t, newScheduler("x", d, nightly(t, s, func(p *policy.Spec) {
+			p.Select = policy.Select{Backups: []string{"golden"}}
+			p.Evidence.Keep = 2
+		})))
+		pass(5 * day)
+		require.Len(t, d.all(), 5)
+		var keys []string
+		for info, err := range s.List(t.Context(), store.DrillsPrefix, true) {
+			require.NoError(t, err)
+			keys = append(keys, info.Key)
+		}
+		assert.Len(t, keys, 6, "three forms of two drills")
+		assert.Len(t, r.Status()[0].Recent, 2+1, "as of the last reading")
+		r.stop()
+	})
+}
+
+// One call of the store fails, whichever: before it took effect, in the middle,
+// or so that only the answer is lost. In the end each backup has been proven
+// once.
+func TestNoSingleFailureOfTheLocationLosesOrRepeatsADrill(t *testing.T) {
+	calls := 0
+	scenario := func(t *testing.T, faults ...storetest.Fault) *storetest.Faults {
+		var f *storetest.Faults
+		synctest.Test(t, func(t *testing.T) {
+			s, d := mem.New(), &drills{}
+			add(t, s, "a", "a-1", time.Now())
+			add(t, s, "b", "b-1", time.Now())
+			f = storetest.NewFaults(s, faults...)
+			r := start(t, newScheduler("x", d, nightly(t, f, func(p *policy.Spec) { p.Evidence.Keep = 1 })))
+			pass(8 * hour)
+			r.stop()
+			records, unreadable, err := (&evidence.Index{Store: s}).List(t.Context())
+			require.NoError(t, err)
+			assert.Empty(t, unreadable)
+			var passed []string
+			for _, r := range records {
+				passed = append(passed, r.Backup)
+			}
+			assert.ElementsMatch(t, []string{"a-1", "b-1"}, passed, "%v", d.all())
+		})
+		return f
+	}
+	calls = scenario(t).Count(storetest.Any)
+	require.Greater(t, calls, 25)
+	for n := 1; n <= calls; n++ {
+		for _, when := range []storetest.When{storetest.Before, storetest.During, storetest.After} {
+			t.Run(fmt.Sprintf("call %d %s", n, when), func(t *testing.T) {
+				scenario(t, storetest.Fault{Method: storetest.Any, Nth: n, When: when}).AssertAllFired(t)
+			})
+		}
+	}
+}
