@@ -128,7 +128,7 @@ func (f *drillFlags) run(c *cobra.Command) error {
 		Store: s, Backup: name, Identities: identities, Level: report.Level(f.level), Now: time.Now, Version: cli.Version(), Timeout: f.timeout, Spec: spec,
 		Progress: func(stage, detail string) { progress.Show("drilling %s: %s %s", name, stage, detail) },
 	}
-	d.Sandbox = f.sandbox(spec, source, func(detail string) { progress.Show("drilling %s: sandbox: %s", name, detail) })
+	d.Sandbox = newSandbox(spec, source, f.controlPlane, func(detail string) { progress.Show("drilling %s: sandbox: %s", name, detail) })
 	rep, err := d.Run(ctx)
 	progress.Done()
 	if rep.Verdict == "" {
@@ -147,11 +147,12 @@ func (f *drillFlags) spec() (policy.Spec, error) {
 	return spec, f.kind.fill(&spec)
 }
 
-// sandbox is that of the level; nil if it has none.
-func (f *drillFlags) sandbox(spec policy.Spec, source string, progress func(string)) sandbox.Sandbox {
+// newSandbox is that of the level; nil if it has none. controlPlane is the path
+// of lifeboat-controlplane, "" to look for it.
+func newSandbox(spec policy.Spec, source, controlPlane string, progress func(string)) sandbox.Sandbox {
 	switch spec.Level {
 	case report.LevelControlPlane:
-		return &sandbox.ControlPlane{Binary: f.controlPlane}
+		return &sandbox.ControlPlane{Binary: controlPlane}
 	case report.LevelKind:
 		k := kind.New(spec, source)
 		k.Progress = progress

@@ -3,6 +3,7 @@ package main
 
 import (
 	"os"
+	_ "time/tzdata" // CRON_TZ works where the image has no time zones
 
 	"github.com/spf13/cobra"
 
@@ -17,6 +18,7 @@ func main() {
 func newRoot() *cobra.Command {
 	root := cli.Group("lifeboat-verifier", "Prove that backups can be restored",
 		newDrill(),
+		newRun(),
 		newReport(),
 		newCleanup(),
 		cli.NewVersion("lifeboat-verifier"),
@@ -24,7 +26,8 @@ func newRoot() *cobra.Command {
 	root.Long = `Lifeboat-verifier restores backups, made by Lifeboat or Velero, into ephemeral
 clusters and compares what came back with the backup. It needs the location, not
 the cluster the backup was made of, and writes only evidence, below
-metadata/lifeboat/drills/.
+metadata/lifeboat/drills/, and the record of scheduled runs, below
+metadata/lifeboat/ledger/.
 ` + cli.ExitHelp
 	return root
 }

@@ -11,6 +11,7 @@
 package scheduler
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,8 +33,6 @@ import (
 )
 
 const (
-	// defaultTimeout is that of a drill whose policy names none.
-	defaultTimeout = 30 * time.Minute
 	// claimMargin is how long after its timeout a drill may go on: its sandbox
 	// is removed and its evidence written.
 	claimMargin = 5 * time.Minute
@@ -446,10 +445,7 @@ func (k *keeper) finish(ctx context.Context) error {
 
 // timeout is that of a drill of the policy.
 func timeout(p policy.Policy) time.Duration {
-	if t := p.Spec.Limits.Timeout.Duration; t > 0 {
-		return t
-	}
-	return defaultTimeout
+	return cmp.Or(p.Spec.Limits.Timeout.Duration, policy.DefaultTimeout)
 }
 
 func earlier(a, b time.Time) time.Time {

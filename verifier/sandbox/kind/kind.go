@@ -244,7 +244,7 @@ func claimDir(parent, image string) (*node, error) {
 	if parent == "" {
 		parent = os.TempDir()
 	}
-	n := newName(machine(), os.Getpid(), time.Now())
+	n := newName(sandbox.Machine(), os.Getpid(), time.Now())
 	dir, err := filepath.Abs(filepath.Join(parent, n.String()))
 	if err != nil {
 		return nil, fmt.Errorf("resolve directory of sandboxes: %w", err)

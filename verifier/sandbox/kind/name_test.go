@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/lifeboat-backup/lifeboat/verifier/sandbox"
 )
 
 func TestANameSaysWhoMadeTheSandboxAndWhen(t *testing.T) {
@@ -20,7 +22,7 @@ func TestANameSaysWhoMadeTheSandboxAndWhen(t *testing.T) {
 }
 
 func TestNamesFitIntoAHostName(t *testing.T) {
-	longest := newName(machine(), 4194304, time.Now()) // the highest process number of Linux
+	longest := newName(sandbox.Machine(), 4194304, time.Now()) // the highest process number of Linux
 	assert.LessOrEqual(t, len(longest.String()), 50, "kind warns above 50")
 	assert.LessOrEqual(t, len(longest.node()), 63)
 	_, ok := parseName(longest.String())

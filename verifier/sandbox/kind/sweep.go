@@ -170,7 +170,7 @@ func (o ownership) leftBehind(pid int, olderThan time.Duration) (reason string, 
 // sweep removes the candidate if it was left behind. The lock is held until its
 // folder is gone, so that two sweeps do not meet.
 func (c candidate) sweep(ctx context.Context, o SweepOptions) (*Leftover, error) {
-	who := ownership{sameMachine: c.name.machine == machine(), age: time.Since(c.name.made)}
+	who := ownership{sameMachine: c.name.machine == sandbox.Machine(), age: time.Since(c.name.made)}
 	who.alive = who.sameMachine && sandbox.Alive(c.name.pid)
 	if c.folder != "" {
 		lock, err := sandbox.LockDir(c.folder)

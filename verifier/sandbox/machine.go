@@ -1,4 +1,4 @@
-package kind
+package sandbox
 
 import (
 	"crypto/sha256"
@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// machine stands for the boot and the process namespace this process lives in, in
+// Machine stands for the boot and the process namespace this process lives in, in
 // eight hex digits: where it is the same, a process number means the same. The
 // number alone would not do, because in a container that is started again every
 // verifier has the same.
-func machine() string {
+func Machine() string {
 	var parts []string
 	if boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id"); err == nil {
 		parts = append(parts, strings.TrimSpace(string(boot)))

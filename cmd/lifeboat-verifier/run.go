@@ -1,0 +1,235 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/lifeboat-backup/lifeboat/cmd/internal/cli"
+	"github.com/lifeboat-backup/lifeboat/core/api"
+	"github.com/lifeboat-backup/lifeboat/core/backup"
+	"github.com/lifeboat-backup/lifeboat/core/location"
+	"github.com/lifeboat-backup/lifeboat/core/schedule"
+	"github.com/lifeboat-backup/lifeboat/core/seal"
+	"github.com/lifeboat-backup/lifeboat/core/store"
+	"github.com/lifeboat-backup/lifeboat/verifier"
+	"github.com/lifeboat-backup/lifeboat/verifier/policy"
+	"github.com/lifeboat-backup/lifeboat/verifier/report"
+	"github.com/lifeboat-backup/lifeboat/verifier/sandbox"
+	"github.com/lifeboat-backup/lifeboat/verifier/scheduler"
+)
+
+type runFlags struct {
+	policies     []string
+	location     string
+	ids          cli.Identities
+	controlPlane string
+	listen       string
+	once         bool
+}
+
+func newRun() *cobra.Command {
+	var f runFlags
+	c := &cobra.Command{
+		Use:   "run --policy FILE [--policy FILE…] [--once]",
+		Short: "Drill backups by policies, every night, as a daemon",
+		Long: `Keep drill policies: at the times of a policy's cron the newest backup of each
+schedule that is not proven, the backups it names, and samples of older ones are
+drilled. After downtime one run makes up for all that were missed. What was begun
+is recorded below metadata/lifeboat/ledger/ in the location, so a restart goes on
+where it stopped, drills nothing twice, and several verifiers may share one
+location.
+
+Serves a status page, the evidence, /metrics, /healthz (alive) and /readyz (the
+locations of all policies can be read). It has no login: keep it on the loopback
+interface or behind what has one.
+
+With --once, what is due now is done and the command ends: for a systemd timer or
+a CronJob. A policy that never ran is due.
+
+Exit status: 0 told to stop, or all that was due passed; 1 could not run, or a
+drill could not find out; 2 wrong usage; 4 a backup was found bad (--once);
+130 interrupted (--once).`,
+		Example: `  lifeboat-verifier run --policy nightly.yaml --policy monthly.yaml
+  lifeboat-verifier run --policy nightly.yaml --location file:///var/backups/prod --once`,
+		Args: cli.Args(0, 0),
+		RunE: func(c *cobra.Command, _ []string) error { return f.run(c) },
+	}
+	c.Flags().StringArrayVar(&f.policies, "policy", nil, "`file` of a DrillPolicy; repeatable (required)")
+	c.Flags().StringVar(&f.location, "location", "", "where the backups are, a `URL`; outranks the location of each policy")
+	f.ids.Add(c)
+	c.Flags().StringVar(&f.controlPlane, "controlplane-binary", "", "`path` of lifeboat-controlplane (default: $LIFEBOAT_CONTROLPLANE, beside this program, or in PATH)")
+	c.Flags().StringVar(&f.listen, "listen", "127.0.0.1:9096", "`address` of the status page and /metrics")
+	c.Flags().BoolVar(&f.once, "once", false, "do what is due now, and end")
+	return c
+}
+
+func (f *runFlags) run(c *cobra.Command) error {
+	ctx := c.Context()
+	policies, err := f.load()
+	if err != nil {
+		return err
+	}
+	identities, err := f.ids.Read()
+	if err != nil {
+		return err
+	}
+	jobs, closeAll, err := open(ctx, policies)
+	defer closeAll()
+	if err != nil {
+		return err
+	}
+	me := self()
+	s := &scheduler.Scheduler{
+		Jobs: jobs, By: me, Ended: func(o scheduler.Owner) bool { return hasEnded(o, me) }, Now: time.Now,
+		Log: slog.New(slog.NewTextHandler(c.ErrOrStderr(), nil)),
+		Drill: func(ctx context.Context, r scheduler.Request) (report.Report, error) {
+			return f.drill(ctx, identities, r)
+		},
+	}
+	if f.once {
+		return errors.Join(s.Once(ctx), verdicts(s.Status()))
+	}
+	return f.serve(ctx, c.ErrOrStderr(), s)
+}
+
+// load reads the policies, each complete and able to run.
+func (f *runFlags) load() ([]policy.Policy, error) {
+	if len(f.policies) == 0 {
+		return nil, cli.Usage("--policy is required: the file of a DrillPolicy")
+	}
+	if _, _, err := net.SplitHostPort(f.listen); err != nil {
+		return nil, cli.Usage("--listen %q: it must be host:port or :port", f.listen)
+	}
+	var out []policy.Policy
+	file := map[string]string{}
+	for _, path := range f.policies {
+		p, err := policy.Load(path)
+		if err != nil {
+			return nil, cli.Usage("--policy %s: %w", path, err)
+		}
+		if f.location != "" {
+			p.Spec.Location = f.location
+		}
+		name := p.Metadata.Name
+		switch {
+		case file[name] != "":
+			return nil, cli.Usage("--policy %s: its name is %s, as that of %s; evidence could not tell them apart", path, name, file[name])
+		case p.Spec.Cron == "":
+			return nil, cli.Usage("--policy %s: it has no spec.cron, which says when to drill", path)
+		case p.Spec.Location == "":
+			return nil, cli.Usage("--policy %s: it has no spec.location, and there is no --location", path)
+		}
+		if _, err := location.Parse(p.Spec.Location); err != nil {
+			return nil, cli.Usage("--policy %s: %w", path, err)
+		}
+		file[name] = path
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+// open opens the location of each policy, each location once. What it returns
+// closes those that were opened, also when it fails.
+func open(ctx context.Context, policies []policy.Policy) (jobs []scheduler.Job, closeAll func(), err error) {
+	opened := map[string]store.Store{}
+	closeAll = func() {
+		for _, s := range opened {
+			if c, ok := s.(io.Closer); ok {
+				_ = c.Close() // read to its end, or broken before
+			}
+		}
+	}
+	for _, p := range policies {
+		cron, err := schedule.Parse(p.Spec.Cron)
+		if err != nil {
+			return nil, closeAll, cli.Usage("policy %s: %w", p.Metadata.Name, err)
+		}
+		url := p.Spec.Location
+		if opened[url] == nil {
+			s, err := location.Open(ctx, url, location.Options{})
+			if err != nil {
+				return nil, closeAll, err
+			}
+			opened[url] = s
+		}
+		jobs = append(jobs, scheduler.Job{Policy: p, Cron: cron, Store: opened[url]})
+	}
+	return jobs, closeAll, nil
+}
+
+// drill runs one drill as its policy asks.
+func (f *runFlags) drill(ctx context.Context, identities seal.Identities, r scheduler.Request) (report.Report, error) {
+	source := ""
+	// What cannot be read of the metadata is for the drill to find.
+	if b, err := backup.Read(ctx, r.Store, r.Backup); err == nil {
+		source = b.Annotations[api.AnnotationSourceGitVersion]
+		if err := backup.CheckReadable(b, identities); err != nil {
+			return report.Report{}, err
+		}
+	}
+	spec := r.Policy.Spec
+	return verifier.Drill{
+		ID: r.ID, Store: r.Store, Backup: r.Backup, Level: spec.Level, Policy: r.Policy.Metadata.Name, Spec: spec,
+		Identities: identities, Now: time.Now, Version: cli.Version(), Timeout: spec.Limits.Timeout.Duration, Progress: r.Progress,
+		Sandbox: newSandbox(spec, source, f.controlPlane, func(detail string) { r.Progress("sandbox", detail) }),
+	}.Run(ctx)
+}
+
+// verdicts is the exit status of what was drilled, the worst of all.
+func verdicts(all []scheduler.Status) error {
+	var worst error
+	for _, s := range all {
+		for t, n := range s.Totals {
+			switch {
+			case n == 0 || t.Verdict == report.Passed:
+			case t.Verdict == report.Failed:
+				worst = cli.Status(cli.ExitRefuted)
+			case worst == nil:
+				worst = cli.Status(cli.ExitError)
+			}
+		}
+	}
+	return worst
+}
+
+// serve keeps the policies and answers requests until ctx is done.
+func (f *runFlags) serve(ctx context.Context, stderr io.Writer, s *scheduler.Scheduler) error {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", f.listen)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", f.listen, err)
+	}
+	server, err := newServer(s)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	fmt.Fprintf(stderr, "status page: http://%s/\n", listener.Addr())
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.Run(ctx) })
+	group.Go(func() error { return serve(server, listener) })
+	group.Go(func() error {
+		<-ctx.Done()
+		return shutdown(ctx, server)
+	})
+	return group.Wait()
+}
+
+// self is this process.
+func self() scheduler.Owner {
+	return scheduler.Owner{Machine: sandbox.Machine(), PID: os.Getpid(), Instance: rand.Text()}
+}
+
+// hasEnded reports whether a process is known to have ended: on this machine,
+// and its number is nobody's, or this process's own.
+func hasEnded(o, me scheduler.Owner) bool {
+	return o.Machine == me.Machine && o.Instance != me.Instance && (o.PID == me.PID || !sandbox.Alive(o.PID))
+}
