@@ -15,6 +15,9 @@ func (r *run) conclude(err error) {
 	rep := &r.report
 	rep.Finished = r.Now().UTC()
 	rep.NotProven = notProven(rep.Level, len(r.prepared.Plan.Volumes) > 0)
+	if n := len(r.Spec.Checks); n > 0 && !r.runsPods() {
+		rep.NotProven = append(rep.NotProven, fmt.Sprintf("what the %d checks of the policy ask", n))
+	}
 	for _, why := range slices.Sorted(maps.Keys(r.beyond)) {
 		rep.NotProven = append(rep.NotProven, fmt.Sprintf("that %d items can be restored: each %s", r.beyond[why], why))
 	}

@@ -26,6 +26,7 @@ type drillFlags struct {
 	loc          cli.Location
 	choice       verifier.Choice
 	ids          cli.Identities
+	policy       string
 	level        string
 	controlPlane string
 	kind         kindFlags
@@ -36,7 +37,7 @@ type drillFlags struct {
 func newDrill() *cobra.Command {
 	var f drillFlags
 	c := &cobra.Command{
-		Use:   "drill --location URL (--backup B | --schedule S | --latest) [--level integrity|controlplane|kind]",
+		Use:   "drill [--policy FILE] --location URL (--backup B | --schedule S | --latest) [--level integrity|controlplane|kind]",
 		Short: "Restore a backup into an ephemeral cluster and compare",
 		Long: `Verify one backup. Level integrity reads every file and item of it; level
 controlplane also restores all objects into a control plane of its own, started
@@ -45,17 +46,27 @@ the backup. Level kind does the same in a kind cluster, lets the workloads run
 there, closed off from the outside, and waits until they are ready. It needs the
 docker command and an engine.
 
+A policy says all of this in a file, and asks questions of its own of what was
+restored (docs/policy.md); flags outrank it.
+
 The verdict is passed, failed (the backup is bad) or error (the drill could not
 run). The evidence is written to metadata/lifeboat/drills/<backup>/.
 ` + cli.ExitHelp,
 		Example: `  lifeboat-verifier drill --location file:///var/backups/prod --latest --level controlplane
   lifeboat-verifier drill --location file:///var/backups/prod --schedule nightly --level kind --kubernetes-version 1.36.2
+  lifeboat-verifier drill --policy nightly.yaml
   lifeboat-verifier drill --location 's3://backups/prod?region=eu-central-1' --schedule nightly -o json`,
 		Args: cli.Args(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error { return f.run(c) },
 	}
+	f.add(c)
+	return c
+}
+
+func (f *drillFlags) add(c *cobra.Command) {
 	f.loc.Add(c)
 	f.ids.Add(c)
+	c.Flags().StringVar(&f.policy, "policy", "", "take what no flag says from the policy in this `file`")
 	c.Flags().StringVar(&f.choice.Backup, "backup", "", "`name` of the backup")
 	c.Flags().StringVar(&f.choice.Schedule, "schedule", "", "drill the newest backup of this `schedule`")
 	c.Flags().BoolVar(&f.choice.Latest, "latest", false, "drill the newest backup of the location")
@@ -65,7 +76,6 @@ run). The evidence is written to metadata/lifeboat/drills/<backup>/.
 	c.Flags().DurationVar(&f.timeout, "timeout", 30*time.Minute, "give up after this long; the verdict is then error")
 	cli.AddOutput(c, &f.out)
 	_ = c.RegisterFlagCompletionFunc("level", cobra.FixedCompletions([]string{"integrity", "controlplane", "kind"}, cobra.ShellCompDirectiveNoFileComp)) // fails only for an unknown flag
-	return c
 }
 
 func (f *drillFlags) check() error {
@@ -95,10 +105,14 @@ func (f *drillFlags) check() error {
 }
 
 func (f *drillFlags) run(c *cobra.Command) error {
+	p, err := f.adopt(c.Flags().Changed)
+	if err != nil {
+		return err
+	}
 	if err := f.check(); err != nil {
 		return err
 	}
-	spec, err := f.spec()
+	spec, err := f.spec(p.Spec)
 	if err != nil {
 		return err
 	}
@@ -125,7 +139,7 @@ func (f *drillFlags) run(c *cobra.Command) error {
 	}
 	progress := cli.NewProgress(c.ErrOrStderr())
 	d := verifier.Drill{
-		Store: s, Backup: name, Identities: identities, Level: report.Level(f.level), Now: time.Now, Version: cli.Version(), Timeout: f.timeout, Spec: spec,
+		Store: s, Backup: name, Identities: identities, Level: report.Level(f.level), Now: time.Now, Version: cli.Version(), Timeout: f.timeout, Policy: p.Metadata.Name, Spec: spec,
 		Progress: func(stage, detail string) { progress.Show("drilling %s: %s %s", name, stage, detail) },
 	}
 	d.Sandbox = newSandbox(spec, source, f.controlPlane, func(detail string) { progress.Show("drilling %s: sandbox: %s", name, detail) })
@@ -140,9 +154,10 @@ func (f *drillFlags) run(c *cobra.Command) error {
 	return exit(ctx, rep.Verdict, err, c.ErrOrStderr())
 }
 
-// spec is what the flags ask for, in the words of a policy.
-func (f *drillFlags) spec() (policy.Spec, error) {
-	spec := policy.Spec{Level: report.Level(f.level)}
+// spec is what the flags ask for, in the words of a policy, and what else the
+// policy says.
+func (f *drillFlags) spec(spec policy.Spec) (policy.Spec, error) {
+	spec.Level = report.Level(f.level)
 	spec.Limits.Timeout.Duration = f.timeout
 	return spec, f.kind.fill(&spec)
 }

@@ -19,6 +19,7 @@ func newRoot() *cobra.Command {
 	root := cli.Group("lifeboat-verifier", "Prove that backups can be restored",
 		newDrill(),
 		newRun(),
+		newPolicy(),
 		newReport(),
 		newCleanup(),
 		cli.NewVersion("lifeboat-verifier"),

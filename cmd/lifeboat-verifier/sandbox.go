@@ -31,6 +31,9 @@ type kindFlags struct {
 	egress            []string
 	cronJobs          string
 	workloadsTimeout  time.Duration
+	// What a policy says and a flag would say in another form.
+	mapping map[string]string
+	ways    []policy.Egress
 }
 
 // The words of --cronjobs, and what they are in a policy.
@@ -60,7 +63,7 @@ func (f *kindFlags) fill(s *policy.Spec) error {
 		return cli.Usage("--images %q: must be pull, load or substitute", f.images)
 	}
 	switch {
-	case mode == policy.ImagesSubstitute && f.imageMapping == "":
+	case mode == policy.ImagesSubstitute && f.imageMapping == "" && len(f.mapping) == 0:
 		return cli.Usage("--images substitute needs --image-mapping")
 	case mode != policy.ImagesSubstitute && f.imageMapping != "":
 		return cli.Usage("--image-mapping goes with --images substitute")
@@ -74,6 +77,7 @@ func (f *kindFlags) fill(s *policy.Spec) error {
 	if f.workloadsTimeout <= 0 {
 		return cli.Usage("--workloads-timeout %s: must be longer than 0", f.workloadsTimeout)
 	}
+	s.Egress = f.ways
 	for _, text := range f.egress {
 		way, err := parseEgress(text)
 		if err != nil {
@@ -84,6 +88,9 @@ func (f *kindFlags) fill(s *policy.Spec) error {
 	mapping, err := readMapping(f.imageMapping)
 	if err != nil {
 		return err
+	}
+	if f.imageMapping == "" {
+		mapping = f.mapping
 	}
 	s.KubernetesVersion, s.NodeImage, s.CronJobs = f.kubernetesVersion, f.nodeImage, jobs
 	s.Images = policy.Images{Mode: mode, Archive: f.imageArchive, Mapping: mapping}
