@@ -7,15 +7,23 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -159,32 +167,74 @@ func kubectl(t *testing.T, node, stdin string, args ...string) string {
 	return string(out)
 }
 
-// image makes an image of one program in the host's engine, and removes it with
-// the test. It never came from a registry.
-func image(t *testing.T, name string, changes ...string) {
+// program compiles one of the programs beside the tests.
+func program(t *testing.T, name string) string {
 	t.Helper()
-	program := filepath.Join(t.TempDir(), "sleeper")
-	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program, "./sleeper")
+	path := filepath.Join(t.TempDir(), name)
+	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, "./"+name)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, string(out))
-	binary, err := os.ReadFile(program)
+	return path
+}
+
+// workload is an image that a pod can run. Its note makes it another image than
+// those with other notes.
+func workload(t *testing.T, note string) v1.Image {
+	t.Helper()
+	binary, err := os.ReadFile(program(t, "sleeper"))
 	require.NoError(t, err)
-	var layer bytes.Buffer
-	w := tar.NewWriter(&layer)
+	var content bytes.Buffer
+	w := tar.NewWriter(&content)
 	require.NoError(t, w.WriteHeader(&tar.Header{Name: "sleeper", Mode: 0o755, Size: int64(len(binary))}))
 	_, err = w.Write(binary)
 	require.NoError(t, err)
 	require.NoError(t, w.Close())
-	args := []string{"import", "--change", `ENTRYPOINT ["/sleeper"]`}
-	for _, c := range changes {
-		args = append(args, "--change", c)
-	}
-	cmd := exec.Command("docker", append(args, "-", name)...)
-	cmd.Stdin = &layer
-	out, err = cmd.CombinedOutput()
-	require.NoError(t, err, string(out))
-	t.Cleanup(func() { _ = exec.Command("docker", "rmi", "--force", name).Run() })
+	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content.Bytes())), nil })
+	require.NoError(t, err)
+	img, err := mutate.AppendLayers(empty.Image, layer)
+	require.NoError(t, err)
+	config, err := img.ConfigFile()
+	require.NoError(t, err)
+	config = config.DeepCopy()
+	config.OS, config.Architecture = "linux", runtime.GOARCH
+	config.Config.Entrypoint = []string{"/sleeper"}
+	config.Config.Labels = map[string]string{"note": note}
+	img, err = mutate.ConfigFile(img, config)
+	require.NoError(t, err)
+	return img
+}
+
+// intoEngine loads an image into the host's engine, and removes it with the test.
+func intoEngine(t *testing.T, ref string, img v1.Image) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "image.tar")
+	dockerArchive(t, path, ref, img)
+	docker(t, "load", "--input", path)
+	t.Cleanup(func() { _ = exec.Command("docker", "rmi", "--force", ref).Run() })
+}
+
+func dockerArchive(t *testing.T, path, ref string, img v1.Image) {
+	t.Helper()
+	tag, err := name.NewTag(ref)
+	require.NoError(t, err)
+	require.NoError(t, tarball.WriteToFile(path, tag, img))
+}
+
+// ociArchive writes an OCI image layout as a tar, in which the image keeps its
+// manifest and so its digest.
+func ociArchive(t *testing.T, path, ref string, img v1.Image) {
+	t.Helper()
+	dir := t.TempDir()
+	index, err := layout.Write(dir, empty.Index)
+	require.NoError(t, err)
+	require.NoError(t, index.AppendImage(img, layout.WithAnnotations(map[string]string{"io.containerd.image.name": ref})))
+	file, err := os.Create(path)
+	require.NoError(t, err)
+	w := tar.NewWriter(file)
+	require.NoError(t, w.AddFS(os.DirFS(dir)))
+	require.NoError(t, w.Close())
+	require.NoError(t, file.Close())
 }
 
 // unique is a name that no other test run has.

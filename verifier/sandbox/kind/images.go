@@ -124,7 +124,10 @@ func whyNotPulled(err error) string {
 	}
 	text := err.Error()
 	if said := words(err); said != "" {
-		text = strings.TrimPrefix(said, "ctr: ")
+		text = said
+		if _, last, found := strings.Cut(said, "ctr: "); found { // what comes before it are its tries
+			text = last
+		}
 	}
 	switch lower := strings.ToLower(text); {
 	case strings.Contains(lower, "not found"):
