@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/lifeboat-backup/lifeboat/core/apply"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
@@ -20,6 +21,9 @@ func (r *run) conclude(err error) {
 	}
 	for _, why := range slices.Sorted(maps.Keys(r.beyond)) {
 		rep.NotProven = append(rep.NotProven, fmt.Sprintf("that %d items can be restored: each %s", r.beyond[why], why))
+	}
+	if e := rep.Backup.Expires; !e.IsZero() && !e.After(rep.Started) {
+		rep.NotProven = append(rep.NotProven, fmt.Sprintf("that the backup will still be there: it expired at %s, and Velero deletes what has expired", e.Format(time.RFC3339)))
 	}
 	if len(rep.Waived) > 0 {
 		rep.NotProven = append(rep.NotProven, fmt.Sprintf("what the policy waives: %d findings", len(rep.Waived)))

@@ -252,12 +252,15 @@ func (r *run) identify(i IntegrityResult) {
 	if t := i.Metadata.Status.CompletionTimestamp; t != nil {
 		b.Completed = t.UTC()
 	}
+	if t := i.Metadata.Status.Expiration; t != nil {
+		b.Expires = t.UTC()
+	}
 }
 
 // integrity reads everything of the backup. What it finds refutes the backup:
 // there is no point in restoring what is known to be damaged.
 func (r *run) integrity(ctx context.Context) (bool, error) {
-	i, err := Integrity(ctx, r.Store, r.Backup, IntegrityOptions{Identities: r.Identities, Now: r.report.Started})
+	i, err := Integrity(ctx, r.Store, r.Backup, IntegrityOptions{Identities: r.Identities})
 	if err != nil {
 		return false, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -89,6 +90,20 @@ func TestAPassedDrillLeavesItsEvidenceInTheLocation(t *testing.T) {
 	require.Len(t, stored, 1)
 	assert.Equal(t, rep.ID, stored[0].ID)
 	assert.Equal(t, rep.Verdict, stored[0].Verdict)
+}
+
+func TestABackupThatHasExpiredIsStillProven(t *testing.T) {
+	d := drill(velerosLocation(t, unchanged), report.LevelIntegrity, nil)
+	expires := time.Date(2026, 11, 23, 9, 42, 42, 0, time.UTC)
+	for now, gone := range map[time.Time]bool{expires.Add(-time.Minute): false, expires.Add(time.Minute): true} {
+		d.Now = func() time.Time { return now }
+		rep, err := d.Run(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, report.Passed, rep.Verdict, rep.Summary)
+		assert.Equal(t, expires, rep.Backup.Expires)
+		said := slices.ContainsFunc(rep.NotProven, func(s string) bool { return strings.Contains(s, "it expired at 2026-11-23T09:42:42Z") })
+		assert.Equal(t, gone, said, rep.NotProven)
+	}
 }
 
 func TestADamagedBackupIsRefutedBeforeASandboxIsStarted(t *testing.T) {

@@ -3,7 +3,6 @@ package verifier
 import (
 	"context"
 	"fmt"
-	"time"
 
 	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
 	"github.com/lifeboat-backup/lifeboat/core/archive"
@@ -21,9 +20,6 @@ type IntegrityOptions struct {
 	// Identities decrypt an encrypted backup. Without the right one its files
 	// are checked and its items are not: the verdict is an error at best.
 	Identities seal.Identities
-	// Now is the time at which the backup must not have expired; the zero value
-	// does not ask: the bytes of an expired backup are as good as any.
-	Now time.Time
 }
 
 // IntegrityResult is what the integrity level found out about one backup.
@@ -56,7 +52,6 @@ func Integrity(ctx context.Context, s store.Store, backup string, o IntegrityOpt
 	if err != nil {
 		return IntegrityResult{}, fmt.Errorf("check integrity: %w", err)
 	}
-	in.Now = o.Now
 	var r IntegrityResult
 	r.Checks, r.Findings = check.Decide(in)
 	r.InBackup = int(in.Archive.Stats.Items)

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 )
@@ -32,28 +31,6 @@ func UnpackBucket(t testing.TB, archive string) string {
 	}
 	return filepath.Join(dir, "backups-bucket", "prod")
 }
-
-// Unexpired moves the expiration of the backups in a location a century ahead:
-// a drill refutes what has expired, and fixtures grow old.
-func Unexpired(t testing.TB, dir string) {
-	t.Helper()
-	files, err := filepath.Glob(filepath.Join(dir, "backups", "*", "velero-backup.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range files {
-		content, err := os.ReadFile(f)
-		if err == nil {
-			content = expirationRE.ReplaceAll(content, []byte(`"expiration": "2126-01-01T00:00:00Z"`))
-			err = os.WriteFile(f, content, 0o600)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-var expirationRE = regexp.MustCompile(`"expiration": *"[^"]*"`)
 
 func unpack(archive, dir string) error {
 	f, err := os.Open(archive)

@@ -35,7 +35,6 @@ type Sources struct {
 func NewSources(t testing.TB, keys Keys) *Sources {
 	t.Helper()
 	fixture := rig.SmallBucket(t)
-	rig.Unexpired(t, fixture)
 	s := &Sources{keys: keys, backups: map[Source]*Backup{Veleros: {Dir: fixture, Name: Veleros.name()}}}
 	encrypt := []string{"--encrypt-to", keys.Recipient}
 

@@ -49,7 +49,6 @@ func All() []Check {
 	return []Check{
 		filesPresent(),
 		metadataValid(),
-		notExpired(),
 		manifestConsistent(),
 		filesDigests(),
 		archiveReadable(),

@@ -734,13 +734,13 @@ func TestACompletedBackupHasNoOperationThatIsNot(t *testing.T) {
 	}
 }
 
-func TestOnlyADrillAsksWhetherABackupHasExpired(t *testing.T) {
-	in := gathered(t)
-	expires := in.Metadata.Status.Expiration.Time
-	for now, want := range map[time.Time]bool{{}: true, expires.Add(-time.Second): true, expires: false, expires.Add(time.Hour): false} {
-		in.Now = now
+func TestABackupExpiresWhenItsTTLIsOver(t *testing.T) {
+	expires := gathered(t).Metadata.Status.Expiration.Time
+	for by, want := range map[time.Duration]bool{0: true, time.Minute: true, -time.Minute: true, 2 * time.Hour: false, -2 * time.Hour: false} {
+		in := gathered(t)
+		in.Metadata.Status.Expiration = &metav1.Time{Time: expires.Add(by)}
 		checks, _ := check.Decide(in)
-		assert.Equal(t, want, !slices.Contains(failedChecks(checks), "not_expired"), now)
+		assert.Equal(t, want, !slices.Contains(failedChecks(checks), "metadata_valid"), by)
 	}
 }
 

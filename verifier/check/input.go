@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/lifeboat-backup/lifeboat/core/api"
 	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
@@ -24,10 +23,6 @@ type Input struct {
 	Backup string
 	// Files are the objects below the backup's folder, by name below it.
 	Files map[string]File
-
-	// Now is the time at which the backup must not have expired; the zero value
-	// does not ask.
-	Now time.Time
 
 	// Encrypted says that the tarball is, as the metadata has it or, without
 	// them, the name of the file.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
 	"github.com/lifeboat-backup/lifeboat/core/store"
@@ -69,10 +70,29 @@ func inspectMetadata(backup string, b *velerov1.Backup) (wrong []string) {
 	case s.CompletionTimestamp.Before(s.StartTimestamp):
 		add("backup completed at %s, before it started at %s", s.CompletionTimestamp.UTC(), s.StartTimestamp.UTC())
 	}
+	if !expiresInTime(b) {
+		add("backup expires at %s, and not %s after its start at %s, as it says elsewhere", s.Expiration.UTC(), b.Spec.TTL.Duration, s.StartTimestamp.UTC())
+	}
 	if v := s.FormatVersion; v != "" && !strings.HasPrefix(v, "1.") {
 		add("format version %q is unknown", v)
 	}
 	return wrong
+}
+
+// expirySlack is what Velero may take between reckoning the expiration and
+// noting the start, which it does one right after the other (v1.18.1,
+// pkg/controller/backup_controller.go).
+const expirySlack = time.Hour
+
+// expiresInTime reports whether the expiration is the backup's own. Another one
+// has Velero delete the backup too early, or never. That the time has come is
+// nothing against a backup: it can be restored until it is deleted.
+func expiresInTime(b *velerov1.Backup) bool {
+	ttl, start, expires := b.Spec.TTL.Duration, b.Status.StartTimestamp, b.Status.Expiration
+	if ttl == 0 || start == nil || expires == nil {
+		return true
+	}
+	return expires.Sub(start.Add(ttl)).Abs() <= expirySlack
 }
 
 func phases() []velerov1.BackupPhase {

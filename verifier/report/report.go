@@ -96,6 +96,7 @@ type Backup struct {
 	// Started is when the backup began: the recovery point it stands for.
 	Started           time.Time `json:"started"`
 	Completed         time.Time `json:"completed"`
+	Expires           time.Time `json:"expires,omitzero"`            // from then on Velero deletes it
 	KubernetesVersion string    `json:"kubernetesVersion,omitempty"` // of the source cluster
 	MetadataSHA256    string    `json:"metadataSha256,omitempty"`    // of velero-backup.json, hex
 	ContentsSHA256    string    `json:"contentsSha256,omitempty"`    // of the tarball, hex

@@ -85,14 +85,6 @@ func evidence(t *testing.T, dir string) []string {
 	return files
 }
 
-// velerosLocation is one with a backup of Velero that has not expired.
-func velerosLocation(t *testing.T) string {
-	t.Helper()
-	dir := rig.SmallBucket(t)
-	rig.Unexpired(t, dir)
-	return dir
-}
-
 func TestBackupsOfRealVeleroPassAtEveryLevel(t *testing.T) {
 	locations := map[string][]string{rig.SmallBucket(t): {rig.VelerosBackup}}
 	// A larger one, of which every backup must be a good one, may be named.
@@ -105,7 +97,6 @@ func TestBackupsOfRealVeleroPassAtEveryLevel(t *testing.T) {
 		}
 	}
 	for dir, backups := range locations {
-		rig.Unexpired(t, dir)
 		for _, backup := range backups {
 			for _, level := range []string{"integrity", "controlplane"} {
 				t.Run(backup+" "+level, func(t *testing.T) {
@@ -190,7 +181,7 @@ func start(t *testing.T, dir, temp string) *exec.Cmd {
 }
 
 func TestAnInterruptedDrillEndsWithinSecondsAndLeavesNothing(t *testing.T) {
-	dir, temp := velerosLocation(t), t.TempDir()
+	dir, temp := rig.SmallBucket(t), t.TempDir()
 	cmd := start(t, dir, temp)
 	require.NoError(t, cmd.Process.Signal(os.Interrupt))
 	began := time.Now()
@@ -203,7 +194,7 @@ func TestAnInterruptedDrillEndsWithinSecondsAndLeavesNothing(t *testing.T) {
 }
 
 func TestAKilledDrillLeavesNoProcessAndTheNextOneCleansUp(t *testing.T) {
-	dir, temp := velerosLocation(t), t.TempDir()
+	dir, temp := rig.SmallBucket(t), t.TempDir()
 	cmd := start(t, dir, temp)
 	require.NoError(t, cmd.Process.Kill())
 	_, err := cmd.Process.Wait()
@@ -236,7 +227,7 @@ func processesIn(t *testing.T, dir string) []string {
 }
 
 func TestADrillThatCannotRunIsAnErrorAndNotABadBackup(t *testing.T) {
-	dir := velerosLocation(t)
+	dir := rig.SmallBucket(t)
 	o, rep := drill(t, dir, "--latest", "--controlplane-binary", "/nonexistent/lifeboat-controlplane")
 	assert.Equal(t, 1, o.code)
 	assert.Equal(t, report.Error, rep.Verdict)
