@@ -175,6 +175,7 @@ func TestWhichRunIsDue(t *testing.T) {
 		"a night later the next is":                     {nightly, night, night.Add(time.Hour), night.Add(day), false, night.Add(day)},
 		"a week of downtime is one run":                 {nightly, night, night.Add(7*day + time.Hour), night.Add(7*day + time.Hour), false, night.Add(7 * day)},
 		"every begins at once":                          {every, never, night, night.Add(500 * time.Millisecond), false, night},
+		"with the minute, as its twin beside it":        {every, never, night, night.Add(59 * time.Second), false, night},
 		"every counts from the last run, not the start": {every, night, night.Add(5 * time.Hour), night.Add(6 * time.Hour), false, night.Add(6 * time.Hour)},
 		"every catches up once, too":                    {every, night, night.Add(20 * time.Hour), night.Add(20 * time.Hour), false, night.Add(18 * time.Hour)},
 		"asked once, what never ran runs":               {nightly, never, night.Add(time.Hour), night.Add(time.Hour), true, night.Add(time.Hour)},

@@ -39,6 +39,8 @@ const (
 	// look is how long the scheduler sleeps at most: clocks are set, machines
 	// sleep, and other verifiers end.
 	look = 30 * time.Second
+	// watch is how often it looks at drills of a run that others are doing.
+	watch = 10 * time.Second
 	// retry is how long it waits after an error of the location.
 	retry = time.Minute
 	// rereads and reread are how often and when backups that could not be read are
@@ -332,7 +334,7 @@ func (k *keeper) work(ctx context.Context) error {
 			return errors.Join(ctx.Err(), err)
 		}
 		var waiting []Pick
-		wake := k.Now().Add(look)
+		wake := k.Now().Add(watch)
 		for i, p := range left {
 			if !steps[i].Done {
 				waiting = append(waiting, p)

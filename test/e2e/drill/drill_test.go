@@ -78,7 +78,7 @@ func entries(t *testing.T, dir string) []string {
 	return out
 }
 
-func evidence(t *testing.T, dir string) []string {
+func evidenceOf(t *testing.T, dir string) []string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dir, store.DrillsPrefix, "*", "*.json"))
 	require.NoError(t, err)
@@ -113,7 +113,7 @@ func TestBackupsOfRealVeleroPassAtEveryLevel(t *testing.T) {
 				})
 			}
 		}
-		assert.Len(t, evidence(t, dir), 2*len(backups), "one report per drill")
+		assert.Len(t, evidenceOf(t, dir), 2*len(backups), "one report per drill")
 	}
 }
 
@@ -190,7 +190,7 @@ func TestAnInterruptedDrillEndsWithinSecondsAndLeavesNothing(t *testing.T) {
 	assert.Equal(t, 130, state.ExitCode())
 	assert.Less(t, time.Since(began), 5*time.Second)
 	assert.Empty(t, entries(t, temp))
-	assert.Empty(t, evidence(t, dir))
+	assert.Empty(t, evidenceOf(t, dir))
 }
 
 func TestAKilledDrillLeavesNoProcessAndTheNextOneCleansUp(t *testing.T) {
@@ -201,7 +201,7 @@ func TestAKilledDrillLeavesNoProcessAndTheNextOneCleansUp(t *testing.T) {
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return len(processesIn(t, temp)) == 0 }, 10*time.Second, 50*time.Millisecond,
 		"the control plane dies with its verifier")
-	assert.Empty(t, evidence(t, dir), "a killed drill says nothing")
+	assert.Empty(t, evidenceOf(t, dir), "a killed drill says nothing")
 
 	next := command(t, t.Context(), temp, "lifeboat-verifier", "drill", "--location", "file://"+dir, "--latest")
 	out, err := next.CombinedOutput()
@@ -232,7 +232,7 @@ func TestADrillThatCannotRunIsAnErrorAndNotABadBackup(t *testing.T) {
 	assert.Equal(t, 1, o.code)
 	assert.Equal(t, report.Error, rep.Verdict)
 	assert.Contains(t, rep.Summary, "/nonexistent/lifeboat-controlplane")
-	assert.Len(t, evidence(t, dir), 1)
+	assert.Len(t, evidenceOf(t, dir), 1)
 
 	for name, args := range map[string][]string{
 		"no such backup":   {"--backup", "nope"},

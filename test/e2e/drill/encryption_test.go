@@ -139,13 +139,13 @@ func TestAnEncryptedBackupTellsNoSecretAndIsProven(t *testing.T) {
 	})
 
 	t.Run("without it the files can be verified and nothing else be done", func(t *testing.T) {
-		before := len(evidence(t, bucket))
+		before := len(evidenceOf(t, bucket))
 		verified := lifeboat(1, "backup", "verify", "b", "--location", location)
 		assert.Regexp(t, `files_digests +passed`, verified.stdout)
 		assert.Regexp(t, `items_digests +error +not checked: .* no identity was given \(--identity FILE\)`, verified.stdout)
 		refused, _ := verifier(1, "--location", location)
 		assert.Contains(t, refused.stderr, "error: backup b cannot be read: it is encrypted and no identity was given (--identity FILE)")
-		assert.Len(t, evidence(t, bucket), before, "there was no drill")
+		assert.Len(t, evidenceOf(t, bucket), before, "there was no drill")
 		target := kubeconfigFile(t, source.Kubeconfig)
 		for _, verb := range [][]string{{"plan"}, {"restore", "create"}} {
 			o := lifeboat(1, append(verb, "--from-backup", "b", "--location", location, "--kubeconfig", target)...)
@@ -182,7 +182,7 @@ func TestAnEncryptedBackupTellsNoSecretAndIsProven(t *testing.T) {
 	// Last: the evidence of the drills is in the bucket too by now.
 	secrets, items := secretsOf(t, plain, "b")
 	all, open := everything(t, bucket), everything(t, plain)
-	require.NotEmpty(t, evidence(t, bucket))
+	require.NotEmpty(t, evidenceOf(t, bucket))
 	values := 0
 	for secret, what := range secrets {
 		if strings.Contains(what, "value of ") {
