@@ -15,7 +15,7 @@ import (
 // WorkloadImage builds the program test/rig/workload and puts it into the host's
 // engine as an image of nothing but that, without any registry. It returns
 // name, under which Provide of a sandbox finds it in mode load. The program is
-// at /workload, and the entrypoint.
+// at /workload and /bin/sh, and the entrypoint.
 func WorkloadImage(t testing.TB, name string) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "workload")
@@ -33,6 +33,7 @@ func WorkloadImage(t testing.TB, name string) string {
 	require.NoError(t, w.WriteHeader(&tar.Header{Name: "workload", Mode: 0o755, Size: int64(len(data))}))
 	_, err = w.Write(data)
 	require.NoError(t, err)
+	require.NoError(t, w.WriteHeader(&tar.Header{Name: "bin/sh", Mode: 0o777, Typeflag: tar.TypeSymlink, Linkname: "/workload"}))
 	require.NoError(t, w.Close())
 
 	load := exec.Command("docker", "import", "--change", `ENTRYPOINT ["/workload"]`, "-", name)

@@ -1,10 +1,15 @@
 // Command workload is the one program in the image that tests run as pods:
 //
 //	workload serve [ADDRESS]     HTTP, and UDP that echoes, on ADDRESS (default :8080)
+//	workload webhook CERT KEY    HTTPS on :8443 that allows whatever it is asked
+//	workload notes               makes a note in /data/a and serves /data on :8080
 //	workload dial TARGET...      one line of JSON for each; status 1 if one was not reached
 //	workload cat FILE...         as cat
 //	workload exit STATUS [LINE]  says LINE and ends
 //	workload sleep DURATION      ends after it, or on SIGTERM
+//
+// Called as sh it is notes, whatever else it is told: so it stands in for the
+// shell of the application in the bucket that Velero wrote.
 //
 // The server answers / with "ok", /file?path=P with the file, /env?name=N with
 // the variable, /status?code=N with that status, and /dial?to=TARGET with what
@@ -25,6 +30,7 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strconv"
 	"syscall"
 	"time"
@@ -36,7 +42,11 @@ const dialLimit = 2 * time.Second
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	status, err := run(ctx, os.Args[1:])
+	args := os.Args[1:]
+	if filepath.Base(os.Args[0]) == "sh" {
+		args = []string{"notes"}
+	}
+	status, err := run(ctx, args)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "workload:", err)
 		status = 1
@@ -51,6 +61,20 @@ func run(ctx context.Context, args []string) (status int, err error) {
 	switch verb, rest := args[0], args[1:]; verb {
 	case "serve":
 		return 0, serve(ctx, append(rest, ":8080")[0])
+	case "notes":
+		if err := os.MkdirAll("/data/a", 0o755); err != nil {
+			return 0, err
+		}
+		if err := os.WriteFile("/data/a/n1.txt", []byte("note 1\n"), 0o644); err != nil {
+			return 0, err
+		}
+		server := &http.Server{Addr: ":8080", Handler: http.FileServer(http.Dir("/data")), ReadHeaderTimeout: 5 * time.Second}
+		return 0, until(ctx, server, server.ListenAndServe)
+	case "webhook":
+		if len(rest) != 2 {
+			return 0, errors.New("webhook wants the files of a certificate and its key")
+		}
+		return 0, webhook(ctx, rest[0], rest[1])
 	case "dial":
 		for _, target := range rest {
 			r := dial(ctx, target)
@@ -131,6 +155,39 @@ func serve(ctx context.Context, address string) error {
 	case err = <-ended:
 	}
 	return errors.Join(err, server.Close(), packets.Close())
+}
+
+// webhook admits every object (admission.k8s.io/v1).
+func webhook(ctx context.Context, cert, key string) error {
+	allow := func(w http.ResponseWriter, r *http.Request) {
+		var review struct {
+			APIVersion, Kind string
+			Request          struct{ UID string }
+		}
+		if err := json.NewDecoder(io.LimitReader(r.Body, 4<<20)).Decode(&review); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		fmt.Println("asked", review.Request.UID)
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(map[string]any{ // the API server has gone
+			"apiVersion": review.APIVersion, "kind": review.Kind,
+			"response": map[string]any{"uid": review.Request.UID, "allowed": true},
+		})
+	}
+	server := &http.Server{Addr: ":8443", Handler: http.HandlerFunc(allow), ReadHeaderTimeout: 5 * time.Second}
+	return until(ctx, server, func() error { return server.ListenAndServeTLS(cert, key) })
+}
+
+// until serves until ctx is over.
+func until(ctx context.Context, server *http.Server, serve func() error) (err error) {
+	ended := make(chan error, 1)
+	go func() { ended <- serve() }()
+	select {
+	case <-ctx.Done():
+	case err = <-ended:
+	}
+	return errors.Join(err, server.Close())
 }
 
 // echo answers every packet with itself until the socket is closed.

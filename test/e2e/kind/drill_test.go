@@ -1,0 +1,268 @@
+//go:build e2e && kind
+
+package kind_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/lifeboat-backup/lifeboat/core/location"
+	"github.com/lifeboat-backup/lifeboat/test/fixtures/populate"
+	"github.com/lifeboat-backup/lifeboat/test/rig"
+	"github.com/lifeboat-backup/lifeboat/verifier"
+	"github.com/lifeboat-backup/lifeboat/verifier/policy"
+	"github.com/lifeboat-backup/lifeboat/verifier/report"
+	"github.com/lifeboat-backup/lifeboat/verifier/sandbox/kind"
+)
+
+const workloadImage = "lifeboat-e2e.example/workload:1"
+
+// drillOf drills a backup at level kind.
+func drillOf(t *testing.T, dir, backup string, change func(*policy.Spec)) report.Report {
+	t.Helper()
+	s, err := location.Open(t.Context(), "file://"+dir, location.Options{})
+	require.NoError(t, err)
+	spec := policy.Spec{Level: report.LevelKind, KubernetesVersion: nodeVersion, Images: policy.Images{Mode: policy.ImagesLoad}}
+	if change != nil {
+		change(&spec)
+	}
+	box := kind.New(spec, "")
+	box.Dir = t.TempDir()
+	stage := ""
+	d := verifier.Drill{
+		Store: s, Backup: backup, Level: report.LevelKind, Sandbox: box, Spec: spec, Now: time.Now, Version: "test",
+		Progress: func(now, detail string) {
+			if now != stage {
+				stage = now
+				t.Log(now, detail)
+			}
+		},
+	}
+	rep, err := d.Run(t.Context())
+	require.NoError(t, err)
+	assertNothingLeft(t, box.Dir)
+	return rep
+}
+
+// backUp makes a backup of what a cluster has.
+func backUp(t *testing.T, kubeconfig []byte, dir, name string, args ...string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "kubeconfig")
+	require.NoError(t, os.WriteFile(path, kubeconfig, 0o600))
+	out, err := exec.CommandContext(t.Context(), rig.Program(t, "lifeboat"),
+		append([]string{"backup", "create", name, "--location", "file://" + dir, "--kubeconfig", path}, args...)...).CombinedOutput()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() == 3 {
+		err = nil // of an aggregated API that nobody serves it cannot say what it held
+	}
+	require.NoError(t, err, string(out))
+}
+
+// fill creates the objects of a YAML file.
+func fill(t *testing.T, kubeconfig []byte, file string, replace ...string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	all, err := populate.Parse([]byte(strings.NewReplacer(append([]string{"WORKLOAD", workloadImage}, replace...)...).Replace(string(text))))
+	require.NoError(t, err)
+	_, err = populate.Create(t.Context(), kubeconfig, all)
+	require.NoError(t, err)
+}
+
+// said is what a drill found of an object, "" for nothing.
+func said(findings []report.Finding, check, object string) string {
+	for _, f := range findings {
+		if f.Check == check && f.Object == object {
+			return f.Message
+		}
+	}
+	return ""
+}
+
+func show(t *testing.T, rep report.Report) string {
+	t.Helper()
+	raw, err := json.MarshalIndent(rep, "", " ")
+	require.NoError(t, err)
+	return string(raw)
+}
+
+func verdictOf(rep report.Report, check string) report.Verdict {
+	for _, c := range rep.Checks {
+		if c.Name == check {
+			return c.Verdict
+		}
+	}
+	return ""
+}
+
+// TestAHealthyApplicationIsProven backs up a whole kind cluster in which an
+// application runs, the cluster's own workloads and all, and drills that.
+func TestAHealthyApplicationIsProven(t *testing.T) {
+	rig.WorkloadImage(t, workloadImage)
+	dir := t.TempDir()
+	t.Run("back up", func(t *testing.T) {
+		s := newSandbox(t)
+		s.Images = policy.Images{Mode: policy.ImagesLoad}
+		c := up(t, s)
+		missing, err := s.Provide(t.Context(), []string{workloadImage})
+		require.NoError(t, err)
+		require.Empty(t, missing)
+		ca, cert, key := certificate(t, "guard.shop.svc")
+		fill(t, c.Kubeconfig, "testdata/shop.yaml", "CA_BUNDLE", ca, "CERTIFICATE", cert, "PRIVATE_KEY", key)
+		node := nodeOf(t, s.Dir)
+		require.Eventually(t, func() bool {
+			out, err := exec.Command("docker", "exec", node, "kubectl", "-n", "shop", "get", "pods", "--no-headers").CombinedOutput()
+			require.NoError(t, err, string(out))
+			return strings.Count(string(out), "1/1") == 8 && strings.Contains(string(out), "Completed")
+		}, 2*time.Minute, time.Second)
+		backUp(t, c.Kubeconfig, dir, "all")
+		require.NoError(t, s.Down(context.WithoutCancel(t.Context())))
+	})
+	rep := drillOf(t, dir, "all", func(s *policy.Spec) { s.Targets.RPO.Duration, s.Targets.RTO.Duration = time.Hour, 5*time.Minute })
+	require.Equal(t, report.Passed, rep.Verdict, show(t, rep))
+	assert.Equal(t, rep.Items.InBackup, rep.Items.Expected+rep.Items.Skipped, "every item is accounted for")
+	assert.Equal(t, rep.Items.Expected, rep.Items.Equal)
+	assert.Positive(t, rep.Items.SkippedBy["runs in kube-system, where the sandbox has its own"])
+	assert.Equal(t, 1, rep.Changed["CronJobs suspended"])
+	for check, message := range map[string]string{
+		"images_provided": "1 of 1 images are on the node", "workloads_ready": "6 of 6", "services_have_endpoints": "3 of 3",
+		"claims_bound": "3 of 3", "webhooks_answer": "1 of 1", "crds_established": "1 of 1",
+	} {
+		assert.Contains(t, show(t, rep), fmt.Sprintf("%q,\n   \"verdict\": \"passed\",\n   \"message\": %q", check, message))
+	}
+	require.NotNil(t, rep.Recovery)
+	assert.Positive(t, rep.Recovery.TimeSeconds)
+	assert.Equal(t, report.Passed, verdictOf(rep, "rto"))
+	assert.Equal(t, report.Passed, verdictOf(rep, "rpo"))
+}
+
+// source is a location with a backup of what a YAML file holds, which nothing
+// has run yet.
+func source(t *testing.T, file string) (dir string) {
+	t.Helper()
+	c := rig.ControlPlane(t)
+	fill(t, c.Kubeconfig, file)
+	dir = t.TempDir()
+	backUp(t, c.Kubeconfig, dir, "b")
+	return dir
+}
+
+func TestEachReasonForWhichABackupDoesNotRunIsNamed(t *testing.T) {
+	rig.WorkloadImage(t, workloadImage)
+	rep := drillOf(t, source(t, "testdata/broken.yaml"), "b", func(s *policy.Spec) {
+		s.Limits.WorkloadsReady.Duration = 40 * time.Second
+		s.Waivers = []policy.Waiver{{Check: "workloads_ready", Object: "deployments.apps waived/*", Reason: "known since May"}}
+	})
+	require.Equal(t, report.Failed, rep.Verdict, show(t, rep))
+	for object, message := range map[string]string{
+		"deployments.apps missing-configmap/app": `configmap "settings" not found`,
+		"deployments.apps missing-key/app":       `couldn't find key password in Secret missing-key/db`,
+		"deployments.apps missing-mount/app":     `configmap "settings" not found`,
+		"deployments.apps crash/app":             "ended with exit code 3",
+		"deployments.apps probe/app":             "Readiness probe failed: HTTP probe failed with statuscode: 503",
+		"deployments.apps refused/app":           `violates PodSecurity "restricted:latest"`,
+		"deployments.apps missing-claim/app":     `persistentvolumeclaim "data" not found`,
+		"deployments.apps no-account/app":        `serviceaccount "app" not found`,
+		"deployments.apps image-name/app":        "InvalidImageName",
+		"jobs.batch failing-job/app":             "BackoffLimitExceeded",
+		"pods failing-pod/app":                   "ended with exit code 4",
+		"statefulsets.apps crash/set":            "ended with exit code 5",
+		"daemonsets.apps crash/everywhere":       "ended with exit code 6",
+		"replicasets.apps crash/alone":           "ended with exit code 7",
+		"replicationcontrollers crash/old":       "ended with exit code 8",
+		"deployments.apps crash/init":            "container prepare ended with exit code 9",
+	} {
+		assert.Contains(t, said(rep.Findings, "workloads_ready", object), message, object)
+	}
+	assert.Contains(t, said(rep.Findings, "workloads_ready", "deployments.apps crash/app"), "its last lines: cannot open the ledger")
+	assert.Contains(t, said(rep.Findings, "claims_bound", "persistentvolumeclaims lost-claim/data-db-0"), "is not in the backup; StatefulSet db got a new, empty one")
+	assert.Contains(t, said(rep.Findings, "webhooks_answer", "validatingwebhookconfigurations.admissionregistration.k8s.io lonely"), "its Service nowhere/guard is not in the backup")
+	assert.Contains(t, said(rep.Findings, "apiservices_available", "apiservices.apiregistration.k8s.io v1.lonely.example"), "its Service nowhere/api is not in the backup")
+	assert.Contains(t, said(rep.Environment, "services_have_endpoints", "services crash/app"), "because deployments.apps crash/app is not ready")
+	require.Len(t, rep.Waived, 1)
+	assert.Equal(t, "known since May", rep.Waived[0].Reason)
+	for _, f := range rep.Findings {
+		assert.NotContains(t, f.Object, "healthy/", "no false alarm: %s", f.Message)
+	}
+}
+
+func TestWhatTheEnvironmentLacksIsAnErrorAndNotABadBackup(t *testing.T) {
+	rig.WorkloadImage(t, workloadImage)
+	rep := drillOf(t, source(t, "testdata/environment.yaml"), "b", func(s *policy.Spec) { s.Limits.WorkloadsReady.Duration = 30 * time.Second })
+	require.Equal(t, report.Error, rep.Verdict, show(t, rep))
+	assert.Empty(t, rep.Findings)
+	for object, message := range map[string]string{
+		"deployments.apps no-image/app":  "image registry.invalid/app:1: ",
+		"deployments.apps too-large/app": "Insufficient cpu",
+		"deployments.apps crash/app":     "it may be for want of what the sandbox lacks",
+		"deployments.apps runtime/app":   `no runtime for "gvisor" is configured`,
+	} {
+		assert.Contains(t, said(rep.Environment, "workloads_ready", object), message, object)
+	}
+	image := said(rep.Environment, "images_provided", "deployments.apps no-image/app")
+	assert.Contains(t, image, "image registry.invalid/app:1 could not be had")
+	assert.Contains(t, image, "used by deployments.apps no-image/app, deployments.apps no-image/other")
+	assert.Contains(t, said(rep.Environment, "claims_bound", "persistentvolumeclaims block/disk"), "raw block device")
+}
+
+func TestTenDrillsOfAVeleroBackupInARowLeaveNothing(t *testing.T) {
+	rig.WorkloadImage(t, workloadImage)
+	dir := rig.SmallBucket(t)
+	rig.Unexpired(t, dir)
+	before, volumes := networks(t), docker(t, "volume", "ls", "--quiet")
+	for i := range 10 {
+		// The application of the backup runs a shell, which the stand-in has not;
+		// its own program takes the place of sh.
+		rep := drillOf(t, dir, rig.VelerosBackup, func(s *policy.Spec) {
+			s.Images = policy.Images{Mode: policy.ImagesSubstitute, Mapping: map[string]string{"local/*": workloadImage}}
+			s.Waivers = []policy.Waiver{{Check: "volume_data_restored", Reason: "volumes are not restored yet"}}
+		})
+		require.Equal(t, report.Passed, rep.Verdict, show(t, rep))
+		total := 0.0
+		for _, s := range rep.Stages {
+			t.Logf("%d %-10s %6.2f s", i+1, s.Name, s.Seconds)
+			total += s.Seconds
+		}
+		t.Logf("%d %-10s %6.2f s", i+1, "all", total)
+		assert.Less(t, total, 60.0)
+	}
+	assert.Equal(t, before, networks(t))
+	assert.Equal(t, volumes, docker(t, "volume", "ls", "--quiet"))
+}
+
+// certificate makes one for a server: itself in base64, as a CA bundle, and in
+// the form of PEM that a YAML string in double quotes holds, with its key.
+func certificate(t *testing.T, host string) (bundle, cert, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), DNSNames: []string{host}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	require.NoError(t, err)
+	secret, err := x509.MarshalPKCS8PrivateKey(private)
+	require.NoError(t, err)
+	public := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	quoted := func(b []byte) string { return strings.ReplaceAll(string(b), "\n", `\n`) }
+	return base64.StdEncoding.EncodeToString(public), quoted(public), quoted(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}))
+}
