@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/lifeboat-backup/lifeboat/core/apply"
@@ -34,13 +35,21 @@ func (r *run) conclude(err error) {
 		rep.Summary = failedSummary(rep.Findings)
 	case err != nil:
 		rep.Verdict = report.Error
-		rep.Summary = "The drill could not run to its end, so nothing is proven: " + err.Error()
+		rep.Summary = "The drill could not run to its end, so nothing is proven: " + firstLine(err.Error())
 	case len(rep.Environment) > 0:
 		rep.Verdict = report.Error
 		rep.Summary = "Nothing is known to be wrong with the backup, but the sandbox could not prove it: " + counted(rep.Environment)
 	default:
 		rep.Verdict, rep.Summary = r.passed()
 	}
+}
+
+// firstLine is a message without the logs that come with it.
+func firstLine(message string) string {
+	if first, _, more := strings.Cut(message, "\n"); more {
+		return first + " (see the stages)"
+	}
+	return message
 }
 
 func failedSummary(findings []report.Finding) string {

@@ -82,9 +82,9 @@ type stage struct {
 	run   func(context.Context) (refuted bool, err error)
 }
 
-// all are the stages of the most thorough drill, in order.
-func (r *run) all() []stage {
-	return []stage{
+// stages are those of the drill's level, in order.
+func (r *run) stages() []stage {
+	all := []stage{
 		{"integrity", report.LevelIntegrity, r.integrity},
 		{"sandbox", report.LevelControlPlane, r.up},
 		{"plan", report.LevelControlPlane, r.plan},
@@ -96,6 +96,7 @@ func (r *run) all() []stage {
 		{"checks", report.LevelKind, r.userChecks},
 		{"contained", report.LevelKind, r.contained},
 	}
+	return slices.DeleteFunc(all, func(s stage) bool { return !r.Level.Proves(s.level) })
 }
 
 // Run drills the backup and writes the evidence into the location. The report
@@ -109,8 +110,7 @@ func (d Drill) Run(ctx context.Context) (report.Report, error) {
 		Backup:   report.Backup{Name: d.Backup, Location: d.Store.String()},
 		Versions: report.Versions{Lifeboat: d.Version},
 	}}
-	stages := slices.DeleteFunc(r.all(), func(s stage) bool { return !d.Level.Proves(s.level) })
-	err := r.bounded(ctx, stages)
+	err := r.bounded(ctx, r.stages())
 	downErr := r.down(ctx)
 	if ctx.Err() != nil {
 		return r.report, errors.Join(ctx.Err(), downErr)
@@ -131,19 +131,19 @@ func NewID(at time.Time) string {
 
 func (r *run) bounded(ctx context.Context, stages []stage) error {
 	if r.Timeout == 0 {
-		return r.stages(ctx, stages)
+		return r.each(ctx, stages)
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, r.Timeout, fmt.Errorf("the drill took longer than %s", r.Timeout))
 	defer cancel()
-	err := r.stages(ctx, stages)
+	err := r.each(ctx, stages)
 	if err != nil && ctx.Err() != nil {
 		return errors.Join(context.Cause(ctx), err)
 	}
 	return err
 }
 
-// stages runs them in order, each timed, until one refutes the backup or fails.
-func (r *run) stages(ctx context.Context, stages []stage) error {
+// each runs the stages in order, each timed, until one refutes the backup or fails.
+func (r *run) each(ctx context.Context, stages []stage) error {
 	for _, s := range stages {
 		r.progress(s.name, "")
 		refuted, err := r.timed(ctx, s)
