@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -41,6 +42,10 @@ func (d *Drill) Run(t testing.TB, level report.Level, noEvidence bool) Seen {
 	t.Helper()
 	args := append([]string{"drill", "--location", d.Location, "--backup", d.Backup, "--level", string(level), "-o", "json"}, d.Args...)
 	before := d.others(t)
+	if level == report.LevelKind {
+		// First, so that a case may say otherwise.
+		args = slices.Insert(args, 1, "--images", "load", "--workloads-timeout", "30s")
+	}
 	began := time.Now()
 	code, stdout, stderr, err := d.program(t, args)
 	if err != nil {

@@ -147,7 +147,7 @@ func (e Expectation) String() string {
 // All is the corpus.
 func All() []Case {
 	var all []Case
-	for _, some := range [][]Case{files(), records(), items(), objects(), surroundings(), healthy()} {
+	for _, some := range [][]Case{files(), records(), items(), objects(), workloads(), surroundings(), healthy()} {
 		all = append(all, some...)
 	}
 	return all

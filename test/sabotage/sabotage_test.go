@@ -52,10 +52,8 @@ func TestTheCorpusIsLargeAndEachCaseSaysWhatMustBeFound(t *testing.T) {
 		case report.Failed:
 			bad++
 			assert.NotEmpty(t, c.Want.Finding.Check, c)
-			assert.NotNil(t, c.Make, c)
 		case report.Error:
 			assert.NotEmpty(t, c.Want.Finding.Message, c)
-			assert.Nil(t, c.Make, "%s: a backup that is bad too would not show who is blamed", c)
 		default:
 			if c.Want.Beyond {
 				continue

@@ -1,0 +1,94 @@
+package sabotage
+
+import (
+	"testing"
+
+	"github.com/lifeboat-backup/lifeboat/verifier/report"
+)
+
+// AppImage is the image of every container of the source; the engine of the
+// host must have it, under this name.
+const AppImage = "registry.example.com/boatyard/app:1"
+
+// workloads are what an API server takes and a cluster cannot run: only level
+// kind sees them.
+func workloads() []Case {
+	const (
+		theSet    = "statefulsets.apps boatyard/ledger"
+		theClaim  = "persistentvolumeclaims boatyard/data-ledger-0"
+		theVolume = "persistentvolumes pv-ledger"
+	)
+	seen := func(check, object, message string) Expectation {
+		return seenBy(report.LevelKind, check, object, message)
+	}
+	notReady := func(object, message string) Expectation { return seen("workloads_ready", object, message) }
+	kind := func(message string) Expectation { return cannotTell(report.LevelKind, message) }
+	return []Case{
+		{"a ConfigMap that a pod mounts is missing", Ours, careful(remove("configmaps boatyard/settings")), nil, notReady(theDeployment, "settings")},
+		{"a key that a pod mounts is missing in its ConfigMap", Ours, careful(set("configmaps boatyard/settings", nil, "data", "index.html")), nil, notReady(theDeployment, "index.html")},
+		{"a Secret that a container takes its environment from is missing", Ours, careful(remove("secrets boatyard/credentials")), nil, notReady(theDeployment, "credentials")},
+		{"a Secret lacks the key that a container asks for", Ours, careful(set("secrets boatyard/credentials", nil, "data", "password")), nil, notReady(theDeployment, "password")},
+		{"the claim of a StatefulSet is gone", Ours, careful(remove(theClaim, theVolume)), nil, seen("claims_bound", theClaim, "is not in the backup")},
+		{"a webhook that refuses what it cannot be asked about has no server", Ours, careful(add("validatingwebhookconfigurations", `
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingWebhookConfiguration
+metadata: {name: harbour-master}
+webhooks:
+  - name: harbour-master.example.com
+    failurePolicy: Fail
+    sideEffects: None
+    timeoutSeconds: 1
+    admissionReviewVersions: [v1]
+    clientConfig: {service: {namespace: boatyard, name: harbour-master, path: /, port: 443}}
+    rules: [{apiGroups: ["*"], apiVersions: ["*"], operations: ["*"], resources: ["*/*"], scope: "*"}]
+`)), nil, seen("webhooks_answer", "validatingwebhookconfigurations.admissionregistration.k8s.io harbour-master", "not in the backup")},
+		{"a definition's conversion has no server", Ours, careful(alter(theBoats, func(o map[string]any) {
+			child(o, "spec")["conversion"] = object{"strategy": "Webhook", "webhook": object{
+				"conversionReviewVersions": []any{"v1"}, "clientConfig": object{"service": object{"namespace": "boatyard", "name": "shipwright", "path": "/convert"}},
+			}}
+		})), nil, seen("webhooks_answer", theBoats, "not in the backup")},
+		{"an aggregated API has no server", Ours, careful(add("apiservices", `
+apiVersion: apiregistration.k8s.io/v1
+kind: APIService
+metadata: {name: v1.tides.example.com}
+spec:
+  group: tides.example.com
+  version: v1
+  groupPriorityMinimum: 100
+  versionPriority: 100
+  insecureSkipTLSVerify: true
+  service: {namespace: boatyard, name: tides, port: 443}
+`)), nil, seen("apiservices_available", "apiservices.apiregistration.k8s.io v1.tides.example.com", "not in the backup")},
+		{"a readiness probe never passes", Ours, careful(container(theDeployment, func(c object) {
+			child(c, "readinessProbe", "httpGet")["path"] = "/status?code=503"
+		})), nil, notReady(theDeployment, "503")},
+		{"a container ends at once", Ours, careful(container(theDeployment, func(c object) {
+			c["command"] = []any{"/workload", "exit", "7", "the bilge is flooded"}
+		})), nil, notReady(theDeployment, "the bilge is flooded")},
+		{"a command is not in the image", Ours, careful(container(theSet, func(c object) { c["command"] = []any{"/postgres"} })), nil, notReady(theSet, "/postgres")},
+		{"the ServiceAccount of a Deployment is missing", Ours, careful(podSpec(theDeployment, func(s object) { s["serviceAccountName"] = "ghost" })), nil, notReady(theDeployment, "ghost")},
+		{"a LimitRange refuses the pods", Ours, careful(add("limitranges", `
+{apiVersion: v1, kind: LimitRange, metadata: {name: berths, namespace: boatyard}, spec: {limits: [{type: Container, min: {memory: 100Gi}}]}}
+`)), nil, notReady(theDeployment, "100Gi")},
+		{"a quota is too small for a second replica", Ours, careful(set("resourcequotas boatyard/budget", "1", "spec", "hard", "pods"), add("statefulsets", `
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: choir, namespace: boatyard}
+spec:
+  serviceName: choir
+  replicas: 2
+  selector: {matchLabels: {app: choir}}
+  template:
+    metadata: {labels: {app: choir}}
+    spec: {containers: [{name: choir, image: "registry.example.com/boatyard/app:1", command: [/workload, sleep, 100h]}]}
+`)), nil, notReady("statefulsets.apps boatyard/choir", "exceeded quota")},
+		{"a volume's data is in the backup and is not restored", Veleros, nil, nil, seen("volume_data_restored", "persistentvolumeclaims notes/notes", "not restored")},
+
+		// No fault of the backup: an image may be had elsewhere, a node too.
+		{"an image does not exist", Ours, careful(container(theDeployment, func(c object) { c["image"] = "registry.example.com/boatyard/none:1" })), nil, kind("boatyard/none:1")},
+		{"no node has the labels that a pod asks for", Ours, careful(podSpec(theDeployment, func(s object) { s["nodeSelector"] = object{"deck": "upper"} })), nil, kind("node")},
+		{"there is no container engine", Ours, nil, func(_ testing.TB, d *Drill) { d.Env = append(d.Env, "DOCKER_HOST=unix:///nonexistent.sock") }, kind("docker")},
+		{"there is no docker command", Ours, nil, func(_ testing.TB, d *Drill) { d.Env = append(d.Env, "PATH=/nonexistent") }, kind("docker")},
+		{"there is no such node image", Ours, nil, func(_ testing.TB, d *Drill) { d.Args = append(d.Args, "--node-image", "lifeboat/none:v1.34.4") }, kind("lifeboat/none:v1.34.4")},
+	}
+}
