@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/util/version"
+
 	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
 	"github.com/lifeboat-backup/lifeboat/core/apply"
 	"github.com/lifeboat-backup/lifeboat/core/backup"
@@ -142,9 +144,14 @@ func (r *run) compare(ctx context.Context) (bool, error) {
 		return false, r.cluster.Explain(err)
 	}
 	c := compareSteps(r.prepared.Plan, r.result.Changes, seen.Existing)
-	different, err := r.explainDifferences(ctx, c.different)
+	different, filledIn, err := r.explainDifferences(ctx, c.different)
 	if err != nil {
 		return false, err
+	}
+	if filledIn > 0 {
+		c.items.Different -= filledIn
+		c.items.Equal += filledIn
+		r.changed(fmt.Sprintf("fields that Kubernetes %s fills in and %s did not have", r.report.Versions.Kubernetes, r.report.Backup.KubernetesVersion), filledIn)
 	}
 	r.report.Items = c.items
 	r.beyond = c.beyond
@@ -153,36 +160,77 @@ func (r *run) compare(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
-// maxExplained bounds for how many objects the differences are looked up.
+// maxExplained bounds for how many objects the differences are told, and
+// looked up, but where a newer Kubernetes has to be told from a difference.
 const maxExplained = 100
 
-// explainDifferences says in which fields the objects differ.
-func (r *run) explainDifferences(ctx context.Context, steps []plan.Step) ([]report.Finding, error) {
-	var out []report.Finding
-	rest := len(steps) - min(len(steps), maxExplained)
-	err := restore.Windows(ctx, restore.Readable(r.Store, r.prepared.Metadata, r.Identities), r.Backup, steps[:len(steps)-rest], func(work []apply.Work) error {
+// explainDifferences says in which fields the objects differ, and of how many
+// the only difference is what a newer Kubernetes has filled in.
+func (r *run) explainDifferences(ctx context.Context, steps []plan.Step) (findings []report.Finding, filledIn int, err error) {
+	newer := newerMinor(r.report.Versions.Kubernetes, r.report.Backup.KubernetesVersion)
+	rest := 0
+	if !newer && len(steps) > maxExplained {
+		rest, steps = len(steps)-maxExplained, steps[:maxExplained]
+	}
+	err = restore.Windows(ctx, restore.Readable(r.Store, r.prepared.Metadata, r.Identities), r.Backup, steps, func(work []apply.Work) error {
 		for _, w := range work {
-			res := item.Resource{Group: w.Step.Group, Version: w.Step.Version, Name: w.Step.Resource, Kind: w.Step.Kind}
-			live, err := r.cluster.Get(ctx, res, w.Step.Namespace, w.Step.Name)
-			if err != nil {
-				return r.cluster.Explain(err)
-			}
-			wanted, err := r.wanted(w)
-			if err != nil {
+			only, paths, err := r.difference(ctx, w)
+			switch {
+			case err != nil:
 				return err
+			case newer && only:
+				filledIn++
+			case len(findings) == maxExplained:
+				rest++
+			default:
+				findings = append(findings, report.Finding{Check: checkEqual, Object: w.Step.Key.String(), Message: "differs from the backup: " + strings.Join(paths, "; ")})
 			}
-			paths, err := differ(r.prepared.Metadata)(wanted, live)
-			if err != nil {
-				return err
-			}
-			out = append(out, report.Finding{Check: checkEqual, Object: w.Step.Key.String(), Message: "differs from the backup: " + strings.Join(paths, "; ")})
 		}
 		return nil
 	})
 	if rest > 0 {
-		out = append(out, report.Finding{Check: checkEqual, Message: fmt.Sprintf("%d more objects differ", rest)})
+		findings = append(findings, report.Finding{Check: checkEqual, Message: fmt.Sprintf("%d more objects differ", rest)})
 	}
-	return out, err
+	return findings, filledIn, err
+}
+
+// difference reads one object back; only says that it has more fields than in
+// the backup and is the same otherwise.
+func (r *run) difference(ctx context.Context, w apply.Work) (only bool, paths []string, err error) {
+	res := item.Resource{Group: w.Step.Group, Version: w.Step.Version, Name: w.Step.Resource, Kind: w.Step.Kind}
+	live, err := r.cluster.Get(ctx, res, w.Step.Namespace, w.Step.Name)
+	if err != nil {
+		return false, nil, r.cluster.Explain(err)
+	}
+	wanted, err := r.wanted(w)
+	if err != nil {
+		return false, nil, err
+	}
+	if only, err = plan.OnlyAdds(wanted, live); err != nil {
+		return false, nil, err
+	}
+	paths, err = differ(r.prepared.Metadata)(wanted, live)
+	return only, paths, err
+}
+
+// newerMinor reports whether a version of Kubernetes is of a later minor than
+// another: a later one has fields that objects of the other lack. Of what is no
+// version nothing is known.
+func newerMinor(is, than string) bool {
+	a, err1 := version.ParseGeneric(is)
+	b, err2 := version.ParseGeneric(than)
+	if err1 != nil || err2 != nil {
+		return false
+	}
+	return a.Major() > b.Major() || a.Major() == b.Major() && a.Minor() > b.Minor()
+}
+
+// changed counts what is in the sandbox otherwise than in the backup, and right.
+func (r *run) changed(rule string, n int) {
+	if r.report.Changed == nil {
+		r.report.Changed = map[string]int{}
+	}
+	r.report.Changed[rule] += n
 }
 
 // wanted is an item as the plan meant to create it.

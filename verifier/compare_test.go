@@ -122,3 +122,12 @@ func TestAVerdictIsNeverBetterThanWhatWasSeen(t *testing.T) {
 	unequal.Items.Equal = 1
 	assert.Equal(t, report.Error, concluded(unequal, nil).Verdict)
 }
+
+func TestOnlyALaterMinorOfKubernetesFillsInFields(t *testing.T) {
+	for versions, want := range map[[2]string]bool{
+		{"v1.34.4", "v1.33.9"}: true, {"v1.34.4", "v1.29.1-eks-1234"}: true, {"v2.0.0", "v1.34.0"}: true,
+		{"v1.34.4", "v1.34.0"}: false, {"v1.34.4", "v1.35.0"}: false, {"v1.34.4", ""}: false, {"", "v1.33.0"}: false, {"v1.34.4", "none"}: false,
+	} {
+		assert.Equal(t, want, newerMinor(versions[0], versions[1]), versions)
+	}
+}

@@ -412,3 +412,19 @@ func TestLivingInAClusterMakesNoDifference(t *testing.T) {
 		assert.True(t, same, "%s: %v", it.Key, paths)
 	}
 }
+
+func TestFieldsThatAreOnlyInTheClusterAreToldFromThoseThatDiffer(t *testing.T) {
+	const backup = "{apiVersion: apps/v1, kind: StatefulSet, metadata: {name: a}, spec: {replicas: 1, template: {spec: {containers: [{name: c}]}}}}"
+	for live, want := range map[string]bool{
+		backup: true,
+		"{apiVersion: apps/v1, kind: StatefulSet, metadata: {name: a}, spec: {replicas: 1, more: {x: 1}, template: {spec: {containers: [{name: c, more: x}]}}}}": true,
+		"{apiVersion: apps/v1, kind: StatefulSet, metadata: {name: a}, spec: {replicas: 2, more: {x: 1}, template: {spec: {containers: [{name: c}]}}}}":          false,
+		"{apiVersion: apps/v1, kind: StatefulSet, metadata: {name: a}, spec: {more: {x: 1}, template: {spec: {containers: [{name: c}]}}}}":                       false,
+		"{apiVersion: apps/v1, kind: StatefulSet, metadata: {name: a}, spec: {replicas: 1, template: {spec: {containers: [{name: c}, {name: d}]}}}}":             false,
+	} {
+		a, b := pair(t, backup, live)
+		only, err := OnlyAdds(a, b)
+		require.NoError(t, err)
+		assert.Equal(t, want, only, live)
+	}
+}

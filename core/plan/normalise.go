@@ -125,18 +125,37 @@ func Diff(backup, live item.Item) ([]string, error) { return differences(backup,
 // stand where the result will.
 func DiffHidden(backup, live item.Item) ([]string, error) { return differences(backup, live, true) }
 
-func differences(backup, live item.Item, hidden bool) ([]string, error) {
-	a, err := backup.Object()
+// OnlyAdds reports whether the live object has, after normalisation, every
+// field that the backup has, as the backup has it, and more beside: what an
+// API server that knows more fields fills in by default.
+func OnlyAdds(backup, live item.Item) (bool, error) {
+	a, b, err := normalised(backup, live)
 	if err != nil {
-		return nil, err
+		return false, err
 	}
-	b, err := live.Object()
+	only := true
+	diff("", a.Object, b.Object, func(_ string, x, _ any) { only = only && x == nil })
+	return only, nil
+}
+
+func normalised(backup, live item.Item) (a, b *unstructured.Unstructured, err error) {
+	if a, err = backup.Object(); err != nil {
+		return nil, nil, err
+	}
+	if b, err = live.Object(); err != nil {
+		return nil, nil, err
+	}
+	Normalise(a)
+	Normalise(b)
+	return a, b, nil
+}
+
+func differences(backup, live item.Item, hidden bool) ([]string, error) {
+	a, b, err := normalised(backup, live)
 	if err != nil {
 		return nil, err
 	}
 	hidden = hidden || a.GetKind() == "Secret"
-	Normalise(a)
-	Normalise(b)
 	var out []string
 	diff("", a.Object, b.Object, func(path string, x, y any) {
 		if len(out) < maxDifferences {

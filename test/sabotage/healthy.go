@@ -3,7 +3,9 @@ package sabotage
 import (
 	"errors"
 	"os"
+	"strings"
 
+	"github.com/lifeboat-backup/lifeboat/core/api"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 )
 
@@ -38,12 +40,34 @@ func healthy() []Case {
 	return append(all,
 		Case{Name: "healthy: the log could not be uploaded", From: Veleros, Make: delete1(store.Log)},
 		Case{Name: "healthy: as Velero 1.10 wrote it, without results, operations and volume records", From: Veleros, Make: asVelero110},
+		Case{Name: "healthy: it has expired, as every backup does", From: Veleros, Make: longAgo},
+		Case{Name: "healthy: of an older Kubernetes, which did not fill in what this one does", From: Ours, Make: both(
+			careful(set("statefulsets.apps boatyard/ledger", nil, "spec", "persistentVolumeClaimRetentionPolicy")), fromKubernetes("v1.26.3"))},
 		Case{Name: "healthy: PartiallyFailed, and it says why", From: Veleros, Make: partiallyFailed},
 		Case{Name: "healthy: the tarball was packed again", From: Veleros, Make: careless()},
 		Case{Name: "healthy: beside a backup that is damaged", From: Ours, Make: func(b *Backup) error {
 			return delete1(store.Contents)(&Backup{Dir: b.Dir, Name: OurEarlier})
 		}},
 	)
+}
+
+// both does one thing after the other.
+func both(one, other func(*Backup) error) func(*Backup) error {
+	return func(b *Backup) error { return errors.Join(one(b), other(b)) }
+}
+
+func fromKubernetes(version string) func(*Backup) error {
+	return says(version, "metadata", "annotations", api.AnnotationSourceGitVersion)
+}
+
+// longAgo moves all times of the backup by the same span.
+func longAgo(b *Backup) error {
+	return b.metadata(func(m map[string]any) {
+		status := child(m, "status")
+		for _, field := range []string{"startTimestamp", "completionTimestamp", "expiration"} {
+			status[field] = strings.Replace(status[field].(string), "2026", "2020", 1)
+		}
+	})
 }
 
 func asVelero110(b *Backup) error {

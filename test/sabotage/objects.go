@@ -53,6 +53,8 @@ func objects() []Case {
 		{"a definition is missing, and its objects are there", Ours, careful(remove(theBoats)), nil, refused(theGig, "does not serve")},
 		{"a definition was narrowed: its objects break it", Ours, careful(versions(func(v object) { child(boatProperties(v), "length")["maximum"] = 5 })), nil, refused(theGig, "less than or equal to 5")},
 		{"a definition has lost a field that objects use", Ours, careful(versions(func(v object) { delete(boatProperties(v), "berth") })), nil, differs(theGig, "spec.berth")},
+		{"a definition has lost a field that objects use, and Kubernetes is a newer one", Ours, both(
+			careful(versions(func(v object) { delete(boatProperties(v), "berth") })), fromKubernetes("v1.26.3")), nil, differs(theGig, "spec.berth")},
 		{"a definition no longer serves any version", Ours, careful(versions(func(v object) { v["served"] = false })), nil, refused(theGig, "could not find")},
 		{"a definition is of another scope than its objects", Ours, careful(set(theBoats, "Cluster", "spec", "scope")), nil, refused(theGig, "")},
 		{"an object is there at a version only that Kubernetes has removed", Ours, careful(move("ingresses.networking.k8s.io boatyard/web", boatyard("extensions", "ingresses", "web"), "v1beta1")), nil,

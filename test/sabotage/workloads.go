@@ -1,8 +1,10 @@
 package sabotage
 
 import (
+	"slices"
 	"testing"
 
+	"github.com/lifeboat-backup/lifeboat/core/item"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
 
@@ -27,7 +29,7 @@ func workloads() []Case {
 		{"a ConfigMap that a pod mounts is missing", Ours, careful(remove("configmaps boatyard/settings")), nil, notReady(theDeployment, "settings")},
 		{"a key that a pod mounts is missing in its ConfigMap", Ours, careful(set("configmaps boatyard/settings", nil, "data", "index.html")), nil, notReady(theDeployment, "index.html")},
 		{"a Secret that a container takes its environment from is missing", Ours, careful(remove("secrets boatyard/credentials")), nil, notReady(theDeployment, "credentials")},
-		{"a Secret lacks the key that a container asks for", Ours, careful(set("secrets boatyard/credentials", nil, "data", "password")), nil, notReady(theDeployment, "password")},
+		{"a Secret lacks the key that a container asks for", Ours, careful(alter("secrets boatyard/credentials", func(o map[string]any) { o["data"] = object{"passphrase": "a2VlbGhhdWw="} })), nil, notReady(theDeployment, "password")},
 		{"the claim of a StatefulSet is gone", Ours, careful(remove(theClaim, theVolume)), nil, seen("claims_bound", theClaim, "is not in the backup")},
 		{"a webhook that refuses what it cannot be asked about has no server", Ours, careful(add("validatingwebhookconfigurations", `
 apiVersion: admissionregistration.k8s.io/v1
@@ -39,12 +41,15 @@ webhooks:
     sideEffects: None
     timeoutSeconds: 1
     admissionReviewVersions: [v1]
+    matchPolicy: Equivalent
+    namespaceSelector: {}
+    objectSelector: {}
     clientConfig: {service: {namespace: boatyard, name: harbour-master, path: /, port: 443}}
     rules: [{apiGroups: ["*"], apiVersions: ["*"], operations: ["*"], resources: ["*/*"], scope: "*"}]
 `)), nil, seen("webhooks_answer", "validatingwebhookconfigurations.admissionregistration.k8s.io harbour-master", "not in the backup")},
 		{"a definition's conversion has no server", Ours, careful(alter(theBoats, func(o map[string]any) {
 			child(o, "spec")["conversion"] = object{"strategy": "Webhook", "webhook": object{
-				"conversionReviewVersions": []any{"v1"}, "clientConfig": object{"service": object{"namespace": "boatyard", "name": "shipwright", "path": "/convert"}},
+				"conversionReviewVersions": []any{"v1"}, "clientConfig": object{"service": object{"namespace": "boatyard", "name": "shipwright", "path": "/convert", "port": 443}},
 			}}
 		})), nil, seen("webhooks_answer", theBoats, "not in the backup")},
 		{"an aggregated API has no server", Ours, careful(add("apiservices", `
@@ -66,22 +71,11 @@ spec:
 			c["command"] = []any{"/workload", "exit", "7", "the bilge is flooded"}
 		})), nil, notReady(theDeployment, "the bilge is flooded")},
 		{"a command is not in the image", Ours, careful(container(theSet, func(c object) { c["command"] = []any{"/postgres"} })), nil, notReady(theSet, "/postgres")},
-		{"the ServiceAccount of a Deployment is missing", Ours, careful(podSpec(theDeployment, func(s object) { s["serviceAccountName"] = "ghost" })), nil, notReady(theDeployment, "ghost")},
+		{"the ServiceAccount of a Deployment is missing", Ours, careful(podSpec(theDeployment, func(s object) { s["serviceAccountName"], s["serviceAccount"] = "ghost", "ghost" })), nil, notReady(theDeployment, "ghost")},
 		{"a LimitRange refuses the pods", Ours, careful(add("limitranges", `
-{apiVersion: v1, kind: LimitRange, metadata: {name: berths, namespace: boatyard}, spec: {limits: [{type: Container, min: {memory: 100Gi}}]}}
+{apiVersion: v1, kind: LimitRange, metadata: {name: berths, namespace: boatyard}, spec: {limits: [{type: Container, min: {memory: 100Gi}, defaultRequest: {memory: 100Gi}}]}}
 `)), nil, notReady(theDeployment, "100Gi")},
-		{"a quota is too small for a second replica", Ours, careful(set("resourcequotas boatyard/budget", "1", "spec", "hard", "pods"), add("statefulsets", `
-apiVersion: apps/v1
-kind: StatefulSet
-metadata: {name: choir, namespace: boatyard}
-spec:
-  serviceName: choir
-  replicas: 2
-  selector: {matchLabels: {app: choir}}
-  template:
-    metadata: {labels: {app: choir}}
-    spec: {containers: [{name: choir, image: "registry.example.com/boatyard/app:1", command: [/workload, sleep, 100h]}]}
-`)), nil, notReady("statefulsets.apps boatyard/choir", "exceeded quota")},
+		{"a quota is too small for a second replica", Ours, careful(set("resourcequotas boatyard/budget", "1", "spec", "hard", "pods"), choir), nil, notReady("statefulsets.apps boatyard/choir", "exceeded quota")},
 		{"a volume's data is in the backup and is not restored", Veleros, nil, nil, seen("volume_data_restored", "persistentvolumeclaims notes/notes", "not restored")},
 
 		// No fault of the backup: an image may be had elsewhere, a node too.
@@ -91,4 +85,31 @@ spec:
 		{"there is no docker command", Ours, nil, func(_ testing.TB, d *Drill) { d.Env = append(d.Env, "PATH=/nonexistent") }, kind("docker")},
 		{"there is no such node image", Ours, nil, func(_ testing.TB, d *Drill) { d.Args = append(d.Args, "--node-image", "lifeboat/none:v1.34.4") }, kind("lifeboat/none:v1.34.4")},
 	}
+}
+
+// choir adds a StatefulSet that makes its second pod when the first is ready:
+// by then the quotas are there.
+func choir(c *Contents) error {
+	i, err := c.index("statefulsets.apps boatyard/ledger")
+	if err != nil {
+		return err
+	}
+	u, err := c.Items[i].Object()
+	if err != nil {
+		return err
+	}
+	u.SetName("choir")
+	u.SetUID("33333333-3333-3333-3333-333333333333")
+	spec := child(u.Object, "spec")
+	delete(spec, "volumeClaimTemplates")
+	spec["replicas"], spec["serviceName"] = int64(2), "choir"
+	labels := object{"app": "choir"}
+	child(spec, "selector")["matchLabels"] = labels
+	child(spec, "template", "metadata")["labels"] = labels
+	it, err := item.FromObject(u, "statefulsets")
+	if err != nil {
+		return err
+	}
+	c.Items = slices.Insert(c.Items, i, it)
+	return container("statefulsets.apps boatyard/choir", func(c object) { delete(c, "volumeMounts") })(c)
 }
