@@ -24,10 +24,11 @@ type provisioner struct {
 	cluster *cluster.Client
 	node    string // label kubernetes.io/hostname
 	made    map[types.UID]bool
+	refused map[types.UID]string // why the API server would not take a volume
 }
 
 func newProvisioner(ctx context.Context, box sandbox.Runner, c *cluster.Client) (*provisioner, error) {
-	p := &provisioner{box: box, cluster: c, made: map[types.UID]bool{}}
+	p := &provisioner{box: box, cluster: c, made: map[types.UID]bool{}, refused: map[types.UID]string{}}
 	var info cluster.ListInfo
 	for it, err := range c.List(ctx, item.Resource{Version: "v1", Name: "nodes", Kind: "Node"}, cluster.ListOptions{}, &info) {
 		if err != nil {
@@ -46,34 +47,41 @@ func newProvisioner(ctx context.Context, box sandbox.Runner, c *cluster.Client) 
 }
 
 // provide makes a volume for each claim that has none. A claim whose class
-// waits for a first consumer gets one as well: there is only one node.
+// waits for a first consumer gets one as well: there is only one node. What the
+// API server refuses, for a restored webhook perhaps, is tried again the next
+// time.
 func (p *provisioner) provide(ctx context.Context, claims []corev1.PersistentVolumeClaim) error {
 	for _, c := range claims {
 		if c.Status.Phase == corev1.ClaimBound || p.made[c.UID] || c.DeletionTimestamp != nil || workload.IsBlock(c) {
 			continue
 		}
-		if err := p.volume(ctx, c); err != nil {
+		path, err := p.box.MakeVolume(ctx, string(c.UID))
+		if err != nil {
 			return fmt.Errorf("make a volume for persistentvolumeclaims %s/%s: %w", c.Namespace, c.Name, err)
 		}
+		if err := p.create(ctx, volumeFor(c, path, p.node)); err != nil {
+			if cluster.Unreachable(err) || ctx.Err() != nil {
+				return p.cluster.Explain(err)
+			}
+			p.refused[c.UID] = cluster.Reason(err)
+			continue
+		}
 		p.made[c.UID] = true
+		delete(p.refused, c.UID)
 	}
 	return nil
 }
 
-func (p *provisioner) volume(ctx context.Context, c corev1.PersistentVolumeClaim) error {
-	path, err := p.box.MakeVolume(ctx, string(c.UID))
-	if err != nil {
-		return err
-	}
-	object, err := json.Marshal(volumeFor(c, path, p.node))
+func (p *provisioner) create(ctx context.Context, v corev1.PersistentVolume) error {
+	object, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
 	_, err = p.cluster.Create(ctx, item.Resource{Version: "v1", Name: "persistentvolumes", Kind: "PersistentVolume"}, "", object)
-	if err != nil && !apierrors.IsAlreadyExists(err) {
-		return errors.New(cluster.Reason(err))
+	if apierrors.IsAlreadyExists(err) {
+		return nil
 	}
-	return nil
+	return err
 }
 
 // oldClass is where claims named their class before the field; Kubernetes'

@@ -63,6 +63,7 @@ func (r *run) await(ctx context.Context, limit time.Duration) (workload.Decision
 		if err = errors.Join(volumes.provide(ctx, in.Claims), in.Call(ctx, r.cluster)); err != nil {
 			return workload.Decision{}, err
 		}
+		in.Refused = volumes.refused
 		d := workload.Decide(in)
 		now := r.Now()
 		switch {

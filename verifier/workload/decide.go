@@ -1,6 +1,7 @@
 package workload
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -189,8 +190,8 @@ func (d *decider) claims() {
 			d.add(CheckClaims, k, reason{class: Environment, message: "asks for a raw block device, which this level cannot hold", final: true})
 		default:
 			said := "no volume was bound to it"
-			if event := d.event(c.UID, "ProvisioningFailed", "FailedBinding", "VolumeMismatch"); event != "" {
-				said += ": " + event
+			if why := cmp.Or(d.Refused[c.UID], d.event(c.UID, "ProvisioningFailed", "FailedBinding", "VolumeMismatch")); why != "" {
+				said += ": " + why
 			}
 			d.add(CheckClaims, k, reason{class: Environment, message: said})
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/yaml"
 
 	"github.com/lifeboat-backup/lifeboat/core/item"
@@ -240,6 +241,10 @@ func TestClaimsAreBoundAndThoseOfAStatefulSetAreInTheBackup(t *testing.T) {
 		problems(Decide(see(t, fmt.Sprintf(claim, 0, "", "Pending"), fmt.Sprintf(event, "c", "ProvisioningFailed", "too small", 1)))))
 	assert.Equal(t, []string{"claims_bound persistentvolumeclaims shop/data-db-0: environment, final: asks for a raw block device, which this level cannot hold"},
 		problems(Decide(see(t, fmt.Sprintf(claim, 0, "volumeMode: Block", "Pending")))))
+
+	refused := see(t, fmt.Sprintf(claim, 0, "", "Pending"))
+	refused.Refused = map[types.UID]string{"c": "a webhook does not answer"}
+	assert.Equal(t, []string{"claims_bound persistentvolumeclaims shop/data-db-0: environment, waits: no volume was bound to it: a webhook does not answer"}, problems(Decide(refused)))
 
 	const set = `{apiVersion: apps/v1, kind: StatefulSet, metadata: {name: db, namespace: shop}, spec: {replicas: 2, selector: {matchLabels: {a: b}}, volumeClaimTemplates: [{metadata: {name: data}}]}, status: {readyReplicas: 2}}`
 	assert.Equal(t, []string{"claims_bound persistentvolumeclaims shop/data-db-1: proof, final: is not in the backup; StatefulSet db got a new, empty one"},

@@ -103,6 +103,8 @@ type Input struct {
 	Restored map[item.Key]bool
 	// Missing are the images that could not be had, with the reasons.
 	Missing map[string]string
+	// Refused says of claims why the API server would not take their volumes.
+	Refused map[types.UID]string
 	// StandsIn says of an image of the backup that another one runs in its
 	// place: how that one behaves says nothing about the backup.
 	StandsIn func(image string) bool
