@@ -2,11 +2,12 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
 
-	"k8s.io/client-go/rest"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
 // callTimeout bounds one call of a Service.
@@ -18,17 +19,15 @@ const callTimeout = 5 * time.Second
 func (c *Client) CallService(ctx context.Context, namespace, name string, port int) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	var code int
-	result := c.rest.Get().AbsPath("api", "v1", "namespaces", namespace, "services", fmt.Sprintf("https:%s:%d", name, port), "proxy", "/").
-		MaxRetries(0).Do(ctx)
-	result.StatusCode(&code)
-	if code != 0 && code != http.StatusServiceUnavailable && code != http.StatusBadGateway && code != http.StatusGatewayTimeout {
-		return nil
+	err := c.rest.Get().AbsPath("api", "v1", "namespaces", namespace, "services", fmt.Sprintf("https:%s:%d", name, port), "proxy", "/").
+		MaxRetries(0).Do(ctx).Error()
+	var status apierrors.APIStatus
+	if errors.As(err, &status) {
+		switch status.Status().Code {
+		case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout: // of the API server, which could not reach it
+		default:
+			return nil
+		}
 	}
-	return asked(callError(result))
-}
-
-func callError(r rest.Result) error {
-	_, err := r.Raw()
-	return err
+	return asked(err)
 }

@@ -39,6 +39,9 @@ func (d *demo) story(ctx context.Context) error {
 	if err := d.refuted(ctx); err != nil {
 		return err
 	}
+	if err := d.ran(ctx); err != nil {
+		return err
+	}
 	return d.measured(ctx)
 }
 
