@@ -19,7 +19,9 @@ const callTimeout = 5 * time.Second
 func (c *Client) CallService(ctx context.Context, namespace, name string, port int) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	err := c.rest.Get().AbsPath("api", "v1", "namespaces", namespace, "services", fmt.Sprintf("https:%s:%d", name, port), "proxy", "/").
+	// In one piece: of several client-go drops the slash at the end, without which
+	// the API server answers by itself, with a redirection.
+	err := c.rest.Get().AbsPath(fmt.Sprintf("/api/v1/namespaces/%s/services/https:%s:%d/proxy/", namespace, name, port)).
 		MaxRetries(0).Do(ctx).Error()
 	var status apierrors.APIStatus
 	if errors.As(err, &status) {
