@@ -52,7 +52,7 @@ func TestTheExamplesAreGoodPolicies(t *testing.T) {
 	for _, path := range files {
 		file, err := os.ReadFile(path)
 		require.NoError(t, err)
-		if !bytes.Contains(file, []byte("kind: "+Kind)) {
+		if !bytes.Contains(file, []byte("\nkind: "+Kind)) {
 			continue // a manifest that runs drills
 		}
 		p, err := Load(path)

@@ -249,7 +249,7 @@ func (k *keeper) begin(ctx context.Context, once bool) error {
 // take makes a run the one to work on.
 func (k *keeper) take(r *run) {
 	k.last, k.left = r, true
-	k.note(func(s *state) { s.due, s.missing = r.Due, r.Missing })
+	k.note(func(s *state) { s.due, s.missing, s.busy = r.Due, r.Missing, true })
 }
 
 // choose reads the location and picks what a run drills. A backup that cannot be
@@ -397,7 +397,11 @@ func (k *keeper) attempt(ctx context.Context, p Pick, n int) error {
 		log.Error("drill left no evidence", "verdict", rep.Verdict, "err", err)
 		return k.release(ctx, p, n, release{At: k.Now().UTC(), Reason: fmt.Sprint(err)})
 	}
-	log.Info("drill ended", "verdict", rep.Verdict, "findings", len(rep.Findings), "seconds", rep.Finished.Sub(rep.Started).Seconds())
+	level := slog.LevelInfo
+	if rep.Verdict != report.Passed {
+		level = slog.LevelWarn
+	}
+	log.Log(ctx, level, "drill ended", "verdict", rep.Verdict, "seconds", rep.Finished.Sub(rep.Started).Seconds(), "summary", rep.Summary)
 	return nil
 }
 
@@ -441,7 +445,7 @@ func (k *keeper) finish(ctx context.Context) error {
 		k.log.Info("old evidence removed", "backup", r.Backup, "drill", r.Drill)
 	}
 	now := k.Now()
-	k.note(func(s *state) { s.ended, s.recent = now, newest(f.records) })
+	k.note(func(s *state) { s.ended, s.busy, s.recent = now, false, newest(f.records) })
 	return nil
 }
 

@@ -159,6 +159,7 @@ func TestTheNewestUnprovenBackupIsDrilledAtNight(t *testing.T) {
 		pass(30 * time.Second)
 		now := r.Status()[0]
 		require.Len(t, now.Running, 1, "one at a time")
+		assert.True(t, now.Busy)
 		assert.Equal(t, "db-2", now.Running[0].Backup)
 		assert.Equal(t, "restore", now.Running[0].Stage)
 		assert.Equal(t, "1 of 2", now.Running[0].Detail)
@@ -166,6 +167,7 @@ func TestTheNewestUnprovenBackupIsDrilledAtNight(t *testing.T) {
 		assert.Equal(t, []string{"db-2@01T03:00", "shop-1@01T03:01"}, d.all())
 		now = r.Status()[0]
 		assert.Empty(t, now.Running)
+		assert.False(t, now.Busy)
 		assert.Equal(t, map[scheduler.Total]int{{Level: report.LevelControlPlane, Verdict: report.Passed}: 2}, now.Totals)
 		assert.Equal(t, 60.0, now.Seconds)
 		assert.Len(t, now.Recent, 2)

@@ -21,7 +21,9 @@ type Status struct {
 	// LastDue and LastEnded are those of the last run that this process worked
 	// on, zero for none.
 	LastDue, LastEnded time.Time
-	Running            []Running
+	// Busy says that a run is under way.
+	Busy    bool
+	Running []Running
 	// Missing names what the policy asks for and the location did not have when
 	// the last run was begun.
 	Missing []string
@@ -71,6 +73,7 @@ func (s *Scheduler) Status() []Status {
 // state is what a keeper tells others.
 type state struct {
 	next, due, ended, read time.Time
+	busy                   bool
 	err                    error
 	missing                []string
 	running                []Running
@@ -91,7 +94,7 @@ func (k *keeper) status() Status {
 	s := k.state
 	return Status{
 		Policy: k.name(), Location: k.Store.String(), Cron: k.Cron.String(), Level: k.Policy.Spec.Level,
-		Next: s.next, LastDue: s.due, LastEnded: s.ended, Read: s.read, Err: s.err, Seconds: s.seconds,
+		Next: s.next, LastDue: s.due, LastEnded: s.ended, Busy: s.busy, Read: s.read, Err: s.err, Seconds: s.seconds,
 		Running: slices.Clone(s.running), Missing: slices.Clone(s.missing), Totals: maps.Clone(s.totals), Recent: slices.Clone(s.recent),
 	}
 }
