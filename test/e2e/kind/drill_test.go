@@ -226,7 +226,6 @@ func TestWhatTheEnvironmentLacksIsAnErrorAndNotABadBackup(t *testing.T) {
 func TestTenDrillsOfAVeleroBackupInARowLeaveNothing(t *testing.T) {
 	rig.WorkloadImage(t, workloadImage)
 	dir := rig.SmallBucket(t)
-	rig.Unexpired(t, dir)
 	before, volumes := networks(t), docker(t, "volume", "ls", "--quiet")
 	for i := range 10 {
 		// The application of the backup runs a shell, which the stand-in has not;
