@@ -7,10 +7,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -25,25 +28,34 @@ import (
 // directory of its sandbox.
 const doomedEnv = "LIFEBOAT_TEST_DOOMED_KIND_VERIFIER"
 
-// doomed brings a sandbox up, says what it is doing, and waits for its end.
+// doomed brings a sandbox up, says what it is doing, and waits for its end. When
+// it is interrupted it cleans up as the programs do.
 func doomed(dir string) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
 	s := &kind.Sandbox{Choice: kind.Choice{KubernetesVersion: nodeVersion}, Dir: dir, Progress: func(what string) { fmt.Println(what) }}
-	if _, err := s.Up(context.Background()); err != nil {
+	if _, err := s.Up(ctx); err != nil {
 		fmt.Println("failed:", err)
 		os.Exit(1)
 	}
 	fmt.Println("up")
-	select {}
+	<-ctx.Done()
+	if err := s.Down(ctx); err != nil {
+		fmt.Println("failed:", err)
+		os.Exit(1)
+	}
+	os.Exit(0)
 }
 
-// kill starts a verifier, kills it when it begins with a phase, and returns its
-// number.
-func kill(t *testing.T, dir, phase string) (pid int) {
+// start runs a verifier until it begins with a phase. It is the leader of a
+// process group, as a command in a terminal is.
+func start(t *testing.T, dir, phase string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
 	cmd := exec.Command(self)
 	cmd.Env = append(os.Environ(), doomedEnv+"="+dir)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
@@ -51,16 +63,44 @@ func kill(t *testing.T, dir, phase string) (pid int) {
 	for s := bufio.NewScanner(out); s.Scan(); {
 		require.NotContains(t, s.Text(), "failed:")
 		if strings.HasPrefix(s.Text(), phase) {
-			left, err := kind.Sweep(t.Context(), kind.SweepOptions{Dir: dir, DryRun: true})
-			require.NoError(t, err)
-			require.Empty(t, left, "the sandbox of a living verifier would be swept")
-			require.NoError(t, cmd.Process.Kill())
-			_ = cmd.Wait() // it was killed
-			return cmd.Process.Pid
+			go func() { _, _ = io.Copy(io.Discard, out) }() // ends with the process, which Cleanup waits for
+			return cmd
 		}
 	}
 	t.Fatal("the verifier never came to", phase)
-	return 0
+	return nil
+}
+
+// kill kills a verifier when it begins with a phase, and returns its number. What
+// it has started lives on.
+func kill(t *testing.T, dir, phase string) (pid int) {
+	t.Helper()
+	cmd := start(t, dir, phase)
+	left, err := kind.Sweep(t.Context(), kind.SweepOptions{Dir: dir, DryRun: true})
+	require.NoError(t, err)
+	require.Empty(t, left, "the sandbox of a living verifier would be swept")
+	require.NoError(t, cmd.Process.Kill())
+	_ = cmd.Wait() // it was killed
+	return cmd.Process.Pid
+}
+
+func TestCtrlCLeavesNothingAlthoughItGoesToEveryProcess(t *testing.T) {
+	for _, phase := range []string{"looking at the container engine", "making a cluster of", "Ensuring node image", "Preparing nodes", "Writing configuration", "Starting control-plane", "Installing StorageClass", "up"} {
+		t.Run("pressed while "+phase, func(t *testing.T) {
+			dir := t.TempDir()
+			cmd := start(t, dir, phase)
+			began := time.Now()
+			require.NoError(t, syscall.Kill(-cmd.Process.Pid, syscall.SIGINT))
+			_ = cmd.Wait() // its status says that it was interrupted
+			t.Logf("%5.1fs until all was gone", time.Since(began).Seconds())
+			assert.Less(t, time.Since(began), bound)
+			entries, err := os.ReadDir(dir)
+			require.NoError(t, err)
+			assert.Empty(t, entries)
+			// An engine that was still at work would show its container by then.
+			assert.Never(t, func() bool { return len(sandboxesOf(t, cmd.Process.Pid)) > 0 }, 4*time.Second, 500*time.Millisecond)
+		})
+	}
 }
 
 func TestWhatAKilledVerifierLeftIsRemovedByTheNext(t *testing.T) {

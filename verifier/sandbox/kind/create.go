@@ -99,6 +99,8 @@ func explain(err error, output string) error {
 	switch {
 	case strings.Contains(output, "unable to apply caps"):
 		return fmt.Errorf("the container engine cannot start privileged containers, because this host grants nobody CAP_SYS_RESOURCE: run the engine with an OCI runtime that leaves this capability out: %w", err)
+	case strings.Contains(err.Error(), "could not find a log line"):
+		return fmt.Errorf("the node image does not boot on this host: %w", err)
 	case strings.Contains(output, "too many open files"):
 		return fmt.Errorf("the host is out of inotify instances: sysctl fs.inotify.max_user_instances=1024: %w", err)
 	case strings.Contains(output, "no space left on device"):
