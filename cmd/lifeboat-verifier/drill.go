@@ -142,7 +142,7 @@ func (f *drillFlags) run(c *cobra.Command) error {
 		Store: s, Backup: name, Identities: identities, Level: report.Level(f.level), Now: time.Now, Version: cli.Version(), Timeout: f.timeout, Policy: p.Metadata.Name, Spec: spec,
 		Progress: func(stage, detail string) { progress.Show("drilling %s: %s %s", name, stage, detail) },
 	}
-	d.Sandbox = newSandbox(spec, source, f.controlPlane, func(detail string) { progress.Show("drilling %s: sandbox: %s", name, detail) })
+	d.Sandbox = newSandbox(spec, source, f.controlPlane, nil, func(detail string) { progress.Show("drilling %s: sandbox: %s", name, detail) })
 	rep, err := d.Run(ctx)
 	progress.Done()
 	if rep.Verdict == "" {
@@ -163,14 +163,14 @@ func (f *drillFlags) spec(spec policy.Spec) (policy.Spec, error) {
 }
 
 // newSandbox is that of the level; nil if it has none. controlPlane is the path
-// of lifeboat-controlplane, "" to look for it.
-func newSandbox(spec policy.Spec, source, controlPlane string, progress func(string)) sandbox.Sandbox {
+// of lifeboat-controlplane, "" to look for it; pool may be nil.
+func newSandbox(spec policy.Spec, source, controlPlane string, pool *kind.Pool, progress func(string)) sandbox.Sandbox {
 	switch spec.Level {
 	case report.LevelControlPlane:
 		return &sandbox.ControlPlane{Binary: controlPlane}
 	case report.LevelKind:
 		k := kind.New(spec, source)
-		k.Progress = progress
+		k.Pool, k.Progress = pool, progress
 		return k
 	}
 	return nil

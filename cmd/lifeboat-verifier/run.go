@@ -25,6 +25,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/verifier/policy"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 	"github.com/lifeboat-backup/lifeboat/verifier/sandbox"
+	"github.com/lifeboat-backup/lifeboat/verifier/sandbox/kind"
 	"github.com/lifeboat-backup/lifeboat/verifier/scheduler"
 )
 
@@ -34,6 +35,7 @@ type runFlags struct {
 	ids          cli.Identities
 	controlPlane string
 	listen       string
+	warm         int
 	once         bool
 }
 
@@ -69,6 +71,7 @@ drill could not find out; 2 wrong usage; 4 a backup was found bad (--once);
 	f.ids.Add(c)
 	c.Flags().StringVar(&f.controlPlane, "controlplane-binary", "", "`path` of lifeboat-controlplane (default: $LIFEBOAT_CONTROLPLANE, beside this program, or in PATH)")
 	c.Flags().StringVar(&f.listen, "listen", "127.0.0.1:9096", "`address` of the status page and /metrics")
+	c.Flags().IntVar(&f.warm, "warm", 0, "level kind: how many clusters to keep ready, of the node image that was used last")
 	c.Flags().BoolVar(&f.once, "once", false, "do what is due now, and end")
 	return c
 }
@@ -88,24 +91,51 @@ func (f *runFlags) run(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	pool := f.pool(policies, c.ErrOrStderr())
 	me := self()
 	s := &scheduler.Scheduler{
 		Jobs: jobs, By: me, Ended: func(o scheduler.Owner) bool { return hasEnded(o, me) }, Now: time.Now,
 		Log: slog.New(slog.NewTextHandler(c.ErrOrStderr(), nil)),
 		Drill: func(ctx context.Context, r scheduler.Request) (report.Report, error) {
-			return f.drill(ctx, identities, r)
+			return f.drill(ctx, identities, pool, r)
 		},
 	}
 	if f.once {
-		return errors.Join(s.Once(ctx), verdicts(s.Status()))
+		err = errors.Join(s.Once(ctx), verdicts(s.Status()))
+	} else {
+		err = f.serve(ctx, c.ErrOrStderr(), s)
 	}
-	return f.serve(ctx, c.ErrOrStderr(), s)
+	return errors.Join(err, closePool(ctx, pool))
+}
+
+// pool keeps clusters ready if that was asked for and a policy uses them; else it
+// is nil. It begins with what the first of those policies will run.
+func (f *runFlags) pool(policies []policy.Policy, stderr io.Writer) *kind.Pool {
+	for _, p := range policies {
+		if f.warm > 0 && p.Spec.Level == report.LevelKind {
+			log := slog.New(slog.NewTextHandler(stderr, nil))
+			return kind.NewPool(kind.New(p.Spec, "").Choice, "", f.warm, func(err error) { log.Error("cluster kept ready", "err", err) })
+		}
+	}
+	return nil
+}
+
+func closePool(ctx context.Context, pool *kind.Pool) error {
+	if pool == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
+	return pool.Close(ctx)
 }
 
 // load reads the policies, each complete and able to run.
 func (f *runFlags) load() ([]policy.Policy, error) {
 	if len(f.policies) == 0 {
 		return nil, cli.Usage("--policy is required: the file of a DrillPolicy")
+	}
+	if f.warm < 0 {
+		return nil, cli.Usage("--warm %d: must not be negative", f.warm)
 	}
 	if _, _, err := net.SplitHostPort(f.listen); err != nil {
 		return nil, cli.Usage("--listen %q: it must be host:port or :port", f.listen)
@@ -168,7 +198,7 @@ func open(ctx context.Context, policies []policy.Policy) (jobs []scheduler.Job, 
 }
 
 // drill runs one drill as its policy asks.
-func (f *runFlags) drill(ctx context.Context, identities seal.Identities, r scheduler.Request) (report.Report, error) {
+func (f *runFlags) drill(ctx context.Context, identities seal.Identities, pool *kind.Pool, r scheduler.Request) (report.Report, error) {
 	source := ""
 	// What cannot be read of the metadata is for the drill to find.
 	if b, err := backup.Read(ctx, r.Store, r.Backup); err == nil {
@@ -181,7 +211,7 @@ func (f *runFlags) drill(ctx context.Context, identities seal.Identities, r sche
 	return verifier.Drill{
 		ID: r.ID, Store: r.Store, Backup: r.Backup, Level: spec.Level, Policy: r.Policy.Metadata.Name, Spec: spec,
 		Identities: identities, Now: time.Now, Version: cli.Version(), Timeout: spec.Limits.Timeout.Duration, Progress: r.Progress,
-		Sandbox: newSandbox(spec, source, f.controlPlane, func(detail string) { r.Progress("sandbox", detail) }),
+		Sandbox: newSandbox(spec, source, f.controlPlane, pool, func(detail string) { r.Progress("sandbox", detail) }),
 	}.Run(ctx)
 }
 

@@ -16,10 +16,8 @@ import (
 
 func TestAPoolHandsOutReadySandboxesAndLeavesNothing(t *testing.T) {
 	s := newSandbox(t)
-	template := newSandbox(t)
-	template.Dir = s.Dir
 	failed := func(err error) { t.Error("the pool could not make one:", err) }
-	pool := kind.NewPool(template, 1, failed)
+	pool := kind.NewPool(s.Choice, s.Dir, 1, failed)
 	closed := false
 	t.Cleanup(func() {
 		if !closed {

@@ -3,6 +3,7 @@ package kind
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,42 +14,48 @@ import (
 // again.
 const refill = time.Minute
 
-// Pool keeps sandboxes of one node image ready, each for one drill. One that was
-// taken is replaced in the background. None has an image provided or a way out
-// opened: that is up to the Sandbox that takes it.
+// Pool keeps sandboxes of one node image ready, each for one drill: the image that
+// a drill asked for last. One that was taken is replaced in the background. None
+// has an image provided or a way out opened: that is up to the Sandbox that takes
+// it.
 //
 // What is ready uses memory and some processor time as any idle cluster does. One
 // that died while it waited is not handed out.
 type Pool struct {
-	start  func(context.Context) (*node, error)
 	size   int
-	failed func(error) // told of creations that failed; may be nil
+	first  Choice // to begin with, before any drill asked; may be of no use then
+	start  func(context.Context, Choice) (*node, error)
+	remove func(context.Context, *node) error
+	failed func(error) // told of what failed in the background; may be nil
 
 	stop  context.CancelFunc
 	ended chan struct{} // closed when the owner of the background work is gone
-	taken chan struct{} // takes one: there is room again
+	asked chan struct{} // takes one: look again what there is to do
 
 	mu    sync.Mutex
+	image string // that a drill asked for last; "" before the first
 	ready []*node
 }
 
-// NewPool starts to fill a pool of size sandboxes made as template says, one
-// after the other. Creations that fail are reported to failed, and tried again
-// after a minute. Close must be called.
-func NewPool(template *Sandbox, size int, failed func(error)) *Pool {
-	start := func(ctx context.Context) (*node, error) {
-		one := &Sandbox{Choice: template.Choice, Dir: template.Dir}
+// NewPool begins to keep size sandboxes, which it makes one after the other. If
+// first says which image to run without knowing a backup, it begins at once,
+// otherwise with the first drill. What fails is told to failed, and tried again
+// after a minute. dir is as in Sandbox. Close must be called.
+func NewPool(first Choice, dir string, size int, failed func(error)) *Pool {
+	p := &Pool{size: size, first: first, failed: failed, remove: func(ctx context.Context, n *node) error { return n.remove(ctx) }}
+	p.start = func(ctx context.Context, c Choice) (*node, error) {
+		one := &Sandbox{Choice: c, Dir: dir}
 		if _, err := one.Up(ctx); err != nil {
 			return nil, err
 		}
 		return one.up, nil
 	}
-	return newPool(start, size, failed)
+	return p.run()
 }
 
-func newPool(start func(context.Context) (*node, error), size int, failed func(error)) *Pool {
+func (p *Pool) run() *Pool {
 	ctx, stop := context.WithCancel(context.Background())
-	p := &Pool{start: start, size: size, failed: failed, stop: stop, ended: make(chan struct{}), taken: make(chan struct{}, 1)}
+	p.stop, p.ended, p.asked = stop, make(chan struct{}), make(chan struct{}, 1)
 	go func() {
 		defer close(p.ended)
 		p.fill(ctx)
@@ -56,28 +63,70 @@ func newPool(start func(context.Context) (*node, error), size int, failed func(e
 	return p
 }
 
-// fill makes sandboxes until there are enough, and again when some were taken.
+// fill makes and removes sandboxes until those are there that should be, and again
+// when a drill has asked for one.
 func (p *Pool) fill(ctx context.Context) {
 	for ctx.Err() == nil {
-		if p.Ready() >= p.size {
+		var err error
+		for _, n := range p.cutUnwanted() {
+			err = errors.Join(err, p.remove(ctx, n))
+		}
+		next, wanted := p.next()
+		if !wanted && err == nil {
 			select {
-			case <-p.taken:
+			case <-p.asked:
 			case <-ctx.Done():
 			}
 			continue
 		}
-		n, err := p.start(ctx)
-		if err == nil {
-			p.mu.Lock()
-			p.ready = append(p.ready, n)
-			p.mu.Unlock()
-			continue
+		if wanted {
+			var n *node
+			if n, err = p.start(ctx, next); err == nil {
+				p.put(n)
+				continue
+			}
 		}
 		if ctx.Err() == nil && p.failed != nil {
 			p.failed(err)
 		}
 		cluster.Sleep(ctx, refill)
 	}
+}
+
+// next is what to make now.
+func (p *Pool) next() (c Choice, wanted bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.ready) >= p.size {
+		return Choice{}, false
+	}
+	if p.image != "" {
+		return Choice{NodeImage: p.image}, true
+	}
+	known := p.first.NodeImage != "" || p.first.KubernetesVersion != "" && p.first.KubernetesVersion != SourceVersion
+	return p.first, known
+}
+
+func (p *Pool) put(n *node) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ready = append(p.ready, n)
+	if p.image == "" {
+		p.image = n.image
+	}
+}
+
+// cutUnwanted takes those of other images out, to be removed.
+func (p *Pool) cutUnwanted() (unwanted []*node) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ready = slices.DeleteFunc(p.ready, func(n *node) bool {
+		if n.image != p.image {
+			unwanted = append(unwanted, n)
+		}
+		return n.image != p.image
+	})
+	return unwanted
 }
 
 // Ready is how many sandboxes wait to be taken.
@@ -92,14 +141,11 @@ func (p *Pool) Ready() int {
 func (p *Pool) take(ctx context.Context, image string) *node {
 	for {
 		n := p.pop(image)
-		if n == nil {
-			return nil
-		}
-		if n.answers(ctx) {
+		if n == nil || n.answers(ctx) {
 			return n
 		}
-		ctx, cancel := lasting(ctx)
-		_ = n.remove(ctx) // it failed before anybody used it; Sweep gets what is left
+		last, cancel := lasting(ctx)
+		_ = p.remove(last, n) // it failed before anybody used it; Sweep gets what is left
 		cancel()
 	}
 }
@@ -107,18 +153,18 @@ func (p *Pool) take(ctx context.Context, image string) *node {
 func (p *Pool) pop(image string) *node {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for i, n := range p.ready {
-		if n.image != image {
-			continue
-		}
-		p.ready = append(p.ready[:i], p.ready[i+1:]...)
-		select {
-		case p.taken <- struct{}{}:
-		default: // is on its way already
-		}
-		return n
+	p.image = image
+	select {
+	case p.asked <- struct{}{}:
+	default: // is on its way already
 	}
-	return nil
+	i := slices.IndexFunc(p.ready, func(n *node) bool { return n.image == image })
+	if i < 0 {
+		return nil
+	}
+	n := p.ready[i]
+	p.ready = slices.Delete(p.ready, i, i+1)
+	return n
 }
 
 // answers tells whether a node has lived until now.
@@ -143,7 +189,7 @@ func (p *Pool) Close(ctx context.Context) error {
 	defer p.mu.Unlock()
 	var failed []error
 	for _, n := range p.ready {
-		failed = append(failed, n.remove(ctx))
+		failed = append(failed, p.remove(ctx, n))
 	}
 	p.ready = nil
 	return errors.Join(failed...)

@@ -11,21 +11,50 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestAPoolIsFilledAndRefilledOneAfterTheOther(t *testing.T) {
+// nodes are what a pool under test is filled with: names of images, no clusters.
+type nodes struct {
+	*Pool
+	made, removed []string
+	told          int
+}
+
+func poolOf(t *testing.T, first Choice, size int, start func(context.Context, Choice) (*node, error)) *nodes {
+	n := &nodes{}
+	n.Pool = &Pool{
+		size: size, first: first,
+		start: func(ctx context.Context, c Choice) (*node, error) {
+			made, err := start(ctx, c)
+			if err == nil {
+				n.made = append(n.made, made.image)
+			}
+			return made, err
+		},
+		remove: func(_ context.Context, old *node) error { n.removed = append(n.removed, old.image); return nil },
+		failed: func(error) { n.told++ },
+	}
+	n.run()
+	t.Cleanup(func() { n.stop() })
+	return n
+}
+
+// slowly makes one in a quarter of a minute.
+func slowly(ctx context.Context, c Choice) (*node, error) {
+	select {
+	case <-time.After(15 * time.Second):
+		return &node{image: c.NodeImage}, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func TestAPoolIsFilledAndRefilled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		made, atOnce := 0, 0
-		p := newPool(func(context.Context) (*node, error) {
-			atOnce++
-			assert.Equal(t, 1, atOnce, "two at once are slower than two in a row")
-			time.Sleep(15 * time.Second)
-			atOnce--
-			made++
-			return &node{image: "a"}, nil
-		}, 2, nil)
+		p := poolOf(t, Choice{NodeImage: "a"}, 2, slowly)
 		assert.Nil(t, p.pop("a"), "nothing is ready yet")
+		time.Sleep(16 * time.Second)
+		assert.Equal(t, 1, p.Ready(), "two at once are slower than two in a row")
 		time.Sleep(time.Minute)
 		assert.Equal(t, 2, p.Ready())
-		assert.Nil(t, p.pop("b"), "of another image there is none")
 
 		first, second := p.pop("a"), p.pop("a")
 		require.NotNil(t, first)
@@ -34,31 +63,44 @@ func TestAPoolIsFilledAndRefilledOneAfterTheOther(t *testing.T) {
 		assert.Nil(t, p.pop("a"))
 		time.Sleep(time.Minute)
 		assert.Equal(t, 2, p.Ready())
-		assert.Equal(t, 4, made)
-		p.ready = nil // what a fake is made of cannot be removed
+		assert.Len(t, p.made, 4)
+		require.NoError(t, p.Close(t.Context()))
+		assert.Equal(t, []string{"a", "a"}, p.removed, "what was taken is not the pool's")
+	})
+}
+
+func TestAPoolKeepsTheImageThatWasAskedForLast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := poolOf(t, Choice{KubernetesVersion: SourceVersion}, 1, slowly)
+		time.Sleep(time.Hour)
+		assert.Empty(t, p.made, "no backup has said what its source was")
+		assert.Nil(t, p.pop("a"))
+		time.Sleep(time.Minute)
+		assert.Equal(t, 1, p.Ready())
+		assert.Nil(t, p.pop("b"), "of another image there is none")
+		time.Sleep(time.Minute)
+		assert.Equal(t, []string{"a", "b"}, p.made)
+		assert.Equal(t, []string{"a"}, p.removed)
+		assert.NotNil(t, p.pop("b"))
 		require.NoError(t, p.Close(t.Context()))
 	})
 }
 
 func TestAPoolTriesAgainWhatFailedAndSaysSo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tries, told := 0, 0
-		p := newPool(func(context.Context) (*node, error) {
+		tries := 0
+		p := poolOf(t, Choice{NodeImage: "a"}, 1, func(ctx context.Context, c Choice) (*node, error) {
 			if tries++; tries < 3 {
 				return nil, errors.New("no room")
 			}
-			return &node{image: "a"}, nil
-		}, 1, func(err error) {
-			told++
-			assert.EqualError(t, err, "no room")
+			return slowly(ctx, c)
 		})
 		time.Sleep(time.Second)
 		assert.Equal(t, 1, tries, "not again at once")
 		time.Sleep(5 * time.Minute)
 		assert.Equal(t, 3, tries)
-		assert.Equal(t, 2, told)
+		assert.Equal(t, 2, p.told)
 		assert.Equal(t, 1, p.Ready())
-		p.ready = nil
 		require.NoError(t, p.Close(t.Context()))
 	})
 }
@@ -66,14 +108,15 @@ func TestAPoolTriesAgainWhatFailedAndSaysSo(t *testing.T) {
 func TestClosingAPoolCancelsWhatIsUnderWayAndWaitsForIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cleaned := false
-		p := newPool(func(ctx context.Context) (*node, error) {
+		p := poolOf(t, Choice{NodeImage: "a"}, 1, func(ctx context.Context, _ Choice) (*node, error) {
 			<-ctx.Done()
 			time.Sleep(3 * time.Second) // to remove what there was of it
 			cleaned = true
 			return nil, ctx.Err()
-		}, 1, func(err error) { t.Error("told of what was wanted:", err) })
+		})
 		synctest.Wait()
 		require.NoError(t, p.Close(t.Context()))
 		assert.True(t, cleaned)
+		assert.Zero(t, p.told, "that was wanted")
 	})
 }
