@@ -20,6 +20,9 @@ func (r *run) conclude(err error) {
 	if n := len(r.Spec.Checks); n > 0 && !r.runsPods() {
 		rep.NotProven = append(rep.NotProven, fmt.Sprintf("what the %d checks of the policy ask", n))
 	}
+	if target := r.Spec.Targets.RTO.Duration; target > 0 && !r.runsPods() {
+		rep.NotProven = append(rep.NotProven, fmt.Sprintf("that recovery takes at most %s", target))
+	}
 	for _, why := range slices.Sorted(maps.Keys(r.beyond)) {
 		rep.NotProven = append(rep.NotProven, fmt.Sprintf("that %d items can be restored: each %s", r.beyond[why], why))
 	}

@@ -275,7 +275,8 @@ func (r *run) integrity(ctx context.Context) (bool, error) {
 	case i.Verdict() == report.Error:
 		return false, errors.New("not everything could be looked at: " + unanswered(i.Checks))
 	}
-	return false, nil
+	// Too old a backup is one to restore all the same.
+	return false, r.recoveryPoint(ctx)
 }
 
 // unanswered joins what the checks without an answer say.

@@ -3,6 +3,7 @@ package verifier
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/lifeboat-backup/lifeboat/core/backup"
@@ -15,29 +16,40 @@ const (
 	checkRTO = "rto"
 )
 
-// targets holds the drill against the policy's targets.
-func (r *run) targets(ctx context.Context) error {
-	rec := r.report.Recovery
-	if rec == nil {
-		rec = &report.Recovery{}
-		r.report.Recovery = rec
+// recoveryPoint holds what would have been lost against the policy's target. It
+// needs nothing but the location, so every level asks.
+func (r *run) recoveryPoint(ctx context.Context) error {
+	target := r.Spec.Targets.RPO
+	if target.Duration == 0 {
+		return nil
 	}
-	t := r.Spec.Targets
-	rec.PointTargetSeconds, rec.TimeTargetSeconds = t.RPO.Seconds(), t.RTO.Seconds()
-	if len(r.report.Findings)+len(r.report.Environment) == 0 {
+	newest, err := r.newestPoint(ctx)
+	if err != nil {
+		return err
+	}
+	r.recovery().PointTargetSeconds = target.Seconds()
+	r.record(rpo(r.report.Started.Sub(newest), target.Duration))
+	return nil
+}
+
+// recoveryTime holds the time until all was up against the policy's target.
+func (r *run) recoveryTime() {
+	rec, target := r.recovery(), r.Spec.Targets.RTO
+	rec.TimeTargetSeconds = target.Seconds()
+	down := slices.ContainsFunc(r.report.Findings, func(f report.Finding) bool { return f.Check != checkRPO })
+	if !down && len(r.report.Environment) == 0 {
 		rec.TimeSeconds = r.Now().Sub(r.recovering).Seconds()
 	}
-	if t.RPO.Duration > 0 {
-		newest, err := r.newestPoint(ctx)
-		if err != nil {
-			return err
-		}
-		r.record(rpo(r.report.Started.Sub(newest), t.RPO.Duration))
+	if target.Duration > 0 {
+		r.record(rto(time.Duration(rec.TimeSeconds*float64(time.Second)), target.Duration))
 	}
-	if t.RTO.Duration > 0 {
-		r.record(rto(time.Duration(rec.TimeSeconds*float64(time.Second)), t.RTO.Duration))
+}
+
+func (r *run) recovery() *report.Recovery {
+	if r.report.Recovery == nil {
+		r.report.Recovery = &report.Recovery{}
 	}
-	return nil
+	return r.report.Recovery
 }
 
 // newestPoint is when the newest backup of the same schedule began: to drill an

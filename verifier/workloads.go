@@ -161,5 +161,6 @@ func (r *run) userChecks(ctx context.Context) (bool, error) {
 	if ctx.Err() != nil {
 		return false, ctx.Err()
 	}
-	return false, r.targets(ctx)
+	r.recoveryTime()
+	return false, nil
 }
