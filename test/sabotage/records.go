@@ -157,6 +157,7 @@ func records() []Case {
 		Case{"the manifest is of a schema to come", Ours, lying(func(m *manifest.Manifest) { m.Schema = "lifeboat.dev/manifest/v9" }), nil, ofManifest("schema")},
 		Case{"the manifest lists a file that is not there", Ours, lying(func(m *manifest.Manifest) { m.Files["gone.json.gz"] = digest(nil) }), nil,
 			seenBy(report.LevelIntegrity, "files_present", store.BackupPrefix(OurBackup)+"gone.json.gz", "the manifest lists it")},
+		Case{"the newest backup is older than the target allows", Veleros, longAgo, policy("  targets: {rpo: 24h}\n"), seenBy(report.LevelIntegrity, "rpo", "", "at most 24h")},
 		Case{"all files are another backup's, under this one's names", Ours, usurp, nil, ofMetadata(Ours, `object is backup "boatyard-earlier"`)},
 		Case{"the tarball is another backup's, and the manifest lists it", Ours, resealed(foreign(store.Contents)), nil,
 			seenBy(report.LevelIntegrity, "items_digests", "configmaps boatyard/log", "")},

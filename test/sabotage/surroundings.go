@@ -111,6 +111,16 @@ func slowly(timeout string, under func(testing.TB, *Drill)) func(testing.TB, *Dr
 	}
 }
 
+// policy asks for the drill by a DrillPolicy with these fields of its spec; its
+// level is kind, so that it may hold any field, and the drill's level outranks
+// it.
+func policy(fields string) func(testing.TB, *Drill) {
+	return func(t testing.TB, d *Drill) {
+		text := fmt.Sprintf("apiVersion: lifeboat.dev/v1alpha1\nkind: DrillPolicy\nmetadata: {name: sabotage}\nspec:\n  select: {backups: [%s]}\n  level: kind\n%s", d.Backup, fields)
+		d.Args = append(d.Args, "--policy", writeFile(t, "policy.yaml", text, 0o600))
+	}
+}
+
 // controlPlane is another program in the place of lifeboat-controlplane; ""
 // is none.
 func controlPlane(script string, mode os.FileMode) func(testing.TB, *Drill) {

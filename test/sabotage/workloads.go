@@ -1,8 +1,11 @@
 package sabotage
 
 import (
+	"maps"
 	"slices"
 	"testing"
+
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/lifeboat-backup/lifeboat/core/item"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
@@ -15,6 +18,14 @@ const AppImage = "registry.example.com/boatyard/app:1"
 // workloads are what an API server takes and a cluster cannot run: only level
 // kind sees them.
 func workloads() []Case {
+	// What the application answers when it has the password of the backup.
+	const asksForPassword = `
+  checks:
+    - name: password
+      timeout: 10s
+      http: {namespace: boatyard, service: web, port: http, path: "/env?name=PASSWORD"}
+      expect: {output: {equals: keelhaul}}
+`
 	const (
 		theSet    = "statefulsets.apps boatyard/ledger"
 		theClaim  = "persistentvolumeclaims boatyard/data-ledger-0"
@@ -76,7 +87,13 @@ spec:
 {apiVersion: v1, kind: LimitRange, metadata: {name: berths, namespace: boatyard}, spec: {limits: [{type: Container, min: {memory: 100Gi}, defaultRequest: {memory: 100Gi}}]}}
 `)), nil, notReady(theDeployment, "100Gi")},
 		{"a quota is too small for a second replica", Ours, careful(set("resourcequotas boatyard/budget", "1", "spec", "hard", "pods"), choir), nil, notReady("statefulsets.apps boatyard/choir", "exceeded quota")},
+		{"a role is cut from a workload that asks the API", Ours, careful(remove("clusterrolebindings.rbac.authorization.k8s.io boatyard-fleet"), watchesBoats), nil, notReady("deployments.apps boatyard/watch", "403")},
+		{"healthy: a workload may ask the API what its role allows", Ours, careful(watchesBoats), nil, Expectation{}},
 		{"a volume's data is in the backup and is not restored", Veleros, nil, nil, seen("volume_data_restored", "persistentvolumeclaims notes/notes", "not restored")},
+		{"a Secret has another value, which a check of the policy asks for", Ours, careful(set("secrets boatyard/credentials", "c2Fib3RhZ2U=", "data", "password")), policy(asksForPassword),
+			seen("check/password", "services boatyard/web", "")},
+		{"recovery takes longer than the target allows", Ours, nil, policy("  targets: {rto: 1s}\n"), seen("rto", "", "at most 1s")},
+		{"healthy: the checks and targets of a policy are kept", Ours, nil, policy("  targets: {rpo: 1h, rto: 5m}" + asksForPassword), Expectation{}},
 
 		// No fault of the backup: an image may be had elsewhere, a node too.
 		{"an image does not exist", Ours, careful(container(theDeployment, func(c object) { c["image"] = "registry.example.com/boatyard/none:1" })), nil, kind("boatyard/none:1")},
@@ -87,29 +104,61 @@ spec:
 	}
 }
 
-// choir adds a StatefulSet that makes its second pod when the first is ready:
-// by then the quotas are there.
+// clone adds a workload that is like another one, with a name, a label and pods
+// of its own.
+func clone(of, resource, name string, change func(spec object)) Edit {
+	return func(c *Contents) error {
+		i, err := c.index(of)
+		if err != nil {
+			return err
+		}
+		u, err := c.Items[i].Object()
+		if err != nil {
+			return err
+		}
+		u.SetName(name)
+		u.SetUID(types.UID("33333333-3333-3333-3333-333333333333"))
+		spec, labels := child(u.Object, "spec"), object{"app": name}
+		child(spec, "selector")["matchLabels"] = labels
+		child(spec, "template", "metadata")["labels"] = labels
+		change(spec)
+		it, err := item.FromObject(u, resource)
+		if err != nil {
+			return err
+		}
+		c.Items = slices.Insert(c.Items, i, it)
+		return nil
+	}
+}
+
+// choir is a StatefulSet that makes its second pod when the first is ready: by
+// then the quotas are there.
 func choir(c *Contents) error {
-	i, err := c.index("statefulsets.apps boatyard/ledger")
-	if err != nil {
-		return err
-	}
-	u, err := c.Items[i].Object()
-	if err != nil {
-		return err
-	}
-	u.SetName("choir")
-	u.SetUID("33333333-3333-3333-3333-333333333333")
-	spec := child(u.Object, "spec")
-	delete(spec, "volumeClaimTemplates")
-	spec["replicas"], spec["serviceName"] = int64(2), "choir"
-	labels := object{"app": "choir"}
-	child(spec, "selector")["matchLabels"] = labels
-	child(spec, "template", "metadata")["labels"] = labels
-	it, err := item.FromObject(u, "statefulsets")
-	if err != nil {
-		return err
-	}
-	c.Items = slices.Insert(c.Items, i, it)
-	return container("statefulsets.apps boatyard/choir", func(c object) { delete(c, "volumeMounts") })(c)
+	return clone("statefulsets.apps boatyard/ledger", "statefulsets", "choir", func(spec object) {
+		delete(spec, "volumeClaimTemplates")
+		spec["replicas"], spec["serviceName"] = int64(2), "choir"
+		delete(firstContainer(spec), "volumeMounts")
+	})(c)
+}
+
+// watchesBoats is a Deployment that does not start before it has asked the API
+// for boats.
+func watchesBoats(c *Contents) error {
+	return clone(theDeployment, "deployments", "watch", func(spec object) {
+		main := firstContainer(spec)
+		for _, field := range []string{"ports", "readinessProbe", "env", "volumeMounts"} {
+			delete(main, field)
+		}
+		asks := maps.Clone(main)
+		asks["name"], asks["command"] = "asks", []any{"/workload", "api", "/apis/fleet.example.com/v1/namespaces/boatyard/boats"}
+		main["command"] = []any{"/workload", "sleep", "100h"}
+		pod := child(spec, "template", "spec")
+		pod["initContainers"] = []any{asks}
+		delete(pod, "volumes")
+	})(c)
+}
+
+// firstContainer is that of a workload's pods.
+func firstContainer(spec object) object {
+	return child(spec, "template", "spec")["containers"].([]any)[0].(map[string]any)
 }

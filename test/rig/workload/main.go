@@ -5,6 +5,7 @@
 //	workload notes               makes a note in /data/a and serves /data on :8080
 //	workload dial TARGET...      one line of JSON for each; status 1 if one was not reached
 //	workload cat FILE...         as cat
+//	workload api PATH...         asks the API server as the pod's ServiceAccount; status 1 unless it answers 200
 //	workload exit STATUS [LINE]  says LINE and ends
 //	workload sleep DURATION      ends after it, or on SIGTERM
 //
@@ -89,6 +90,13 @@ func run(ctx context.Context, args []string) (status int, err error) {
 	case "cat":
 		for _, path := range rest {
 			if err := cat(os.Stdout, path); err != nil {
+				return 0, err
+			}
+		}
+		return 0, nil
+	case "api":
+		for _, path := range rest {
+			if err := askAPI(ctx, path); err != nil {
 				return 0, err
 			}
 		}
