@@ -202,3 +202,32 @@ func TestTheNewestRestorableBackupIsChosen(t *testing.T) {
 	_, err = verifier.Choose(t.Context(), s, verifier.Choice{Backup: "../etc"})
 	assert.Error(t, err)
 }
+
+func TestWhatCouldBeLostIsTheAgeOfTheNewestBackup(t *testing.T) {
+	s := velerosLocation(t, unchanged)
+	d := drill(s, report.LevelIntegrity, nil)
+	d.Spec.Targets.RPO.Duration = time.Hour
+	rep, err := d.Run(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, report.Failed, rep.Verdict)
+	assert.Contains(t, rep.Summary, "Recovery would miss its target: the newest backup began ")
+	require.NotNil(t, rep.Recovery)
+	assert.Equal(t, 3600.0, rep.Recovery.PointTargetSeconds)
+	assert.InDelta(t, rep.Started.Sub(rep.Backup.Started).Seconds(), rep.Recovery.PointSeconds, 1)
+
+	newer := `{"kind":"Backup","apiVersion":"velero.io/v1","metadata":{"name":"newer","labels":{"velero.io/schedule-name":"notes-1h"}},"status":{"phase":"Completed","startTimestamp":"` +
+		time.Now().Add(-time.Minute).UTC().Format(time.RFC3339) + `"}}`
+	require.NoError(t, s.Put(t.Context(), store.Metadata("newer"), strings.NewReader(newer)))
+	rep, err = d.Run(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, report.Passed, rep.Verdict, "to drill an older one does not make what could be lost more: %s", rep.Summary)
+}
+
+func TestLevelKindNeedsASandboxThatRunsPods(t *testing.T) {
+	box := &doomed{err: errors.New("must not be started")}
+	rep, err := drill(velerosLocation(t, unchanged), report.LevelKind, box).Run(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, report.Error, rep.Verdict)
+	assert.Contains(t, rep.Summary, "needs a sandbox that runs pods")
+	assert.Zero(t, box.up)
+}

@@ -143,7 +143,7 @@ func TestAHealthyApplicationIsProven(t *testing.T) {
 	assert.Positive(t, rep.Items.SkippedBy["runs in kube-system, where the sandbox has its own"])
 	assert.Equal(t, 1, rep.Changed["CronJobs suspended"])
 	for check, message := range map[string]string{
-		"images_provided": "1 of 1 images are on the node", "workloads_ready": "6 of 6", "services_have_endpoints": "3 of 3",
+		"images_provided": "1 of 1 images are on the node", "workloads_ready": "7 of 7", "services_have_endpoints": "3 of 3",
 		"claims_bound": "3 of 3", "webhooks_answer": "1 of 1", "crds_established": "1 of 1",
 	} {
 		assert.Contains(t, show(t, rep), fmt.Sprintf("%q,\n   \"verdict\": \"passed\",\n   \"message\": %q", check, message))
