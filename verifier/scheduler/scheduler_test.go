@@ -1,6 +1,7 @@
 package scheduler_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,8 +41,9 @@ func add(t *testing.T, s store.Store, schedule, name string, started time.Time) 
 // the script of its backup says another verdict for its first, second … time.
 type drills struct {
 	script map[string][]report.Verdict
-	// stuck drills do not end by themselves.
+	// stuck drills do not end by themselves, slow ones take this long.
 	stuck bool
+	slow  map[string]time.Duration
 
 	mu      sync.Mutex
 	begun   []string // backup@time
@@ -68,7 +70,7 @@ func (d *drills) run(ctx context.Context, r scheduler.Request) (report.Report, e
 		d.running--
 	}()
 	r.Progress("restore", "1 of 2")
-	took := time.After(minute)
+	took := time.After(cmp.Or(d.slow[r.Backup], minute))
 	if d.stuck {
 		took = nil
 	}
@@ -243,6 +245,87 @@ func TestADrillThatKillsItsVerifierIsNotTriedForEver(t *testing.T) {
 			r.stop()
 		}
 		assert.Len(t, d.all(), 3)
+	})
+}
+
+func TestStoppingAVerifierUsesNoAttemptsUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, d := mem.New(), &drills{}
+		add(t, s, "db", "db-1", time.Now())
+		pass(3*hour - time.Second)
+		for n := range 5 {
+			r := start(t, newScheduler(fmt.Sprint(n), d, nightly(t, s)))
+			pass(30 * time.Second)
+			r.stop()
+		}
+		require.Len(t, d.all(), 5)
+		r := start(t, newScheduler("last", d, nightly(t, s)))
+		pass(2 * minute)
+		assert.Len(t, r.Status()[0].Recent, 1)
+		r.stop()
+	})
+}
+
+func TestADrillThatWaitedUntilTheNextRunIsChosenAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, d := mem.New(), &drills{slow: map[string]time.Duration{"big-1": 7 * minute}}
+		add(t, s, "big", "big-1", time.Now())
+		add(t, s, "db", "db-1", time.Now())
+		big := nightly(t, s, func(p *policy.Spec) { p.Select.Schedules, p.Cron = []string{"big"}, "4 0 * * *" })
+		often := nightly(t, s, func(p *policy.Spec) { p.Select.Schedules, p.Cron = []string{"db"}, "*/5 * * * *" })
+		often.Policy.Metadata.Name = "often"
+		r := start(t, newScheduler("x", d, big, often))
+		pass(6 * minute)
+		add(t, s, "db", "db-2", time.Now())
+		pass(20 * minute)
+		assert.Equal(t, []string{"big-1@01T00:04", "db-2@01T00:11"}, d.all(), "what was chosen at 00:05 is not drilled when 00:10 has chosen")
+		r.stop()
+	})
+}
+
+func TestRecordsThatMakeNoSenseDoNotStopAPolicy(t *testing.T) {
+	for name, tc := range map[string]struct{ run, content string }{
+		"a run of the future":         {"20300101T000000Z", `{"schema":"lifeboat.dev/run/v1alpha1"}`},
+		"a damaged run":               {"19991231T030000Z", "{"},
+		"a run of another schema":     {"19991231T030000Z", `{"schema":"lifeboat.dev/run/v9"}`},
+		"a run that names no backups": {"19991231T030000Z", `{"schema":"lifeboat.dev/run/v1alpha1","drills":[{"backup":"../../etc"}]}`},
+		"a run of too many":           {"19991231T030000Z", `{"schema":"lifeboat.dev/run/v1alpha1","drills":[` + strings.Repeat("{},", 1<<20) + `{}]}`},
+		"a file that is none":         {"readme", "hello"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, d := mem.New(), &drills{}
+				add(t, s, "db", "db-1", time.Now())
+				require.NoError(t, s.Put(t.Context(), store.Run("nightly", tc.run), strings.NewReader(tc.content)))
+				r := start(t, newScheduler("x", d, nightly(t, s)))
+				pass(2 * hour)
+				assert.NoError(t, r.Status()[0].Err)
+				pass(2 * hour)
+				assert.Equal(t, []string{"db-1@01T03:00"}, d.all())
+				r.stop()
+			})
+		})
+	}
+}
+
+func TestWhatClaimsToBeRestorableIsChosenAndADamagedBackupByItsName(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, d := mem.New(), &drills{}
+		put := func(name, content string) {
+			require.NoError(t, s.Put(t.Context(), store.Metadata(name), strings.NewReader(content)))
+		}
+		add(t, s, "db", "db-1", time.Now().Add(-day))
+		for i, phase := range []string{"Failed", "InProgress", "FailedValidation", "Deleting"} {
+			name := fmt.Sprint("db-", i+2)
+			put(name, fmt.Sprintf(`{"kind":"Backup","apiVersion":"velero.io/v1","metadata":{"name":%q,"labels":{"velero.io/schedule-name":"db"}},"status":{"phase":%q,"startTimestamp":"2000-01-01T00:00:00Z"}}`, name, phase))
+		}
+		require.NoError(t, s.Put(t.Context(), store.Contents("torn"), strings.NewReader("half")))
+		put("damaged", "{")
+		r := start(t, newScheduler("x", d, nightly(t, s, func(p *policy.Spec) { p.Select.Backups = []string{"damaged", "torn"} })))
+		pass(4 * hour)
+		assert.Equal(t, []string{"db-1@01T03:00", "damaged@01T03:01"}, d.all())
+		assert.Equal(t, []string{"backup torn"}, r.Status()[0].Missing)
+		r.stop()
 	})
 }
 
@@ -449,7 +532,7 @@ func TestNoSingleFailureOfTheLocationLosesOrRepeatsADrill(t *testing.T) {
 			add(t, s, "b", "b-1", time.Now())
 			f = storetest.NewFaults(s, faults...)
 			r := start(t, newScheduler("x", d, nightly(t, f, func(p *policy.Spec) { p.Evidence.Keep = 1 })))
-			pass(8 * hour)
+			pass(3*hour + 20*minute)
 			r.stop()
 			records, unreadable, err := (&evidence.Index{Store: s}).List(t.Context())
 			require.NoError(t, err)
