@@ -146,6 +146,12 @@ func TestAnExecWhoseEndIsNotKnownIsAnError(t *testing.T) {
 	}
 }
 
+func TestAConnectionThatIsClosedBeforeTheCommandEndsIsNoSuccess(t *testing.T) {
+	c := serveExec(t, "spdy", func(p process) { fmt.Fprint(p.stdout, "half an ans") })
+	_, err := c.Exec(t.Context(), inWeb, Command{Args: []string{"true"}, Limit: 100})
+	assert.EqualError(t, err, `run "true" in pod shop/web: the connection ended before the command did`)
+}
+
 func TestAnExecEndsWithItsContext(t *testing.T) {
 	for _, protocol := range []string{"websocket", "spdy"} {
 		t.Run(protocol, func(t *testing.T) {

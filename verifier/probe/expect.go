@@ -93,7 +93,7 @@ func judgeEnd(e policy.Expect, a answer) []string {
 		return nil
 	}
 	what := fmt.Sprintf("exit code %d, expected %d", a.exitCode, expected)
-	if said := strings.TrimSpace(a.errors); said != "" {
+	if said := strings.Join(strings.Fields(a.errors), " "); said != "" {
 		what += ": " + excerpt(said)
 	}
 	return []string{what}

@@ -29,8 +29,8 @@ func (e *dialError) Unwrap() error { return e.err }
 
 // http sends the request to a ready pod of the Service, over a forwarded port.
 // The API server's own proxy for Services would not do: it takes the header
-// Authorization away, rewrites links in HTML, and answers 502 and 503 itself, so
-// that one cannot tell who answered.
+// Authorization away, asks for a host of its own, and answers 503 itself, so that
+// one cannot tell who answered.
 func (r *runner) http(ctx context.Context, h policy.HTTP, q *question) (answer, error) {
 	req, err := r.request(ctx, h)
 	if err != nil {

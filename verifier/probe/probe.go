@@ -79,6 +79,8 @@ type question struct {
 	object string
 	// put says that the question has left: from then on, silence is an answer.
 	put bool
+	// held is what it waited for, as long as it had not left.
+	held string
 }
 
 // outcome is an attempt that came to its end: an answer and what is wrong with
@@ -98,15 +100,14 @@ func (r *runner) check(ctx context.Context, c policy.Check) Result {
 	timed, cancel := context.WithTimeout(ctx, c.Timeout.Duration)
 	defer cancel()
 	var last *outcome
-	put, object, attempts := false, "", 0
+	q, attempts := question{}, 0
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		attempts++
 		if r.Progress != nil {
 			r.Progress(c.Name, attempts)
 		}
-		q := question{object: about(c)}
+		q = question{object: about(c), put: q.put}
 		a, err := r.ask(timed, c, &q)
-		put, object = put || q.put, q.object
 		if err == nil || !over(err) {
 			last = &outcome{object: q.object, answer: a, err: err}
 			if err == nil {
@@ -121,7 +122,7 @@ func (r *runner) check(ctx context.Context, c policy.Check) Result {
 		}
 	}
 	if last == nil || !last.passed() {
-		last = r.settle(ctx, c, last, put, object)
+		last = r.settle(ctx, c, last, q)
 	}
 	return r.result(c, *last, attempts, r.Now().Sub(began))
 }
@@ -132,14 +133,14 @@ func over(err error) bool {
 }
 
 // settle decides on a check whose time is over and that has not passed.
-func (r *runner) settle(ctx context.Context, c policy.Check, last *outcome, put bool, object string) *outcome {
+func (r *runner) settle(ctx context.Context, c policy.Check, last *outcome, q question) *outcome {
 	switch {
 	case ctx.Err() != nil:
-		return &outcome{object: object, err: fmt.Errorf("the drill's time ended before it was answered: %w", context.Cause(ctx))}
-	case last == nil && !put:
-		return &outcome{object: object, err: fmt.Errorf("could not be asked within %s", c.Timeout)}
+		return &outcome{object: q.object, err: fmt.Errorf("the drill's time ended before it was answered: %w", context.Cause(ctx))}
+	case last == nil && !q.put:
+		return &outcome{object: q.object, err: errors.New(strings.TrimSuffix(fmt.Sprintf("could not be asked within %s: %s", c.Timeout, q.held), ": "))}
 	case last == nil:
-		last = &outcome{object: object, answer: answer{silence: fmt.Sprintf("gave no answer within %s", c.Timeout)}}
+		last = &outcome{object: q.object, answer: answer{silence: fmt.Sprintf("gave no answer within %s", c.Timeout)}}
 		last.wrong = judge(c, last.answer)
 	}
 	if last.answer.silence == "" {

@@ -13,7 +13,8 @@
 // shell of the application in the bucket that Velero wrote.
 //
 // The server answers / with "ok", /file?path=P with the file, /env?name=N with
-// the variable, /status?code=N with that status, and /dial?to=TARGET with what
+// the variable, /status?code=N with that status, /request with what it was
+// asked, and /dial?to=TARGET with what
 // came of it. A TARGET is tcp://HOST:PORT (a connection), udp://HOST:PORT (an
 // echo), dns://NAME (addresses), or frame://HOST:PORT, which is a UDP packet
 // for an IPv4 neighbour written straight to the wire of eth0, past the packet
@@ -144,6 +145,10 @@ func serve(ctx context.Context, address string) error {
 			code = http.StatusBadRequest
 		}
 		w.WriteHeader(code)
+	})
+	mux.HandleFunc("/request", func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(io.LimitReader(r.Body, 64<<10))
+		_ = json.NewEncoder(w).Encode(map[string]any{"method": r.Method, "host": r.Host, "headers": r.Header, "body": string(body)}) // the client has gone
 	})
 	mux.HandleFunc("GET /file", func(w http.ResponseWriter, r *http.Request) {
 		if err := cat(w, r.FormValue("path")); err != nil {
