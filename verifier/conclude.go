@@ -29,6 +29,9 @@ func (r *run) conclude(err error) {
 	if e := rep.Backup.Expires; !e.IsZero() && !e.After(rep.Started) {
 		rep.NotProven = append(rep.NotProven, fmt.Sprintf("that the backup will still be there: it expired at %s, and Velero deletes what has expired", e.Format(time.RFC3339)))
 	}
+	if r.idle > 0 {
+		rep.NotProven = append(rep.NotProven, fmt.Sprintf("that %d DaemonSets run: the sandbox's node is none of theirs", r.idle))
+	}
 	if len(rep.Waived) > 0 {
 		rep.NotProven = append(rep.NotProven, fmt.Sprintf("what the policy waives: %d findings", len(rep.Waived)))
 	}

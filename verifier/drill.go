@@ -71,6 +71,7 @@ type run struct {
 	// Of level kind.
 	missing    map[string]string // images that could not be had, with the reasons
 	recovering time.Time         // when the restore began
+	idle       int               // DaemonSets that want no pod of the sandbox's node
 }
 
 // stage is one step of a drill of at least a level. refuted says that the

@@ -27,6 +27,9 @@ const (
 	// patience is how long a state that nothing can mend has to last until it is
 	// believed: a controller that is only starting may make what is missing.
 	patience = 10 * time.Second
+	// calm is how long all has to be up until it is believed: a program that
+	// crashes often does so in its first seconds.
+	calm = 5 * time.Second
 	// maxLogs bounds of how many containers the log is read.
 	maxLogs = 20
 )
@@ -38,6 +41,7 @@ func (r *run) workloads(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	r.idle = d.Idle
 	findings, environment := workload.Settle(r.withLogs(ctx, d.Problems))
 	for _, name := range workload.Checks() {
 		r.record(report.Check{Name: name, Verdict: report.Passed, Message: asked(name, d, limit)}, of(name, findings), of(name, environment))
@@ -46,8 +50,9 @@ func (r *run) workloads(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
-// await looks at the sandbox again and again. It ends when nothing is wrong,
-// when what is wrong has not been mendable for a while, or with the limit.
+// await looks at the sandbox again and again. It ends when nothing has been
+// wrong for a while, when what is wrong has not been mendable for a while, or
+// with the limit.
 func (r *run) await(ctx context.Context, limit time.Duration) (workload.Decision, error) {
 	volumes, err := newProvisioner(ctx, r.Sandbox.(sandbox.Runner), r.cluster)
 	if err != nil {
@@ -55,7 +60,7 @@ func (r *run) await(ctx context.Context, limit time.Duration) (workload.Decision
 	}
 	in := workload.Input{Restored: restored(r.prepared.Plan, r.result.Changes), Missing: r.missing, StandsIn: r.standsIn()}
 	began := r.Now()
-	var settled time.Time // since when
+	var up, stuck lasting
 	for {
 		if in.State, err = workload.Gather(ctx, r.cluster, in.Restored); err != nil {
 			return workload.Decision{}, err
@@ -63,23 +68,39 @@ func (r *run) await(ctx context.Context, limit time.Duration) (workload.Decision
 		if err = errors.Join(volumes.provide(ctx, in.Claims), in.Call(ctx, r.cluster)); err != nil {
 			return workload.Decision{}, err
 		}
-		in.Refused = volumes.refused
+		in.Refused, in.Now = volumes.refused, r.Now()
 		d := workload.Decide(in)
-		now := r.Now()
-		switch {
-		case !d.Settled():
-			settled = time.Time{}
-		case settled.IsZero():
-			settled = now
-		}
-		if len(d.Problems) == 0 || !settled.IsZero() && now.Sub(settled) >= patience || now.Sub(began) >= limit {
+		upFor, stuckFor := up.when(len(d.Problems) == 0, in.Now), stuck.when(len(d.Problems) > 0 && d.Settled(), in.Now)
+		if upFor >= calm || stuckFor >= patience || in.Now.Sub(began) >= limit {
 			return d, nil
 		}
-		r.progress("workloads", fmt.Sprintf("%d things are not up yet", len(d.Problems)))
+		r.progress("workloads", waitingFor(d))
 		if !cluster.Sleep(ctx, lookEvery) {
 			return workload.Decision{}, ctx.Err()
 		}
 	}
+}
+
+func waitingFor(d workload.Decision) string {
+	if len(d.Problems) == 0 {
+		return "all is up; whether it stays so"
+	}
+	return fmt.Sprintf("%d things are not up yet", len(d.Problems))
+}
+
+// lasting tells for how long something has been so.
+type lasting struct{ since time.Time }
+
+// when is 0 while it is not so.
+func (l *lasting) when(so bool, now time.Time) time.Duration {
+	switch {
+	case !so:
+		l.since = time.Time{}
+		return 0
+	case l.since.IsZero():
+		l.since = now
+	}
+	return now.Sub(l.since)
 }
 
 // restored are the objects that the sandbox has as the backup has them.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -12,6 +13,9 @@ import (
 
 	"github.com/lifeboat-backup/lifeboat/core/item"
 )
+
+// steady is how long a container has to run after its last end to be believed.
+const steady = 10 * time.Second
 
 // Decide says what is not as it should be, or not yet.
 func Decide(in Input) Decision {
@@ -23,7 +27,7 @@ func Decide(in Input) Decision {
 	d.webhooks()
 	d.apiServices()
 	d.definitions()
-	return Decision{Problems: d.problems, Asked: d.asked}
+	return Decision{Problems: d.problems, Asked: d.asked, Idle: d.idle}
 }
 
 type decider struct {
@@ -32,6 +36,7 @@ type decider struct {
 	problems []Problem
 	asked    map[string]int
 	called   []Endpoint // by restored webhooks
+	idle     int
 }
 
 func (d *decider) add(check string, object item.Key, r reason) {
@@ -41,10 +46,31 @@ func (d *decider) add(check string, object item.Key, r reason) {
 func (d *decider) ready() {
 	for _, g := range d.groups {
 		d.asked[CheckWorkloads]++
+		if g.wants == 0 && g.key.Resource == "daemonsets" {
+			d.idle++
+		}
 		if !g.ready {
 			d.add(CheckWorkloads, g.key, d.whyGroup(g))
+		} else if r, did := d.restarted(g); did {
+			d.add(CheckWorkloads, g.key, r)
 		}
 	}
+}
+
+// restarted finds a container that ended a moment ago: what counts as ready
+// between two crashes is not.
+func (d *decider) restarted(g group) (reason, bool) {
+	for _, p := range d.pods(g) {
+		for _, s := range p.Status.ContainerStatuses {
+			t := s.LastTerminationState.Terminated
+			if s.State.Running == nil || t == nil || d.Now.Sub(t.FinishedAt.Time) >= steady {
+				continue
+			}
+			message := fmt.Sprintf("%s, and runs again; %d restarts", crashed(s.Name, t), s.RestartCount)
+			return named(g, p, reason{class: d.soft(p.Spec.Containers), message: message, log: logOf(p, s.Name, true)}), true
+		}
+	}
+	return reason{}, false
 }
 
 // whyGroup is why a workload is not ready: what weighs most of what its pods

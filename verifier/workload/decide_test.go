@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -147,6 +148,22 @@ func TestAnImageThatCouldNotBeHadIsNamedWithTheReason(t *testing.T) {
 	in := see(t, pods(waiting("ImagePullBackOff", "Back-off pulling"))...)
 	in.Missing = map[string]string{"shop/web:1": "the registry does not know it"}
 	assert.Equal(t, []string{"workloads_ready deployments.apps shop/web: environment, final: pod web-1-b: image shop/web:1: the registry does not know it"}, problems(Decide(in)))
+}
+
+func TestBetweenTwoCrashesAWorkloadIsNotReady(t *testing.T) {
+	ended := ready + `, containerStatuses: [{name: c, ready: true, restartCount: 2, state: {running: {}}, lastState: {terminated: {exitCode: 1, finishedAt: "2026-01-01T00:00:00Z"}}}]`
+	in := see(t, fmt.Sprintf(web, 2), fmt.Sprintf(webRS, 2), fmt.Sprintf(webPod, "a", ready), fmt.Sprintf(webPod, "b", ended))
+	in.Now = time.Date(2026, 1, 1, 0, 0, 9, 0, time.UTC)
+	assert.Equal(t, []string{"workloads_ready deployments.apps shop/web: symptom, waits: pod web-1-b: container c ended with exit code 1, and runs again; 2 restarts"}, problems(Decide(in)))
+	assert.Equal(t, Log{Namespace: "shop", Pod: "web-1-b", Container: "c", Previous: true}, *Decide(in).Problems[0].Log)
+	in.Now = in.Now.Add(time.Second)
+	assert.Empty(t, problems(Decide(in)), "it has come to rest")
+}
+
+func TestADaemonSetThatNoNodeAsksForIsCounted(t *testing.T) {
+	const set = `{apiVersion: apps/v1, kind: DaemonSet, metadata: {name: gpu, namespace: shop, generation: 1}, spec: {selector: {matchLabels: {a: b}}}, status: {observedGeneration: 1, desiredNumberScheduled: %d, numberReady: %[1]d}}`
+	assert.Equal(t, 1, Decide(see(t, fmt.Sprintf(set, 0))).Idle)
+	assert.Equal(t, 0, Decide(see(t, fmt.Sprintf(set, 1))).Idle)
 }
 
 func TestPodsThatTheAPIServerRefuses(t *testing.T) {

@@ -2,6 +2,7 @@ package workload
 
 import (
 	"strings"
+	"time"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
@@ -98,6 +99,7 @@ func condition(all []metav1.Condition, kind string) metav1.Condition {
 // Input is what Decide looks at.
 type Input struct {
 	State
+	Now time.Time // of the look
 	// Restored are the objects that came from the backup, or are there as it
 	// has them. Nothing else is asked after.
 	Restored map[item.Key]bool

@@ -76,6 +76,9 @@ type Decision struct {
 	Problems []Problem
 	// Asked counts, per check, what it looked at.
 	Asked map[string]int
+	// Idle counts the DaemonSets that no node of the sandbox asks for: they are
+	// as they should be, and nothing of them has run.
+	Idle int
 }
 
 // Settled reports whether waiting can change nothing any more.
