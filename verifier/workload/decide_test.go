@@ -131,6 +131,19 @@ func TestWhyAWorkloadIsNotReadyAndWhoseFaultThatIs(t *testing.T) {
 	}
 }
 
+func TestAPodThatGoesIsWaitedFor(t *testing.T) {
+	going := strings.Replace(fmt.Sprintf(webPod, "b", waiting("CrashLoopBackOff", "")), "labels:", `deletionTimestamp: "2026-01-01T00:00:00Z", labels:`, 1)
+	in := see(t, fmt.Sprintf(web, 1), fmt.Sprintf(webRS, 2), fmt.Sprintf(webPod, "a", ready), going)
+	assert.Equal(t, []string{"workloads_ready deployments.apps shop/web: symptom, waits: pod web-1-b: is being deleted"}, problems(Decide(in)))
+}
+
+func TestASidecarThatRunsBeforeTheOthersIsNoProblemOfProbes(t *testing.T) {
+	status := `phase: Pending, conditions: [{type: PodScheduled, status: "True"}], initContainerStatuses: [{name: i, ready: false, state: {running: {}}}], containerStatuses: [{name: c, state: {waiting: {reason: PodInitializing}}}]`
+	withInit := strings.Replace(fmt.Sprintf(webPod, "b", status), "spec: {", "spec: {initContainers: [{name: i, image: a}], ", 1)
+	in := see(t, fmt.Sprintf(web, 1), fmt.Sprintf(webRS, 2), fmt.Sprintf(webPod, "a", ready), withInit)
+	assert.Equal(t, []string{"workloads_ready deployments.apps shop/web: symptom, waits: pod web-1-b: is Pending and not ready"}, problems(Decide(in)))
+}
+
 func TestWhatAStandInDoesSaysNothingAboutTheBackup(t *testing.T) {
 	for _, status := range []string{waiting("CrashLoopBackOff", ""), waiting("RunContainerError", "no such file"), waiting("CreateContainerConfigError", "container has runAsNonRoot"),
 		`phase: Running, containerStatuses: [{name: c, state: {running: {}}}]`} {
@@ -156,6 +169,10 @@ func TestBetweenTwoCrashesAWorkloadIsNotReady(t *testing.T) {
 	in.Now = time.Date(2026, 1, 1, 0, 0, 9, 0, time.UTC)
 	assert.Equal(t, []string{"workloads_ready deployments.apps shop/web: symptom, waits: pod web-1-b: container c ended with exit code 1, and runs again; 2 restarts"}, problems(Decide(in)))
 	assert.Equal(t, Log{Namespace: "shop", Pod: "web-1-b", Container: "c", Previous: true}, *Decide(in).Problems[0].Log)
+	// A container that is not running is told by its state.
+	stopped := see(t, fmt.Sprintf(web, 2), fmt.Sprintf(webPod, "b", strings.Replace(ended, "state: {running: {}}", "state: {}", 1)))
+	stopped.Now = in.Now
+	assert.Empty(t, problems(Decide(stopped)))
 	in.Now = in.Now.Add(time.Second)
 	assert.Empty(t, problems(Decide(in)), "it has come to rest")
 }
@@ -178,6 +195,18 @@ func TestPodsThatTheAPIServerRefuses(t *testing.T) {
 	}
 	in := see(t, fmt.Sprintf(web, 2), fmt.Sprintf(webRS, 2), fmt.Sprintf(webPod, "a", ready), fmt.Sprintf(webPod, "b", ready), fmt.Sprintf(event, "r", "FailedCreate", "exceeded quota", 1))
 	assert.Empty(t, problems(Decide(in)), "what was refused once and is there by now is no problem")
+
+	in = see(t, fmt.Sprintf(web, 1), fmt.Sprintf(webRS, 2), fmt.Sprintf(webPod, "a", ready), fmt.Sprintf(webPod, "b", waiting("ErrImagePull", "no")), fmt.Sprintf(event, "r", "FailedCreate", "exceeded quota", 1))
+	assert.Equal(t, []string{"workloads_ready deployments.apps shop/web: environment, final: pod web-1-b: image shop/web:1: ErrImagePull: no"}, problems(Decide(in)), "nor is it why the pods that are there are not ready")
+
+	const set = `{apiVersion: apps/v1, kind: StatefulSet, metadata: {name: db, namespace: shop, uid: s}, spec: {replicas: %d, selector: {matchLabels: {app: db}}}}`
+	const its = `{apiVersion: v1, kind: Pod, metadata: {name: db-0, namespace: shop, labels: {app: db}, ownerReferences: [{apiVersion: apps/v1, kind: StatefulSet, name: db, uid: s, controller: true}]}, spec: {containers: [{name: c, image: shop/db:1}]}, status: {%s}}`
+	refusal := fmt.Sprintf(event, "s", "FailedCreate", "exceeded quota", 1)
+	assert.Equal(t, []string{"workloads_ready statefulsets.apps shop/db: proof, final: its pods are refused: exceeded quota"}, problems(Decide(see(t, fmt.Sprintf(set, 2), fmt.Sprintf(its, ready), refusal))))
+	assert.Equal(t, []string{"workloads_ready statefulsets.apps shop/db: environment, final: pod db-0: image shop/db:1: ErrImagePull: no"},
+		problems(Decide(see(t, fmt.Sprintf(set, 1), fmt.Sprintf(its, waiting("ErrImagePull", "no")), refusal))), "all that it wants are there")
+	normal := strings.Replace(refusal, "type: Warning", "type: Normal", 1)
+	assert.Equal(t, []string{"workloads_ready statefulsets.apps shop/db: symptom, waits: 0 pods of the 1 it wants are there, and not all count as ready"}, problems(Decide(see(t, fmt.Sprintf(set, 1), normal))), "only warnings are reasons")
 }
 
 func TestWhatWeighsMostIsSaidAndAWorkloadWaitsForAllOfItsPods(t *testing.T) {
@@ -194,12 +223,16 @@ func TestWhenWorkloadsAreReady(t *testing.T) {
 		want    []string
 	}{
 		{"a Deployment with all its replicas", []string{fmt.Sprintf(web, 2)}, nil},
+		{"a Deployment whose pods are of another revision", []string{strings.Replace(fmt.Sprintf(web, 2), "updatedReplicas: 2", "updatedReplicas: 1", 1)}, []string{"deployments.apps shop/web: symptom, waits: 0 pods of the 2 it wants are there, and not all count as ready"}},
+		{"a Deployment that is paused with such", []string{strings.Replace(strings.Replace(fmt.Sprintf(web, 2), "updatedReplicas: 2", "updatedReplicas: 1", 1), "replicas: 2,", "replicas: 2, paused: true,", 1)}, nil},
+		{"a pod that only looks like one of the Deployment", []string{fmt.Sprintf(web, 0), strings.NewReplacer("web-1-z", "stray", "ownerReferences", "ignored").Replace(fmt.Sprintf(webPod, "z", ready))}, []string{"deployments.apps shop/web: symptom, waits: 0 pods of the 2 it wants are there, and not all count as ready"}},
 		{"a Deployment that nobody has looked at", []string{strings.Replace(fmt.Sprintf(web, 2), "generation: 1}", "generation: 2}", 1)}, []string{"deployments.apps shop/web: symptom, waits: 0 pods of the 2 it wants are there, and not all count as ready"}},
 		{"a Deployment of none", []string{`{apiVersion: apps/v1, kind: Deployment, metadata: {name: a, namespace: shop}, spec: {replicas: 0, selector: {}}}`}, nil},
 		{"a StatefulSet", []string{`{apiVersion: apps/v1, kind: StatefulSet, metadata: {name: a, namespace: shop}, spec: {selector: {matchLabels: {a: b}}}, status: {readyReplicas: 1}}`}, nil},
 		{"a StatefulSet without its pod", []string{`{apiVersion: apps/v1, kind: StatefulSet, metadata: {name: a, namespace: shop}, spec: {selector: {matchLabels: {a: b}}}}`}, []string{"statefulsets.apps shop/a: symptom, waits: 0 pods of the 1 it wants are there, and not all count as ready"}},
 		{"a DaemonSet that no node asks for", []string{`{apiVersion: apps/v1, kind: DaemonSet, metadata: {name: a, namespace: shop, generation: 1}, spec: {selector: {matchLabels: {a: b}}}, status: {observedGeneration: 1}}`}, nil},
 		{"a DaemonSet that nobody has looked at", []string{`{apiVersion: apps/v1, kind: DaemonSet, metadata: {name: a, namespace: shop, generation: 1}, spec: {selector: {matchLabels: {a: b}}}}`}, []string{"daemonsets.apps shop/a: symptom, waits: 0 pods of the 1 it wants are there, and not all count as ready"}},
+		{"a DaemonSet that is ready as of an older look", []string{`{apiVersion: apps/v1, kind: DaemonSet, metadata: {name: a, namespace: shop, generation: 2}, spec: {selector: {matchLabels: {a: b}}}, status: {observedGeneration: 1, desiredNumberScheduled: 1, numberReady: 1}}`}, []string{"daemonsets.apps shop/a: symptom, waits: 0 pods of the 1 it wants are there, and not all count as ready"}},
 		{"a ReplicaSet of its own", []string{`{apiVersion: apps/v1, kind: ReplicaSet, metadata: {name: a, namespace: shop}, spec: {selector: {matchLabels: {a: b}}}}`}, []string{"replicasets.apps shop/a: symptom, waits: 0 pods of the 1 it wants are there, and not all count as ready"}},
 		{"a ReplicationController", []string{`{apiVersion: v1, kind: ReplicationController, metadata: {name: a, namespace: shop}, spec: {selector: {a: b}}}`}, []string{"replicationcontrollers shop/a: symptom, waits: 0 pods of the 1 it wants are there, and not all count as ready"}},
 		{"a pod of its own that has done its work", []string{`{apiVersion: v1, kind: Pod, metadata: {name: a, namespace: shop, uid: a}, status: {phase: Succeeded}}`}, nil},
@@ -247,6 +280,9 @@ func TestServicesHaveEndpointsWhenWhatTheySelectIsReady(t *testing.T) {
 		problems(Decide(see(t, up, service, fmt.Sprintf(slice, false)))))
 	assert.Contains(t, problems(Decide(see(t, down, service))), "services_have_endpoints services shop/web: consequence, final: has no ready endpoint, because deployments.apps shop/web is not ready")
 	assert.Empty(t, problems(Decide(see(t, service))), "nothing of the backup is behind it")
+	scaledDown := `{apiVersion: apps/v1, kind: Deployment, metadata: {name: web, namespace: shop}, spec: {replicas: 0, selector: {}, template: {metadata: {labels: {app: web}}}}}`
+	assert.Empty(t, problems(Decide(see(t, service, scaledDown))), "what it selects was scaled down in the backup")
+	assert.Equal(t, 0, Decide(see(t, service, strings.Replace(job("active: 1"), "selector: {matchLabels: {job: a}}", "template: {metadata: {labels: {app: web}}}", 1))).Asked[CheckServices], "a Job comes to its end")
 	assert.Empty(t, problems(Decide(see(t, strings.Replace(service, "{selector: {app: web}}", "{}", 1)))), "its endpoints are somebody else's")
 }
 
@@ -280,6 +316,9 @@ func TestWebhooksAreAnsweredByAWorkloadOfTheBackup(t *testing.T) {
 	assert.Equal(t, []string{is + "symptom, waits: g.example: its Service shop/web does not answer: connection refused"}, problems(Decide(good)))
 
 	assert.Equal(t, []string{is + "proof, final: g.example: its Service shop/web is not in the backup"}, problems(Decide(see(t, hook))))
+	sandboxes := see(t, hook)
+	clear(sandboxes.Restored)
+	assert.Empty(t, problems(Decide(sandboxes)), "what the sandbox brought is not asked after")
 	assert.Equal(t, []string{is + "proof, final: g.example: no workload of the backup is behind its Service shop/web"}, problems(Decide(see(t, hook, service))))
 	assert.Contains(t, problems(Decide(see(t, hook, fmt.Sprintf(web, 0), service))), is+"consequence, final: g.example: its Service shop/web has no ready endpoint, because deployments.apps shop/web is not ready")
 }
