@@ -14,8 +14,8 @@
 //
 // The server answers / with "ok", /file?path=P with the file, /env?name=N with
 // the variable, /status?code=N with that status, /request with what it was
-// asked, and /dial?to=TARGET with what
-// came of it. A TARGET is tcp://HOST:PORT (a connection), udp://HOST:PORT (an
+// asked, and /dial?to=TARGET&to=... with a list of what came of them. A TARGET
+// is tcp://HOST:PORT (a connection), udp://HOST:PORT (an
 // echo), dns://NAME (addresses), or frame://HOST:PORT, which is a UDP packet
 // for an IPv4 neighbour written straight to the wire of eth0, past the packet
 // filter of this network namespace.
@@ -34,6 +34,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -78,8 +79,7 @@ func run(ctx context.Context, args []string) (status int, err error) {
 		}
 		return 0, webhook(ctx, rest[0], rest[1])
 	case "dial":
-		for _, target := range rest {
-			r := dial(ctx, target)
+		for _, r := range dialAll(ctx, rest) {
 			if err := json.NewEncoder(os.Stdout).Encode(r); err != nil {
 				return 0, err
 			}
@@ -131,8 +131,8 @@ func cat(w io.Writer, path string) error {
 	return err
 }
 
-func serve(ctx context.Context, address string) error {
-	packets, err := net.ListenPacket("udp", address)
+func serve(ctx context.Context, address string) (err error) {
+	sockets, err := listenUDP(address)
 	if err != nil {
 		return err
 	}
@@ -156,18 +156,55 @@ func serve(ctx context.Context, address string) error {
 		}
 	})
 	mux.HandleFunc("GET /dial", func(w http.ResponseWriter, r *http.Request) {
-		_ = json.NewEncoder(w).Encode(dial(r.Context(), r.FormValue("to"))) // the client has gone
+		r.ParseForm()
+		_ = json.NewEncoder(w).Encode(dialAll(r.Context(), r.Form["to"])) // or the client has gone
 	})
 	server := &http.Server{Addr: address, Handler: mux, ReadHeaderTimeout: 5 * time.Second}
-	ended := make(chan error, 2)
-	go func() { ended <- echo(packets) }()
+	ended := make(chan error, len(sockets)+1)
+	for _, s := range sockets {
+		go func() { ended <- echo(s) }()
+	}
 	go func() { ended <- server.ListenAndServe() }()
 	fmt.Println("serving", address)
 	select {
 	case <-ctx.Done():
 	case err = <-ended:
 	}
-	return errors.Join(err, server.Close(), packets.Close())
+	for _, s := range sockets {
+		err = errors.Join(err, s.Close())
+	}
+	return errors.Join(err, server.Close())
+}
+
+// listenUDP listens on each address this machine has now: a socket for all of
+// them would answer from another one than was asked.
+func listenUDP(address string) ([]net.PacketConn, error) {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	own, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil, err
+	}
+	var sockets []net.PacketConn
+	seen := map[string]bool{} // a node has the same address on the cable of each pod
+	for _, a := range own {
+		ip, _, err := net.ParseCIDR(a.String())
+		if err != nil || seen[ip.String()] || ip.IsLinkLocalUnicast() && ip.To4() == nil { // those need a zone
+			continue
+		}
+		seen[ip.String()] = true
+		s, err := net.ListenPacket("udp", net.JoinHostPort(ip.String(), port))
+		if errors.Is(err, syscall.EADDRNOTAVAIL) { // IPv6 still looks whether another has it
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		sockets = append(sockets, s)
+	}
+	return sockets, nil
 }
 
 // webhook admits every object (admission.k8s.io/v1).
@@ -224,6 +261,17 @@ type result struct {
 	Error   string  `json:"error,omitempty"`
 	Got     string  `json:"got,omitempty"`
 	Seconds float64 `json:"seconds"`
+}
+
+// dialAll dials all at the same time.
+func dialAll(ctx context.Context, targets []string) []result {
+	results := make([]result, len(targets))
+	var all sync.WaitGroup
+	for i, t := range targets {
+		all.Go(func() { results[i] = dial(ctx, t) })
+	}
+	all.Wait()
+	return results
 }
 
 func dial(ctx context.Context, target string) result {

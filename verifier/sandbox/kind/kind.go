@@ -61,7 +61,7 @@ type Sandbox struct {
 	up *node
 }
 
-var _ sandbox.Sandbox = (*Sandbox)(nil)
+var _ sandbox.Runner = (*Sandbox)(nil)
 
 // New makes the sandbox that a policy asks for. source is the version of the
 // backup's cluster, "" when it is not known.
@@ -84,6 +84,7 @@ type node struct {
 	lock    *os.File // held on dir while this process lives; nil where there are no locks
 	client  *cluster.Client
 	cluster sandbox.Cluster
+	closed  string // the rules that Contain has set, as the node lists them
 }
 
 // Up removes what dead verifiers left behind, chooses the node image, and makes a
