@@ -194,6 +194,7 @@ func (r *run) down(ctx context.Context) error {
 	if r.Sandbox == nil {
 		return nil
 	}
+	r.progress("teardown", "")
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), downTimeout)
 	defer cancel()
 	_, err := r.timed(ctx, stage{"teardown", report.LevelControlPlane, func(ctx context.Context) (bool, error) { return false, r.Sandbox.Down(ctx) }})

@@ -79,7 +79,7 @@ func (in Input) deployment(d appsv1.Deployment) group {
 		g.waits = fmt.Sprintf("its pods are ready, but not yet for the %d s it asks for", d.Spec.MinReadySeconds)
 	}
 	for _, r := range in.ReplicaSets {
-		if owner := metav1.GetControllerOf(&r.ObjectMeta); owner != nil && owner.UID == d.UID && g.refused == "" && orOne(r.Spec.Replicas) > r.Status.Replicas {
+		if owner := metav1.GetControllerOf(&r.ObjectMeta); owner != nil && owner.UID == d.UID && g.refused == "" {
 			g.refused = in.refusal(r.UID)
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -228,12 +229,7 @@ func TestTenDrillsOfAVeleroBackupInARowLeaveNothing(t *testing.T) {
 	dir := rig.SmallBucket(t)
 	before, volumes := networks(t), docker(t, "volume", "ls", "--quiet")
 	for i := range 10 {
-		// The application of the backup runs a shell, which the stand-in has not;
-		// its own program takes the place of sh.
-		rep := drillOf(t, dir, rig.VelerosBackup, func(s *policy.Spec) {
-			s.Images = policy.Images{Mode: policy.ImagesSubstitute, Mapping: map[string]string{"local/*": workloadImage}}
-			s.Waivers = []policy.Waiver{{Check: "volume_data_restored", Reason: "volumes are not restored yet"}}
-		})
+		rep := drillOf(t, dir, rig.VelerosBackup, ofVelero)
 		require.Equal(t, report.Passed, rep.Verdict, show(t, rep))
 		total := 0.0
 		for _, s := range rep.Stages {
@@ -245,6 +241,66 @@ func TestTenDrillsOfAVeleroBackupInARowLeaveNothing(t *testing.T) {
 	}
 	assert.Equal(t, before, networks(t))
 	assert.Equal(t, volumes, docker(t, "volume", "ls", "--quiet"))
+}
+
+// doomedDrillEnv makes this test binary a drill that kills itself: a folder for
+// its sandbox, a location and a stage, with commas between them.
+const doomedDrillEnv = "LIFEBOAT_TEST_DOOMED_KIND_DRILL"
+
+// ofVelero drills the backup that Velero wrote. What it runs is a shell, for
+// which the test image stands in.
+func ofVelero(s *policy.Spec) {
+	s.Images = policy.Images{Mode: policy.ImagesSubstitute, Mapping: map[string]string{"local/*": workloadImage}}
+	s.Waivers = []policy.Waiver{{Check: "volume_data_restored", Reason: "volumes are not restored yet"}}
+}
+
+func doomedDrill(what string) {
+	dir, rest, _ := strings.Cut(what, ",")
+	url, at, _ := strings.Cut(rest, ",")
+	s, err := location.Open(context.Background(), url, location.Options{})
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	spec := policy.Spec{Level: report.LevelKind, KubernetesVersion: nodeVersion}
+	ofVelero(&spec)
+	box := kind.New(spec, "")
+	box.Dir = dir
+	d := verifier.Drill{Store: s, Backup: rig.VelerosBackup, Level: report.LevelKind, Sandbox: box, Spec: spec, Now: time.Now, Version: "test", Progress: func(stage, _ string) {
+		if stage == at {
+			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL) // it does not fail for oneself
+			select {}
+		}
+	}}
+	rep, err := d.Run(context.Background())
+	fmt.Println("never came to", at, rep.Verdict, rep.Summary, err)
+	os.Exit(1)
+}
+
+func TestADrillThatIsKilledInAnyStageLeavesNothingAfterTheNextStart(t *testing.T) {
+	rig.WorkloadImage(t, workloadImage)
+	for _, stage := range []string{"plan", "images", "contain", "restore", "compare", "workloads", "checks", "contained", "teardown"} {
+		t.Run(stage, func(t *testing.T) {
+			dir, bucket := t.TempDir(), rig.SmallBucket(t)
+			self, err := os.Executable()
+			require.NoError(t, err)
+			cmd := exec.Command(self)
+			cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s,file://%s,%s", doomedDrillEnv, dir, bucket, stage))
+			out, err := cmd.CombinedOutput()
+			require.ErrorContains(t, err, "signal: killed", string(out))
+			traces := tracesOf(t, nodeOf(t, dir))
+			evidence, err := filepath.Glob(filepath.Join(bucket, "metadata", "lifeboat", "drills", "*", "*"))
+			require.NoError(t, err)
+			assert.Empty(t, evidence, "a killed drill says nothing")
+
+			_, err = kind.Sweep(t.Context(), kind.SweepOptions{Dir: dir}) // as each start begins
+			require.NoError(t, err)
+			traces.assertGone(t)
+			entries, err := os.ReadDir(dir)
+			require.NoError(t, err)
+			assert.Empty(t, entries)
+		})
+	}
 }
 
 // certificate makes one for a server: itself in base64, as a CA bundle, and in

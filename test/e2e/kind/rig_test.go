@@ -45,6 +45,9 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(doomedEnv); dir != "" {
 		doomed(dir)
 	}
+	if what := os.Getenv(doomedDrillEnv); what != "" {
+		doomedDrill(what)
+	}
 	os.Exit(m.Run())
 }
 
