@@ -84,7 +84,7 @@ spec:
 		{"a command is not in the image", Ours, careful(container(theSet, func(c object) { c["command"] = []any{"/postgres"} })), nil, notReady(theSet, "/postgres")},
 		{"the ServiceAccount of a Deployment is missing", Ours, careful(podSpec(theDeployment, func(s object) { s["serviceAccountName"], s["serviceAccount"] = "ghost", "ghost" })), nil, notReady(theDeployment, "ghost")},
 		{"a LimitRange refuses the pods", Ours, careful(add("limitranges", `
-{apiVersion: v1, kind: LimitRange, metadata: {name: berths, namespace: boatyard}, spec: {limits: [{type: Container, min: {memory: 100Gi}, defaultRequest: {memory: 100Gi}}]}}
+{apiVersion: v1, kind: LimitRange, metadata: {name: berths, namespace: boatyard}, spec: {limits: [{type: Pod, min: {memory: 100Gi}}]}}
 `)), nil, notReady(theDeployment, "100Gi")},
 		{"a quota is too small for a second replica", Ours, careful(set("resourcequotas boatyard/budget", "1", "spec", "hard", "pods"), choir), nil, notReady("statefulsets.apps boatyard/choir", "exceeded quota")},
 		{"a role is cut from a workload that asks the API", Ours, careful(remove("clusterrolebindings.rbac.authorization.k8s.io boatyard-fleet"), watchesBoats), nil, notReady("deployments.apps boatyard/watch", "403")},
