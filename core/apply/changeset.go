@@ -26,8 +26,7 @@ type Change struct {
 	Outcome Outcome `json:"outcome"`
 	Reason  string  `json:"reason"`
 	// Made is the digest of the object as the API server answered its creation,
-	// or as it was found to be unchanged, before controllers could change it; only
-	// with Applier.Digests.
+	// before controllers could change it; only with Applier.Digests.
 	Made *plan.Digest `json:"-"`
 	// Later says that the API server may accept the item when the rest of the
 	// backup is restored.
