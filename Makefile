@@ -75,6 +75,7 @@ test-kind: build controlplane tools ## tests in real kind clusters, with a Docke
 .PHONY: e2e-kind
 e2e-kind: node-image
 	$(call run-tests,e2e-kind,$(ONCE)) -count=1 -tags e2e,kind -p 1 -timeout 40m ./test/e2e/kind/...
+	$(call run-tests,e2e-sabotage-kind,$(ONCE)) -count=1 -tags e2e,kind -parallel 2 -timeout 30m -run SabotageOfWorkloads ./test/sabotage
 
 # Both talk to Prometheus' own programs.
 check-alerts check-dashboards: prometheus

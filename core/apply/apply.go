@@ -353,7 +353,11 @@ func (a *Applier) existing(ctx context.Context, r item.Resource, w Work, tries i
 		return done(w, Failed, err.Error())
 	}
 	if digest == w.Step.Digest {
-		return done(w, Unchanged, "exists by now and is equal")
+		change, err := done(w, Unchanged, "exists by now and is equal")
+		if a.Digests {
+			change.Made = &digest
+		}
+		return change, err
 	}
 	if w.Step.GroupResource() == "serviceaccounts" {
 		w.Step.Merge = true

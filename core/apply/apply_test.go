@@ -377,6 +377,11 @@ func TestTheDigestOfAChangeIsThatOfTheObjectAsItWasMade(t *testing.T) {
 	require.NotNil(t, changes[1].Made)
 	assert.Equal(t, w.Step.Digest, *changes[1].Made)
 
+	changes, err = a.Run(t.Context(), []Work{w})
+	require.NoError(t, err)
+	assert.Equal(t, Unchanged, changes[0].Outcome)
+	assert.Equal(t, w.Step.Digest, *changes[0].Made, "what is there and equal counts as well")
+
 	changes, err = applier(f).Run(t.Context(), []Work{configMap(t, "b")})
 	require.NoError(t, err)
 	assert.Nil(t, changes[0].Made, "nobody asked")

@@ -26,7 +26,8 @@ type Change struct {
 	Outcome Outcome `json:"outcome"`
 	Reason  string  `json:"reason"`
 	// Made is the digest of the object as the API server answered its creation,
-	// before controllers could change it; only with Applier.Digests.
+	// or as it was found to be unchanged, before controllers could change it; only
+	// with Applier.Digests.
 	Made *plan.Digest `json:"-"`
 	// Later says that the API server may accept the item when the rest of the
 	// backup is restored.

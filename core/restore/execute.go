@@ -78,7 +78,7 @@ func (j Job) Execute(ctx context.Context, p Prepared) (Result, error) {
 		if s.Acts() {
 			act = append(act, s)
 		} else {
-			r.Changes = append(r.Changes, decided(s))
+			r.Changes = append(r.Changes, j.decided(s))
 		}
 	}
 	x := executor{job: j, applier: j.applier(p), steps: act}
@@ -123,9 +123,13 @@ func (j Job) applier(p Prepared) *apply.Applier {
 }
 
 // decided is the change of a step that the plan has settled already.
-func decided(s plan.Step) apply.Change {
+func (j Job) decided(s plan.Step) apply.Change {
 	outcomes := map[plan.Action]apply.Outcome{plan.Unchanged: apply.Unchanged, plan.Skip: apply.Skipped, plan.Fail: apply.Failed}
-	return apply.Change{Key: s.Key, Outcome: outcomes[s.Action], Reason: s.Reason}
+	c := apply.Change{Key: s.Key, Outcome: outcomes[s.Action], Reason: s.Reason}
+	if j.Digests && c.Outcome == apply.Unchanged {
+		c.Made = &s.Digest
+	}
+	return c
 }
 
 // executor carries out the acting steps of a plan.

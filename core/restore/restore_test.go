@@ -265,6 +265,35 @@ func TestARestoreMakesWhatTheBackupHolds(t *testing.T) {
 	}
 }
 
+func TestWhoeverAsksLearnsWhatEachObjectWasMadeInto(t *testing.T) {
+	to := newTarget()
+	j := job(written(t, true, configMap("a"), configMap("c")), to)
+	for _, outcome := range []apply.Outcome{apply.Created, apply.Unchanged} {
+		j.Digests = true
+		p, err := j.Prepare(t.Context())
+		require.NoError(t, err)
+		r, err := j.Execute(t.Context(), p)
+		require.NoError(t, err)
+		digests := map[item.Key]plan.Digest{}
+		for _, s := range p.Plan.Steps {
+			digests[s.Key] = s.Digest
+		}
+		for _, c := range r.Changes {
+			if c.GroupResource() == "namespaces" {
+				continue
+			}
+			assert.Equal(t, outcome, c.Outcome)
+			require.NotNil(t, c.Made, c.Key)
+			assert.Equal(t, digests[c.Key], *c.Made)
+		}
+	}
+	r, err := job(written(t, true, configMap("a")), newTarget()).Run(t.Context())
+	require.NoError(t, err)
+	for _, c := range r.Changes {
+		assert.Nil(t, c.Made, "it costs a reading of each answer")
+	}
+}
+
 func TestOnlyAFinishedBackupIsRestored(t *testing.T) {
 	for _, phase := range []string{"", "New", "InProgress", "Finalizing", "Failed", "FailedValidation", "Deleting"} {
 		s := written(t, false, configMap("a"))

@@ -191,6 +191,7 @@ func pageFuncs() template.FuncMap {
 		"verdict":  func(v Verdict) string { return verdictWord(v) },
 		"class":    verdictClass,
 		"heading":  Report.heading,
+		"asks":     asks,
 		"count":    count,
 		"took":     func(r Report) string { return duration(r.took().Seconds()) },
 		"restored": func(r Report) bool { return r.Items.Expected+r.Items.Skipped > 0 },

@@ -170,7 +170,7 @@ func TestAPageNeedsNothingElse(t *testing.T) {
 func TestAPageSaysWhatADrillFoundOut(t *testing.T) {
 	for name, want := range map[string][]string{
 		"passed-integrity":    {"PASSED", "is, by its SHA-256 digest, what was written", "that an API server accepts the objects", "This level restores none."},
-		"passed-controlplane": {"accepted all 1912 expected objects", "owned by a controller that makes it anew", "that workloads start and become ready"},
+		"passed-controlplane": {"accepted all 1912 expected objects", "every restored item is as it is in the backup", "owned by a controller that makes it anew", "that workloads start and become ready"},
 		"passed-kind":         {"shop answers", `"orders": 4711`, "1 h 00 min", "33.6 s", "15 min 00 s", "kept", "CronJobs suspended", "kindest/node:v1.34.4"},
 		"failed-one":          {"FAILED", "Nothing. The backup was refuted.", "widgets.apps.example.com shop/widget-000", "does not serve"},
 		"error-images":        {"ERROR", "Nothing. The drill did not come to its end", "registry.internal/shop/web:2.4.1", "say nothing about the backup", "OPS-112", "3 images could not be had"},
@@ -193,6 +193,25 @@ func TestEveryOfHundredsOfFindingsIsOnThePageAndTheJSONHasTheRest(t *testing.T) 
 	_, _, text = elements(t, page)
 	assert.Contains(t, text, "18000 more are in the JSON")
 	assert.Less(t, len(page), 2<<20, "a browser can show it")
+}
+
+func TestEveryBuiltInCheckIsExplainedOnThePage(t *testing.T) {
+	doc, err := os.ReadFile(filepath.Join("..", "..", "docs", "drills.md"))
+	require.NoError(t, err)
+	row := regexp.MustCompile("(?m)^\\| (`[a-z_`, ]+`) \\| ")
+	names := 0
+	for _, m := range row.FindAllStringSubmatch(string(doc), -1) {
+		for _, name := range regexp.MustCompile("[a-z_]+").FindAllString(m[1], -1) {
+			if strings.Contains(name, "_") {
+				names++
+				r := sample(report.LevelIntegrity, report.Passed)
+				r.Checks = []report.Check{{Name: name, Verdict: report.Passed}}
+				_, _, text := elements(t, forms(t, r)["html"])
+				assert.Regexp(t, name+"[a-zA-Z]", text, "verifier/report/asks.go has no words for %s", name)
+			}
+		}
+	}
+	assert.Greater(t, names, 12)
 }
 
 func TestAMissedTargetIsMarked(t *testing.T) {

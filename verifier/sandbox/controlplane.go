@@ -33,8 +33,8 @@ var (
 	ErrNoBinary = errors.New("no " + controlPlaneName + " binary")
 )
 
-// LogError is a failure of a control plane together with the last lines of its
-// logs, which are gone with its directory.
+// LogError is a failure of a sandbox together with the last lines of its logs,
+// which are gone with it.
 type LogError struct {
 	Err error
 	Log string

@@ -7,8 +7,8 @@
 //
 // Every sandbox keeps three promises. After Down nothing of it is left: no
 // process, no container, no file. When the process that called Up dies without
-// calling Down, the sandbox dies too, and what it leaves on disk is removed by
-// the next one. What is restored into it reaches nothing outside of it.
+// calling Down, a control plane dies too, and what it leaves on disk is removed by
+// the next one; a kind cluster is removed by the next one altogether. What is restored into it reaches nothing outside of it.
 package sandbox
 
 import "context"

@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
+
+	"github.com/lifeboat-backup/lifeboat/core/cluster"
 )
 
 const (
@@ -27,19 +30,35 @@ func ensureNetwork(ctx context.Context) (ipv6 bool, err error) {
 	if mtu, err := docker(ctx, nil, "network", "inspect", "bridge", "--format", `{{index .Options "com.docker.network.driver.mtu"}}`); err == nil && mtu != "" {
 		args = append(args, "--opt", "com.docker.network.driver.mtu="+mtu)
 	}
-	if _, err = docker(ctx, nil, append(args, "--ipv6", "--subnet", networkIPv6, network)...); err == nil {
+	_, err = docker(ctx, nil, append(args, "--ipv6", "--subnet", networkIPv6, network)...)
+	if err == nil {
 		return true, nil
 	}
-	if !strings.Contains(words(err), "already exists") {
-		if _, err = docker(ctx, nil, append(args, network)...); err == nil {
-			return false, nil
+	// Of two that make it at once one finds the range or the name taken, possibly
+	// before the network of the other can be seen. Making it then without IPv6 would
+	// give it a twin.
+	if said := words(err); strings.Contains(said, "overlap") || strings.Contains(said, "already exists") {
+		for until := time.Now().Add(networkPatience); time.Now().Before(until); {
+			if ipv6, err := hasIPv6(ctx); err == nil {
+				return ipv6, nil
+			}
+			if !cluster.Sleep(ctx, again) {
+				return false, context.Cause(ctx)
+			}
 		}
 	}
-	if strings.Contains(words(err), "already exists") { // somebody was faster
-		return hasIPv6(ctx)
+	if _, err = docker(ctx, nil, append(args, network)...); err == nil {
+		return false, nil
+	}
+	if ipv6, seen := hasIPv6(ctx); seen == nil {
+		return ipv6, nil
 	}
 	return false, fmt.Errorf("make the network of the node: %w", err)
 }
+
+// networkPatience is how long the network of somebody who was faster may take to
+// be seen.
+const networkPatience = 5 * time.Second
 
 func hasIPv6(ctx context.Context) (bool, error) {
 	answer, err := docker(ctx, nil, "network", "inspect", network, "--format", "{{.EnableIPv6}}")
