@@ -1,18 +1,21 @@
 package kind
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
 	"github.com/lifeboat-backup/lifeboat/core/cluster"
 )
 
+// network is the one that kind puts all clusters of a host into, unless its own
+// variable names another. kind never removes it.
+func network() string { return cmp.Or(os.Getenv("KIND_EXPERIMENTAL_DOCKER_NETWORK"), "kind") }
+
 const (
-	// network is the one that kind puts all clusters of a host into. It never
-	// removes it.
-	network = "kind"
 	// networkLabel marks a network that was made for a sandbox, because there was
 	// none: such a one we remove, when nothing uses it any more.
 	networkLabel = "dev.lifeboat.sandbox"
@@ -30,7 +33,7 @@ func ensureNetwork(ctx context.Context) (ipv6 bool, err error) {
 	if mtu, err := docker(ctx, nil, "network", "inspect", "bridge", "--format", `{{index .Options "com.docker.network.driver.mtu"}}`); err == nil && mtu != "" {
 		args = append(args, "--opt", "com.docker.network.driver.mtu="+mtu)
 	}
-	_, err = docker(ctx, nil, append(args, "--ipv6", "--subnet", networkIPv6, network)...)
+	_, err = docker(ctx, nil, append(args, "--ipv6", "--subnet", networkIPv6, network())...)
 	if err == nil {
 		return true, nil
 	}
@@ -47,7 +50,7 @@ func ensureNetwork(ctx context.Context) (ipv6 bool, err error) {
 			}
 		}
 	}
-	if _, err = docker(ctx, nil, append(args, network)...); err == nil {
+	if _, err = docker(ctx, nil, append(args, network())...); err == nil {
 		return false, nil
 	}
 	if ipv6, seen := hasIPv6(ctx); seen == nil {
@@ -61,18 +64,18 @@ func ensureNetwork(ctx context.Context) (ipv6 bool, err error) {
 const networkPatience = 5 * time.Second
 
 func hasIPv6(ctx context.Context) (bool, error) {
-	answer, err := docker(ctx, nil, "network", "inspect", network, "--format", "{{.EnableIPv6}}")
+	answer, err := docker(ctx, nil, "network", "inspect", network(), "--format", "{{.EnableIPv6}}")
 	return answer == "true", err
 }
 
 // removeNetwork removes kind's network if it was made for a sandbox and no
 // container, running or not, is attached to it.
 func removeNetwork(ctx context.Context) error {
-	ours, err := docker(ctx, nil, "network", "ls", "--quiet", "--no-trunc", "--filter", "label="+networkLabel, "--filter", "name=^"+network+"$")
+	ours, err := docker(ctx, nil, "network", "ls", "--quiet", "--no-trunc", "--filter", "label="+networkLabel, "--filter", "name=^"+network()+"$")
 	if err != nil || ours == "" {
 		return err
 	}
-	users, err := docker(ctx, nil, "ps", "--all", "--quiet", "--filter", "network="+network)
+	users, err := docker(ctx, nil, "ps", "--all", "--quiet", "--filter", "network="+network())
 	if err != nil || users != "" {
 		return err
 	}

@@ -3,6 +3,9 @@ package kind
 import (
 	"context"
 	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,27 +17,45 @@ import (
 // nodes are what a pool under test is filled with: names of images, no clusters.
 type nodes struct {
 	*Pool
+	mu            sync.Mutex
 	made, removed []string
 	told          int
 }
 
 func poolOf(t *testing.T, first Choice, size int, start func(context.Context, Choice) (*node, error)) *nodes {
 	n := &nodes{}
+	count := func(what func()) {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		what()
+	}
 	n.Pool = &Pool{
 		size: size, first: first,
 		start: func(ctx context.Context, c Choice) (*node, error) {
 			made, err := start(ctx, c)
 			if err == nil {
-				n.made = append(n.made, made.image)
+				count(func() { n.made = append(n.made, made.image) })
 			}
 			return made, err
 		},
-		remove: func(_ context.Context, old *node) error { n.removed = append(n.removed, old.image); return nil },
-		failed: func(error) { n.told++ },
+		remove: func(_ context.Context, old *node) error {
+			count(func() { n.removed = append(n.removed, old.image) })
+			return nil
+		},
+		failed: func(error) { count(func() { n.told++ }) },
 	}
 	n.run()
 	t.Cleanup(func() { n.stop() })
 	return n
+}
+
+// seen is what was made and removed by now, and how often somebody was told of a
+// failure.
+func (n *nodes) seen() (made, removed []string, told int) {
+	synctest.Wait()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Clone(n.made), slices.Clone(n.removed), n.told
 }
 
 // slowly makes one in a quarter of a minute.
@@ -63,9 +84,10 @@ func TestAPoolIsFilledAndRefilled(t *testing.T) {
 		assert.Nil(t, p.pop("a"))
 		time.Sleep(time.Minute)
 		assert.Equal(t, 2, p.Ready())
-		assert.Len(t, p.made, 4)
 		require.NoError(t, p.Close(t.Context()))
-		assert.Equal(t, []string{"a", "a"}, p.removed, "what was taken is not the pool's")
+		made, removed, _ := p.seen()
+		assert.Len(t, made, 4)
+		assert.Equal(t, []string{"a", "a"}, removed, "what was taken is not the pool's")
 	})
 }
 
@@ -73,14 +95,16 @@ func TestAPoolKeepsTheImageThatWasAskedForLast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := poolOf(t, Choice{KubernetesVersion: SourceVersion}, 1, slowly)
 		time.Sleep(time.Hour)
-		assert.Empty(t, p.made, "no backup has said what its source was")
+		made, _, _ := p.seen()
+		assert.Empty(t, made, "no backup has said what its source was")
 		assert.Nil(t, p.pop("a"))
 		time.Sleep(time.Minute)
 		assert.Equal(t, 1, p.Ready())
 		assert.Nil(t, p.pop("b"), "of another image there is none")
 		time.Sleep(time.Minute)
-		assert.Equal(t, []string{"a", "b"}, p.made)
-		assert.Equal(t, []string{"a"}, p.removed)
+		made, removed, _ := p.seen()
+		assert.Equal(t, []string{"a", "b"}, made)
+		assert.Equal(t, []string{"a"}, removed)
 		assert.NotNil(t, p.pop("b"))
 		require.NoError(t, p.Close(t.Context()))
 	})
@@ -88,18 +112,19 @@ func TestAPoolKeepsTheImageThatWasAskedForLast(t *testing.T) {
 
 func TestAPoolTriesAgainWhatFailedAndSaysSo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tries := 0
+		var tries atomic.Int32
 		p := poolOf(t, Choice{NodeImage: "a"}, 1, func(ctx context.Context, c Choice) (*node, error) {
-			if tries++; tries < 3 {
+			if tries.Add(1) < 3 {
 				return nil, errors.New("no room")
 			}
 			return slowly(ctx, c)
 		})
 		time.Sleep(time.Second)
-		assert.Equal(t, 1, tries, "not again at once")
+		assert.EqualValues(t, 1, tries.Load(), "not again at once")
 		time.Sleep(5 * time.Minute)
-		assert.Equal(t, 3, tries)
-		assert.Equal(t, 2, p.told)
+		_, _, told := p.seen()
+		assert.EqualValues(t, 3, tries.Load())
+		assert.Equal(t, 2, told)
 		assert.Equal(t, 1, p.Ready())
 		require.NoError(t, p.Close(t.Context()))
 	})
@@ -117,6 +142,7 @@ func TestClosingAPoolCancelsWhatIsUnderWayAndWaitsForIt(t *testing.T) {
 		synctest.Wait()
 		require.NoError(t, p.Close(t.Context()))
 		assert.True(t, cleaned)
-		assert.Zero(t, p.told, "that was wanted")
+		_, _, told := p.seen()
+		assert.Zero(t, told, "that was wanted")
 	})
 }
