@@ -150,7 +150,7 @@ func TestAVolumeIsForOneClaimAndFitsIt(t *testing.T) {
 	assert.Equal(t, "/var/v", v.Spec.Local.Path)
 	assert.Equal(t, []string{"node-1"}, v.Spec.NodeAffinity.Required.NodeSelectorTerms[0].MatchExpressions[0].Values)
 
-	c.Spec.VolumeName, c.Spec.StorageClassName, c.Annotations = named, nil, map[string]string{oldClass: "old"}
+	c.Spec.VolumeName, c.Annotations = named, map[string]string{oldClass: "old"}
 	v = volumeFor(c, "/var/v", "node-1")
 	assert.Equal(t, "pv-7", v.Name, "a claim that asks for one volume gets one of that name")
 	assert.Equal(t, "old", v.Spec.StorageClassName)
@@ -188,4 +188,26 @@ func TestOnlyWhatCameFromTheBackupIsAskedAfter(t *testing.T) {
 		{Key: key("refused"), Outcome: apply.Failed}, {Key: key("own"), Outcome: apply.Skipped},
 	})
 	assert.Equal(t, map[item.Key]bool{key("made"): true, key("there"): true}, got)
+}
+
+func TestWhatHasToLastIsMeasuredFromItsBeginning(t *testing.T) {
+	var l lasting
+	at := func(seconds int) time.Time { return time.Unix(int64(seconds), 0) }
+	assert.Zero(t, l.when(true, at(10)))
+	assert.Equal(t, 4*time.Second, l.when(true, at(14)))
+	assert.Zero(t, l.when(false, at(15)))
+	assert.Zero(t, l.when(true, at(16)), "it begins anew")
+	assert.Equal(t, time.Second, l.when(true, at(17)))
+}
+
+func TestAClaimWhoseDataIsInTheBackupIsAFinding(t *testing.T) {
+	r := &run{}
+	r.prepared.Plan.Volumes = []plan.Volume{
+		{Object: "persistentvolumeclaims shop/saved", Method: "CSISnapshot"}, {Object: "persistentvolumeclaims shop/not-saved"}, {Object: "persistentvolumes pv", Method: "CSISnapshot"},
+	}
+	r.volumeData()
+	require.Len(t, r.report.Findings, 1)
+	assert.Equal(t, "persistentvolumeclaims shop/saved", r.report.Findings[0].Object)
+	assert.Contains(t, r.report.Findings[0].Message, "volume data not restored: the backup has it (CSISnapshot)")
+	assert.Equal(t, []report.Check{{Name: "volume_data_restored", Verdict: report.Failed, Message: "1 claims have data in the backup"}}, r.report.Checks)
 }
