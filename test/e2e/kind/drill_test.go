@@ -105,13 +105,13 @@ func show(t *testing.T, rep report.Report) string {
 	return string(raw)
 }
 
-func verdictOf(rep report.Report, check string) report.Verdict {
+func checkOf(rep report.Report, name string) report.Check {
 	for _, c := range rep.Checks {
-		if c.Name == check {
-			return c.Verdict
+		if c.Name == name {
+			return c
 		}
 	}
-	return ""
+	return report.Check{}
 }
 
 // TestAHealthyApplicationIsProven backs up a whole kind cluster in which an
@@ -129,11 +129,9 @@ func TestAHealthyApplicationIsProven(t *testing.T) {
 		ca, cert, key := certificate(t, "guard.shop.svc")
 		fill(t, c.Kubeconfig, "testdata/shop.yaml", "CA_BUNDLE", ca, "CERTIFICATE", cert, "PRIVATE_KEY", key)
 		node := nodeOf(t, s.Dir)
-		require.Eventually(t, func() bool {
-			out, err := exec.Command("docker", "exec", node, "kubectl", "-n", "shop", "get", "pods", "--no-headers").CombinedOutput()
-			require.NoError(t, err, string(out))
-			return strings.Count(string(out), "1/1") == 8 && strings.Contains(string(out), "Completed")
-		}, 2*time.Minute, time.Second)
+		for _, w := range []string{"deployment/web", "deployment/guard", "statefulset/db", "daemonset/agent"} {
+			docker(t, "exec", node, "kubectl", "-n", "shop", "rollout", "status", w, "--timeout=2m")
+		}
 		backUp(t, c.Kubeconfig, dir, "all")
 		require.NoError(t, s.Down(context.WithoutCancel(t.Context())))
 	})
@@ -143,16 +141,19 @@ func TestAHealthyApplicationIsProven(t *testing.T) {
 	assert.Equal(t, rep.Items.Expected, rep.Items.Equal)
 	assert.Positive(t, rep.Items.SkippedBy["runs in kube-system, where the sandbox has its own"])
 	assert.Equal(t, 1, rep.Changed["CronJobs suspended"])
-	for check, message := range map[string]string{
-		"images_provided": "1 of 1 images are on the node", "workloads_ready": "7 of 7", "services_have_endpoints": "3 of 3",
-		"claims_bound": "3 of 3", "webhooks_answer": "1 of 1", "crds_established": "1 of 1",
-	} {
-		assert.Contains(t, show(t, rep), fmt.Sprintf("%q,\n   \"verdict\": \"passed\",\n   \"message\": %q", check, message))
+	// Web, guard, db, agent and the pod of its own; Jobs that were under way when
+	// the backup was made come on top.
+	for check, least := range map[string]int{"images_provided": 1, "workloads_ready": 5, "services_have_endpoints": 3, "claims_bound": 3, "webhooks_answer": 1, "crds_established": 1} {
+		var good, all int
+		_, err := fmt.Sscanf(checkOf(rep, check).Message, "%d of %d", &good, &all)
+		require.NoError(t, err, check)
+		assert.Equal(t, all, good, check)
+		assert.GreaterOrEqual(t, all, least, check)
 	}
 	require.NotNil(t, rep.Recovery)
 	assert.Positive(t, rep.Recovery.TimeSeconds)
-	assert.Equal(t, report.Passed, verdictOf(rep, "rto"))
-	assert.Equal(t, report.Passed, verdictOf(rep, "rpo"))
+	assert.Equal(t, report.Passed, checkOf(rep, "rto").Verdict)
+	assert.Equal(t, report.Passed, checkOf(rep, "rpo").Verdict)
 }
 
 // source is a location with a backup of what a YAML file holds, which nothing
