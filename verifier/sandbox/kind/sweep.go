@@ -151,12 +151,10 @@ const (
 	folderFree
 )
 
-// leftBehind decides, and says why.
+// leftBehind decides, and says why. Whoever holds the lock on its folder lives.
 func (o ownership) leftBehind(pid int, olderThan time.Duration) (reason string, ok bool) {
 	aboutToLock := o.sameMachine && o.alive && o.age < newborn
 	switch {
-	case o.folder == folderLocked:
-		return "", false
 	case o.folder == folderFree && !aboutToLock:
 		return "its verifier has ended without removing it", true
 	case o.folder == noFolder && o.sameMachine && !o.alive:
