@@ -200,7 +200,7 @@ func TestTheChecksOfAPolicyAreAskedOfRealPods(t *testing.T) {
 	missing, err := s.Provide(t.Context(), []string{web, db})
 	require.NoError(t, err)
 	require.Empty(t, missing)
-	//CONTAIN
+	require.NoError(t, s.Contain(t.Context()))
 	node := nodeOf(t, s.Dir)
 	kubectl(t, node, fmt.Sprintf(probed, web, db, password, databaseScript), "apply", "-f", "-")
 
