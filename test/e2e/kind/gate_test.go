@@ -55,6 +55,19 @@ func reached(t *testing.T, node, pod string, targets []string) (reached []string
 	return reached, longest
 }
 
+// settle waits until a pod reaches all targets: kube-proxy hears of a Service, and
+// a pod has its IPv6 address, some time after the pod is ready.
+func settle(t *testing.T, node, pod string, targets []string) {
+	t.Helper()
+	for limit := time.Now().Add(30 * time.Second); ; {
+		got, _ := reached(t, node, pod, targets)
+		if len(got) == len(targets) {
+			return
+		}
+		require.True(t, time.Now().Before(limit), "%s reaches only %v", pod, got)
+	}
+}
+
 const pods = `
 apiVersion: v1
 kind: Pod
@@ -208,12 +221,7 @@ func TestAClosedSandboxReachesItselfAndWhatThePolicyNamesAndNothingElse(t *testi
 		return exec.Command("docker", "exec", w.container, "/workload", "dial", "tcp://"+fromNode, "udp://"+fromNode).Run()
 	}
 
-	// kube-proxy hears of a Service some time after its pods are ready.
-	for limit := time.Now().Add(30 * time.Second); time.Now().Before(limit); {
-		if got, _ := reached(t, node, "inner:8080", inside); len(got) == len(inside) {
-			break
-		}
-	}
+	settle(t, node, "inner:8080", inside)
 	// Open: the tests below would pass if nothing worked at all.
 	for _, pod := range []string{"inner:8080", "outer:18080"} {
 		got, _ := reached(t, node, pod, slices.Concat(inside, named, w.outside()))
@@ -232,8 +240,9 @@ func TestAClosedSandboxReachesItselfAndWhatThePolicyNamesAndNothingElse(t *testi
 		got, longest := reached(t, node, pod, slices.Concat(inside, named, w.outside()))
 		assert.ElementsMatch(t, slices.Concat(inside, named), got, "%s, closed", pod)
 		assert.Less(t, longest, 1.0, "what is refused is refused at once")
-		got, _ = reached(t, node, pod, []string{"dns://example.com"})
+		got, longest = reached(t, node, pod, []string{"dns://example.com"})
 		assert.Empty(t, got, "a name of the world")
+		assert.Less(t, longest, 1.0, "it is refused at once")
 	}
 	got, _ = reached(t, node, "outer:18080", []string{engineDNS})
 	assert.Empty(t, got, "the engine's DNS asks the world")
@@ -243,6 +252,7 @@ func TestAClosedSandboxReachesItselfAndWhatThePolicyNamesAndNothingElse(t *testi
 	// Pods that start now are closed in too, and the host still reaches the API.
 	kubectl(t, node, "", "run", "late", "--image", img, "--image-pull-policy", "Never", "--", "serve", ":8080")
 	kubectl(t, node, "", "wait", "pod/late", "--for", "condition=Ready", "--timeout", "60s")
+	settle(t, node, "late:8080", inside)
 	got, _ = reached(t, node, "late:8080", slices.Concat(inside, w.outside()))
 	assert.ElementsMatch(t, inside, got)
 	server, err := url.Parse(c.Server)
