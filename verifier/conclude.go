@@ -1,6 +1,7 @@
 package verifier
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -9,13 +10,19 @@ import (
 
 	"github.com/lifeboat-backup/lifeboat/core/apply"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
+	"github.com/lifeboat-backup/lifeboat/verifier/sandbox"
 )
 
 // conclude settles the verdict. A finding refutes the backup whatever happened
-// afterwards; without one, a drill that could not finish proves nothing.
+// afterwards; without one, a drill that could not finish proves nothing. What
+// was found in a sandbox that ended on its own is no finding.
 func (r *run) conclude(err error) {
 	rep := &r.report
 	rep.Finished = r.Now().UTC()
+	if errors.Is(err, sandbox.ErrDied) {
+		rep.Environment = append(rep.Environment, rep.Findings[r.before:]...)
+		rep.Findings = rep.Findings[:r.before]
+	}
 	rep.NotProven = notProven(rep.Level, len(r.prepared.Plan.Volumes) > 0)
 	if n := len(r.Spec.Checks); n > 0 && !r.runsPods() {
 		rep.NotProven = append(rep.NotProven, fmt.Sprintf("what the %d checks of the policy ask", n))

@@ -67,6 +67,7 @@ type run struct {
 	prepared restore.Prepared
 	result   restore.Result
 	beyond   map[string]int // items the level cannot hold, by reason
+	before   int            // findings there were before the sandbox
 
 	// Of level kind.
 	missing    map[string]string // images that could not be had, with the reasons
@@ -180,6 +181,7 @@ func (r *run) up(ctx context.Context) (bool, error) {
 	if _, runs := r.Sandbox.(sandbox.Runner); r.runsPods() && !runs {
 		return false, fmt.Errorf("level %s needs a sandbox that runs pods", r.Level)
 	}
+	r.before = len(r.report.Findings)
 	c, err := r.Sandbox.Up(ctx)
 	if err != nil {
 		return false, err

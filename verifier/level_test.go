@@ -1,6 +1,7 @@
 package verifier
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/plan"
 	"github.com/lifeboat-backup/lifeboat/verifier/policy"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
+	"github.com/lifeboat-backup/lifeboat/verifier/sandbox"
 	"github.com/lifeboat-backup/lifeboat/verifier/workload"
 )
 
@@ -91,6 +93,19 @@ func TestWhatTheEnvironmentLacksIsNeitherPassedNorFailed(t *testing.T) {
 	assert.Equal(t, "Recovery would miss its target: the newest backup began 3h before the drill; at most 1h is allowed", concluded(rep, nil).Summary)
 	rep.Findings = append(rep.Findings, report.Finding{Check: "items_equal", Object: "pods shop/a", Message: "differs"})
 	assert.Equal(t, "The backup is bad: pods shop/a: differs", concluded(rep, nil).Summary)
+}
+
+func TestWhatWasSeenInASandboxThatDiedSaysNothingAboutTheBackup(t *testing.T) {
+	late, crash := report.Finding{Check: "rpo", Message: "too old"}, report.Finding{Check: "workloads_ready", Object: "pods shop/a", Message: "crashes"}
+	r := run{Drill: Drill{Now: now}, before: 1, report: report.Report{Level: report.LevelKind, Findings: []report.Finding{late, crash}}}
+	r.conclude(fmt.Errorf("remove it: %w", sandbox.ErrDied))
+	assert.Equal(t, []report.Finding{late}, r.report.Findings, "what was found before stays")
+	assert.Equal(t, []report.Finding{crash}, r.report.Environment)
+
+	r = run{Drill: Drill{Now: now}, report: report.Report{Level: report.LevelKind, Findings: []report.Finding{crash}}}
+	r.conclude(sandbox.ErrDied)
+	assert.Equal(t, report.Error, r.report.Verdict)
+	assert.Empty(t, r.report.Findings)
 }
 
 func TestTheSummaryIsOneLineWhateverALogSays(t *testing.T) {

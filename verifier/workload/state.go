@@ -122,8 +122,8 @@ type group struct {
 	selector labels.Selector
 	refused  string // why its controller could not make pods
 	serves   bool   // it goes on running, so Services may select it
-	// whole says, of one that is not ready though no pod of it tells why, what
-	// it waits for.
+	// waits says of one that is not ready, though no pod of it tells why, what it
+	// waits for.
 	waits string
 }
 
