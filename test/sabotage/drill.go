@@ -68,6 +68,11 @@ func (d *Drill) Run(t testing.TB, level report.Level, noEvidence bool) Seen {
 		t.Fatalf("report: %v: %s", err, stdout)
 	}
 	s.Verdict, s.Summary, s.Findings = rep.Verdict, rep.Summary, rep.Findings
+	for _, stage := range rep.Stages {
+		if stage.Error != "" {
+			s.Errors = append(s.Errors, stage.Error)
+		}
+	}
 	if noEvidence {
 		evidence = append(evidence, "")
 	}

@@ -14,6 +14,7 @@ package sabotage
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -50,7 +51,8 @@ type Expectation struct {
 	Verdict report.Verdict // failed or error, from Level on
 	// Finding, of a failed drill, must be among its findings: the check and the
 	// object as they are, and a piece of the message. Message, of an error, is
-	// a piece of the summary or, of a drill that was refused, of the error.
+	// a piece of the summary, of a stage's error or, of a drill that was
+	// refused, of what the program says.
 	Finding report.Finding
 	// NoEvidence says that none can be written.
 	NoEvidence bool
@@ -82,6 +84,7 @@ type Seen struct {
 	Level    report.Level     `json:"level"`
 	Verdict  report.Verdict   `json:"verdict"`
 	Summary  string           `json:"summary,omitempty"`
+	Errors   []string         `json:"errors,omitempty"` // of its stages
 	Findings []report.Finding `json:"findings,omitempty"`
 	Seconds  float64          `json:"seconds"`
 }
@@ -123,7 +126,7 @@ func (e Expectation) Judge(s Seen) Outcome {
 
 func (e Expectation) named(s Seen) bool {
 	if e.Verdict == report.Error {
-		return strings.Contains(s.Summary, e.Finding.Message)
+		return slices.ContainsFunc(append(s.Errors, s.Summary), func(said string) bool { return strings.Contains(said, e.Finding.Message) })
 	}
 	for _, f := range s.Findings {
 		if f.Check == e.Finding.Check && f.Object == e.Finding.Object && strings.Contains(f.Message, e.Finding.Message) {

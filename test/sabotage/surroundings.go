@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -56,7 +57,7 @@ func surroundings() []Case {
 			controlPlane(fmt.Sprintf("#!/bin/sh\nulimit -f 1024\nexec %s \"$@\"\n", rig.ControlPlaneBinary(t)), 0o700)(t, d)
 		}, sandbox("file too large")},
 		{"there is no folder for temporary files", Ours, nil, func(_ testing.TB, d *Drill) { d.Env = append(d.Env, "TMPDIR=/nonexistent") }, sandbox("/nonexistent")},
-		{"the sandbox dies in the middle of the restore", Ours, nil, func(_ testing.TB, d *Drill) { d.During = d.killSandbox }, sandbox("sandbox")},
+		{"the sandbox dies in the middle of the restore", Ours, nil, func(_ testing.TB, d *Drill) { d.During = d.killSandbox }, sandbox("cannot reach the API server")},
 		{"the time is up", Ours, nil, slowly("1s", nil), sandbox("longer than 1s")},
 	}
 }
@@ -133,21 +134,42 @@ func controlPlane(script string, mode os.FileMode) func(testing.TB, *Drill) {
 	}
 }
 
-// killSandbox waits until the restore has made the namespace, and kills the
-// processes of the sandbox.
+// killSandbox kills the processes of a control plane in the middle of the
+// restore.
 func (d *Drill) killSandbox(ctx context.Context) error {
+	return d.midway(ctx, func() error { return killAll(d.Temp) })
+}
+
+// killNode removes the node of a kind cluster in the middle of the restore. The
+// folder of a cluster has its name.
+func (d *Drill) killNode(ctx context.Context) error {
+	return d.midway(ctx, func() error {
+		folders, err := filepath.Glob(filepath.Join(d.Temp, "lifeboat-*"))
+		if err != nil || len(folders) != 1 {
+			return fmt.Errorf("there is not one folder of a cluster in %s: %v, %w", d.Temp, folders, err)
+		}
+		out, err := exec.CommandContext(ctx, "docker", "rm", "--force", "--volumes", filepath.Base(folders[0])+"-control-plane").CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("remove the node: %w: %s", err, out)
+		}
+		return nil
+	})
+}
+
+// midway acts when the restore has made the namespace. A drill that has no
+// sandbox, or never restores, is over before.
+func (d *Drill) midway(ctx context.Context, act func() error) error {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return nil // the drill is over: at the level integrity there is no sandbox
+			return nil
 		case <-tick.C:
 		}
-		if !d.restoring(ctx) {
-			continue
+		if d.restoring(ctx) {
+			return act()
 		}
-		return killAll(d.Temp)
 	}
 }
 

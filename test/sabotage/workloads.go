@@ -98,6 +98,7 @@ spec:
 		// No fault of the backup: an image may be had elsewhere.
 		{"an image does not exist", Ours, careful(container(theDeployment, func(c object) { c["image"] = "registry.example.com/boatyard/none:1" })), nil, kind("boatyard/none:1")},
 		{"healthy: a pod asks for labels that only nodes of the source cluster have", Ours, careful(podSpec(theDeployment, func(s object) { s["nodeSelector"] = object{"deck": "upper"} })), nil, Expectation{}},
+		{"the node dies in the middle of the restore", Ours, nil, func(_ testing.TB, d *Drill) { d.During = d.killNode }, kind("cannot reach the API server")},
 		{"there is no container engine", Ours, nil, func(_ testing.TB, d *Drill) { d.Env = append(d.Env, "DOCKER_HOST=unix:///nonexistent.sock") }, kind("docker")},
 		{"there is no docker command", Ours, nil, func(_ testing.TB, d *Drill) { d.Env = append(d.Env, "PATH=/nonexistent") }, kind("docker")},
 		{"there is no such node image", Ours, nil, func(_ testing.TB, d *Drill) { d.Args = append(d.Args, "--node-image", "lifeboat/none:v1.34.4") }, kind("lifeboat/none:v1.34.4")},
