@@ -9,6 +9,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -325,7 +326,14 @@ func (a *Applier) try(ctx context.Context, r item.Resource, request func() error
 func (a *Applier) worthRetrying(r item.Resource, err error) bool {
 	_, defined := a.Defines[r.GroupResource()]
 	return apierrors.IsConflict(err) || apierrors.IsServerTimeout(err) || apierrors.IsTooManyRequests(err) || apierrors.IsServiceUnavailable(err) ||
-		cluster.Unreachable(err) || defined && apierrors.IsNotFound(err)
+		cluster.Unreachable(err) || defined && apierrors.IsNotFound(err) || classUnseen(err)
+}
+
+// classUnseen reports whether admission has refused a pod for want of its
+// PriorityClass. It looks only into what it has watched so far, so it may not
+// know one that was made a moment ago (Kubernetes v1.34, plugin Priority).
+func classUnseen(err error) bool {
+	return apierrors.IsForbidden(err) && strings.Contains(err.Error(), "no PriorityClass with name")
 }
 
 // existing says what it means that an object the plan creates is there: made

@@ -156,6 +156,7 @@ func TestWhatAMomentMayChangeIsTriedAgainForThreeSeconds(t *testing.T) {
 		"too many requests":                   {apierrors.NewTooManyRequests("later", 1), 5},
 		"an unavailable service":              {apierrors.NewServiceUnavailable("starting"), 5},
 		"a server that asks to come back":     {apierrors.NewServerTimeout(gr, "create", 1), 5},
+		"a priority class not seen yet":       {apierrors.NewForbidden(gr, "a", errors.New("no PriorityClass with name crew was found")), 5},
 		"but not a refusal":                   {apierrors.NewForbidden(gr, "a", errors.New("no")), 1},
 		"nor an object that is not valid":     {apierrors.NewInvalid(schema.GroupKind{Kind: "ConfigMap"}, "a", field.ErrorList{field.Required(field.NewPath("data"), "")}), 1},
 		"nor what no definition here defines": {apierrors.NewNotFound(gr, ""), 1},
