@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -306,4 +307,52 @@ func assertProxyChangesRequests(t *testing.T, kubeconfig []byte) {
 	assert.Equal(t, 503, status, "it answers 503 itself")
 	status, _ = ask("web:closed", "/")
 	assert.Contains(t, []int{502, 503}, status, "and where nothing listens")
+}
+
+func TestTheChecksOfAPolicyDecideOverADrill(t *testing.T) {
+	rig.WorkloadImage(t, workloadImage)
+	dir := source(t, "testdata/asked.yaml")
+	head := "apiVersion: lifeboat.dev/v1alpha1\nkind: DrillPolicy\nmetadata: {name: nightly}\nspec:\n" +
+		"  location: file://" + dir + "\n  select: {backups: [b]}\n  level: kind\n  kubernetesVersion: v" + nodeVersion + "\n  images: {mode: load}\n  checks:\n"
+	good := "  - {name: web-answers, http: {namespace: shop, service: web, port: 80}, expect: {output: {equals: ok}}}\n" +
+		"  - {name: audit, " + job("shop", workloadImage, `[exit, "0", all is well]`) + ", expect: {output: {contains: well}}}\n"
+	bad := "  - {name: web-is-teapot, timeout: 2s, http: {namespace: shop, service: web, port: 80}, expect: {status: 418}}\n"
+	unasked := "  - {name: nobody-there, timeout: 2s, exec: {namespace: shop, pod: db-0, command: [ls]}}\n"
+	for name, x := range map[string]struct {
+		checks   string
+		verdict  report.Verdict
+		status   int
+		verdicts []report.Verdict
+	}{
+		"all pass":                              {good, report.Passed, 0, []report.Verdict{report.Passed, report.Passed}},
+		"one fails, another could not be asked": {bad + unasked, report.Failed, 4, []report.Verdict{report.Failed, report.Error}},
+		"one could not be asked":                {unasked, report.Error, 1, []report.Verdict{report.Error}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "policy.yaml")
+			require.NoError(t, os.WriteFile(file, []byte(head+x.checks), 0o600))
+			cmd := exec.CommandContext(t.Context(), rig.Program(t, "lifeboat-verifier"), "drill", "--policy", file, "-o", "json")
+			cmd.Env = append(os.Environ(), "TMPDIR="+t.TempDir())
+			var stderr strings.Builder
+			cmd.Stderr = &stderr
+			out, _ := cmd.Output() // its exit status is looked at below
+			assert.Equal(t, x.status, cmd.ProcessState.ExitCode(), stderr.String())
+			rep, err := report.Decode(strings.NewReader(string(out)))
+			require.NoError(t, err, "%s: %s", out, stderr.String())
+			assert.Equal(t, x.verdict, rep.Verdict, rep.Summary)
+			assert.Equal(t, "nightly", rep.Policy)
+			var got []report.Verdict
+			for _, c := range rep.Checks {
+				if strings.HasPrefix(c.Name, probe.Prefix) {
+					got = append(got, c.Verdict)
+					t.Logf("%s %s %s %.2fs: %s", c.Verdict, c.Name, c.Kind, c.Seconds, c.Message)
+				}
+			}
+			assert.Equal(t, x.verdicts, got)
+			if x.status == 4 {
+				assert.Contains(t, said(rep.Findings, "check/web-is-teapot", "services shop/web"), "status 200, expected 418")
+				assert.Contains(t, said(rep.Environment, "check/nobody-there", "pods shop/db-0"), `pods "db-0" not found`)
+			}
+		})
+	}
 }
