@@ -191,9 +191,24 @@ func (s *Sandbox) image(ctx context.Context) (runnable, error) {
 	return runnable{ref: ref, inspected: found}, nil
 }
 
+// mostStarts bounds how often a node is made whose network is taken away by
+// whoever was its last user until then, a sandbox of another drill for instance,
+// before the node is in it.
+const mostStarts = 3
+
 // start makes a node and waits until it can be used. When it fails nothing is
 // left.
 func (s *Sandbox) start(ctx context.Context, image runnable) (*node, error) {
+	for range mostStarts - 1 {
+		n, err := s.startOnce(ctx, image)
+		if !networkGone(err) {
+			return n, err
+		}
+	}
+	return s.startOnce(ctx, image)
+}
+
+func (s *Sandbox) startOnce(ctx context.Context, image runnable) (*node, error) {
 	s.progress("making a cluster of " + image.ref)
 	ipv6, err := ensureNetwork(ctx)
 	if err != nil {

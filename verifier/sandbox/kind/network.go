@@ -3,12 +3,14 @@ package kind
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
 	"time"
 
 	"github.com/lifeboat-backup/lifeboat/core/cluster"
+	"github.com/lifeboat-backup/lifeboat/verifier/sandbox"
 )
 
 // network is the one that kind puts all clusters of a host into, unless its own
@@ -62,6 +64,13 @@ func ensureNetwork(ctx context.Context) (ipv6 bool, err error) {
 // networkPatience is how long the network of somebody who was faster may take to
 // be seen.
 const networkPatience = 5 * time.Second
+
+// networkGone reports whether a node could not be started because there was no
+// network any more.
+func networkGone(err error) bool {
+	var failed *sandbox.LogError
+	return errors.As(err, &failed) && strings.Contains(failed.Log, "network "+network()+" not found")
+}
 
 func hasIPv6(ctx context.Context) (bool, error) {
 	answer, err := docker(ctx, nil, "network", "inspect", network(), "--format", "{{.EnableIPv6}}")
