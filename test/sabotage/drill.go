@@ -103,6 +103,9 @@ func (d *Drill) program(t testing.TB, args []string) (code int, stdout, stderr s
 	defer cancel()
 	cmd := exec.CommandContext(ctx, rig.Program(t, "lifeboat-verifier"), args...)
 	cmd.Env = append(append(os.Environ(), "TMPDIR="+d.Temp, "LIFEBOAT_CONTROLPLANE="+rig.ControlPlaneBinary(t)), d.Env...)
+	// It then removes its sandbox and says what it was doing.
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = time.Minute
 	var out, errOut bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errOut
 	during := make(chan error, 1)

@@ -60,6 +60,33 @@ func TestAnEngineThatHangsIsNotWaitedForLongerThanTheCallerWants(t *testing.T) {
 	}
 }
 
+// equipped has a node image too.
+var equipped = strings.Replace(healthy, `echo "Error: No such image: $5" >&2; exit 1`, `echo '{"Config": {"Entrypoint": ["/sbin/init"]}}'; exit`, 1)
+
+func TestASandboxThatDoesNotStartIsGivenUpInTime(t *testing.T) {
+	fakeDocker(t, equipped+`[ "$1 $2" = "network inspect" ] && exec sleep 60; exit 0`)
+	s := &Sandbox{Choice: Choice{KubernetesVersion: "1.34.4"}, Dir: t.TempDir(), StartTimeout: 500 * time.Millisecond}
+	began := time.Now()
+	_, err := s.Up(t.Context())
+	require.ErrorContains(t, err, "not ready after 500ms")
+	assert.Less(t, time.Since(began), 10*time.Second)
+}
+
+func TestANetworkThatIsTakenAwayIsMadeAgainSomeTimes(t *testing.T) {
+	for said, want := range map[string]int{
+		"docker: Error response from daemon: network kind not found.":         mostStarts,
+		"docker: Error response from daemon: no space left on device.":        1,
+		"docker: Error response from daemon: network kind-of-blue not found.": 1,
+	} {
+		asked := fakeDocker(t, equipped+`[ "$1" = run ] && { echo "`+said+`" >&2; exit 125; }; exit 0`)
+		_, err := (&Sandbox{Choice: Choice{KubernetesVersion: "1.34.4"}, Dir: t.TempDir()}).Up(t.Context())
+		require.ErrorContains(t, err, said)
+		raw, err := os.ReadFile(asked)
+		require.NoError(t, err)
+		assert.Equal(t, want, strings.Count("\n"+string(raw), "\nrun "), said)
+	}
+}
+
 func TestAPatchThatKindDoesNotPublishIsSaidWithWhatIsAtHand(t *testing.T) {
 	fakeDocker(t, healthy+`echo "Error response from daemon: manifest for kindest/node:v1.36.9 not found: manifest unknown" >&2; exit 1`)
 	_, err := (&Sandbox{Choice: Choice{Source: "v1.36.9-gke.100"}, Dir: t.TempDir()}).Up(t.Context())

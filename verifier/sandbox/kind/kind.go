@@ -31,7 +31,7 @@ import (
 )
 
 const (
-	maxKubeconfig = 1 << 20
+	startTimeout = 5 * time.Minute
 	// hurried bounds a removal whose context is done already, and what is left to
 	// do when a creation was cancelled.
 	hurried   = 30 * time.Second
@@ -53,6 +53,9 @@ type Sandbox struct {
 	// Pool, when set, has sandboxes that are ready; Up takes one that runs the
 	// chosen image, and makes one only if there is none.
 	Pool *Pool
+	// StartTimeout bounds the making of a cluster, besides the context of Up; zero
+	// means five minutes. A pull of the node image is not part of it.
+	StartTimeout time.Duration
 	// Progress, when set, is told what Up is doing. It is called by one goroutine
 	// at a time.
 	Progress func(detail string)
@@ -209,6 +212,12 @@ func (s *Sandbox) start(ctx context.Context, image runnable) (*node, error) {
 }
 
 func (s *Sandbox) startOnce(ctx context.Context, image runnable) (*node, error) {
+	timeout := s.StartTimeout
+	if timeout <= 0 {
+		timeout = startTimeout
+	}
+	ctx, cancelStart := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("not ready after %s", timeout))
+	defer cancelStart()
 	s.progress("making a cluster of " + image.ref)
 	ipv6, err := ensureNetwork(ctx)
 	if err != nil {
