@@ -67,6 +67,9 @@ func (f *cleanupFlags) run(c *cobra.Command) error {
 		return cli.Usage("--older-than %s: must be longer than 0", f.olderThan)
 	}
 	removed, err := f.clean(c.Context())
+	if err != nil && len(removed) == 0 {
+		return err // nobody looked everywhere
+	}
 	result := cleanupResult{DryRun: f.dryRun, Removed: removed}
 	printErr := cli.Print(c.OutOrStdout(), f.out, result, func(w io.Writer) error { return printCleanup(w, result) })
 	return errors.Join(err, printErr)
