@@ -148,6 +148,9 @@ func (d *Drill) killNode(ctx context.Context) error {
 		if err != nil || len(folders) != 1 {
 			return fmt.Errorf("there is not one folder of a cluster in %s: %v, %w", d.Temp, folders, err)
 		}
+		if strings.HasPrefix(filepath.Base(folders[0]), "lifeboat-controlplane-") {
+			return nil // a level without nodes
+		}
 		out, err := exec.CommandContext(ctx, "docker", "rm", "--force", "--volumes", filepath.Base(folders[0])+"-control-plane").CombinedOutput()
 		if err != nil {
 			return fmt.Errorf("remove the node: %w: %s", err, out)
