@@ -5,6 +5,7 @@ package sabotage
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"filippo.io/age"
@@ -39,6 +40,9 @@ func TestEverySabotageIsCaughtAndNoHealthyBackupIsBlamed(t *testing.T) {
 		}
 	})
 	record(t, "sabotage", results)
+	if slices.ContainsFunc(results, func(r Result) bool { return len(r.Seen) == 0 }) {
+		return // a part of the corpus was asked for (go test -run), which says nothing of the checks
+	}
 	needed := Needed(results)
 	for _, c := range check.All() {
 		assert.NotEmpty(t, needed[c.Name], "no case needs the check %s", c.Name)
