@@ -78,7 +78,7 @@ func run(ctx context.Context, s settings) error {
 	group.Go(func() error { return serve(listeners, server, s) })
 	group.Go(func() error {
 		<-ctx.Done()
-		return shutdown(ctx, server)
+		return cli.Shutdown(ctx, server)
 	})
 	return group.Wait()
 }

@@ -21,9 +21,6 @@ const (
 	headerTimeout = 5 * time.Second
 	writeTimeout  = time.Minute
 	idleTimeout   = 2 * time.Minute
-	// stopTimeout is how long requests under way may go on after the exporter
-	// was told to stop.
-	stopTimeout = 500 * time.Millisecond
 	// inFlight bounds the scrapes served at once.
 	inFlight = 4
 )
@@ -102,17 +99,6 @@ func serve(listeners []net.Listener, server *http.Server, s settings) error {
 	flags := &web.FlagConfig{WebListenAddresses: &s.listen, WebSystemdSocket: &off, WebConfigFile: &s.webConfig}
 	if err := web.ServeMultiple(listeners, server, flags, s.log); err != nil && !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve metrics: %w", err)
-	}
-	return nil
-}
-
-// shutdown ends the server: at once for who waits, shortly for who is being
-// served.
-func shutdown(ctx context.Context, server *http.Server) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
-	defer cancel()
-	if err := server.Shutdown(ctx); err != nil {
-		return server.Close()
 	}
 	return nil
 }

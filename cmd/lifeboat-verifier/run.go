@@ -248,7 +248,7 @@ func (f *runFlags) serve(ctx context.Context, stderr io.Writer, s *scheduler.Sch
 	group.Go(func() error { return serve(server, listener) })
 	group.Go(func() error {
 		<-ctx.Done()
-		return shutdown(ctx, server)
+		return cli.Shutdown(ctx, server)
 	})
 	return group.Wait()
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"crypto/sha256"
 	_ "embed" // the status page
 	"encoding/base64"
@@ -29,10 +28,7 @@ const (
 	headerTimeout = 5 * time.Second
 	writeTimeout  = time.Minute
 	idleTimeout   = 2 * time.Minute
-	// stopTimeout is how long requests under way may go on after the verifier
-	// was told to stop.
-	stopTimeout = 500 * time.Millisecond
-	inFlight    = 4
+	inFlight      = 4
 )
 
 //go:embed status.html
@@ -52,17 +48,6 @@ func newServer(s *scheduler.Scheduler) (*http.Server, error) {
 func serve(server *http.Server, l net.Listener) error {
 	if err := server.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve the status page: %w", err)
-	}
-	return nil
-}
-
-// shutdown ends the server: at once for who waits, shortly for who is being
-// served.
-func shutdown(ctx context.Context, server *http.Server) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
-	defer cancel()
-	if err := server.Shutdown(ctx); err != nil {
-		return server.Close()
 	}
 	return nil
 }

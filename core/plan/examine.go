@@ -263,7 +263,7 @@ func finishedJob(u *unstructured.Unstructured) bool {
 	if t, _, _ := unstructured.NestedString(u.Object, "status", "completionTime"); t != "" {
 		return true
 	}
-	for _, c := range mapsIn(child(u.Object, "status")["conditions"]) {
+	for _, c := range item.Maps(item.Child(u.Object, "status")["conditions"]) {
 		if (c["type"] == "Complete" || c["type"] == "Failed") && c["status"] == "True" {
 			return true
 		}

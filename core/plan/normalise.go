@@ -31,7 +31,7 @@ import (
 //     older API servers write out and newer ones leave out
 func Normalise(u *unstructured.Unstructured) {
 	prepare(u, false)
-	dropKeys(child(u.Object, "metadata"), "labels", []string{api.LabelBackupName, api.LabelRestoreName})
+	dropKeys(item.Child(u.Object, "metadata"), "labels", []string{api.LabelBackupName, api.LabelRestoreName})
 	switch u.GroupVersionKind().GroupKind().String() {
 	case "ServiceAccount":
 		delete(u.Object, "secrets")
@@ -40,11 +40,11 @@ func Normalise(u *unstructured.Unstructured) {
 			delete(u.Object, "rules")
 		}
 	case "Namespace":
-		delete(child(u.Object, "spec"), "finalizers")
+		delete(item.Child(u.Object, "spec"), "finalizers")
 	case "PersistentVolumeClaim":
-		delete(child(u.Object, "spec"), "volumeName")
+		delete(item.Child(u.Object, "spec"), "volumeName")
 	case "Service":
-		if spec := child(u.Object, "spec"); spec["ipFamilyPolicy"] == "PreferDualStack" {
+		if spec := item.Child(u.Object, "spec"); spec["ipFamilyPolicy"] == "PreferDualStack" {
 			delete(spec, "ipFamilies")
 		}
 	}

@@ -45,7 +45,7 @@ type ownerRef struct {
 
 func ownerRefsOf(u *unstructured.Unstructured) []ownerRef {
 	var out []ownerRef
-	for _, m := range mapsIn(child(u.Object, "metadata")["ownerReferences"]) {
+	for _, m := range item.Maps(item.Child(u.Object, "metadata")["ownerReferences"]) {
 		text := func(k string) string { s, _ := m[k].(string); return s }
 		flag := func(k string) bool { b, _ := m[k].(bool); return b }
 		out = append(out, ownerRef{

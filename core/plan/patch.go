@@ -9,6 +9,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/jsonmergepatch"
+
+	"github.com/lifeboat-backup/lifeboat/core/item"
 )
 
 // Patch is the JSON merge patch that turns an object of the cluster into the
@@ -20,7 +22,7 @@ func (o Options) Patch(want, live *unstructured.Unstructured) (map[string]any, e
 	Normalise(want)
 	Normalise(live)
 	for _, u := range []*unstructured.Unstructured{want, live} {
-		if meta := child(u.Object, "metadata"); meta["labels"] == nil {
+		if meta := item.Child(u.Object, "metadata"); meta["labels"] == nil {
 			meta["labels"] = map[string]any{} // so that labels are taken off one by one: those of the restore are put on
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/lifeboat-backup/lifeboat/core/api"
+	"github.com/lifeboat-backup/lifeboat/core/item"
 )
 
 // prepare turns an object of a backup into one that can be created, in place:
@@ -44,7 +45,7 @@ func prepare(u *unstructured.Unstructured, preserveNodePorts bool) {
 		prepare(u) // first: some look at what is taken off below
 	}
 	delete(u.Object, "status")
-	meta := child(u.Object, "metadata")
+	meta := item.Child(u.Object, "metadata")
 	for _, f := range serverFields {
 		delete(meta, f)
 	}
@@ -53,7 +54,7 @@ func prepare(u *unstructured.Unstructured, preserveNodePorts bool) {
 // Anew takes off an object of the cluster, in place, what would prevent that it
 // is created again: all else, owners and addresses included, stays as it was.
 func Anew(u *unstructured.Unstructured) {
-	meta := child(u.Object, "metadata")
+	meta := item.Child(u.Object, "metadata")
 	for _, f := range []string{"uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "managedFields"} {
 		delete(meta, f)
 	}
@@ -74,29 +75,6 @@ var preparers = map[string]func(*unstructured.Unstructured){
 	"CustomResourceDefinition.apiextensions.k8s.io": prepareDefinition,
 }
 
-func child(m map[string]any, path ...string) map[string]any {
-	for _, p := range path {
-		next, ok := m[p].(map[string]any)
-		if !ok {
-			return nil // reads and deletes of a nil map are harmless
-		}
-		m = next
-	}
-	return m
-}
-
-// mapsIn are the objects of a list, other elements left out.
-func mapsIn(list any) []map[string]any {
-	elements, _ := list.([]any)
-	var out []map[string]any
-	for _, e := range elements {
-		if m, ok := e.(map[string]any); ok {
-			out = append(out, m)
-		}
-	}
-	return out
-}
-
 // filterList keeps the elements of m[field] that keep accepts and removes the
 // field when none is left.
 func filterList(m map[string]any, field string, keep func(map[string]any) bool) {
@@ -104,7 +82,7 @@ func filterList(m map[string]any, field string, keep func(map[string]any) bool) 
 		return
 	}
 	var kept []any
-	for _, e := range mapsIn(m[field]) {
+	for _, e := range item.Maps(m[field]) {
 		if keep(e) {
 			kept = append(kept, e)
 		}
@@ -125,7 +103,7 @@ func nameOf(m map[string]any) string {
 // kube-api-access-<random> and its mounts to each pod; kept ones would stand
 // beside the new ones. Older clusters used <serviceaccount>-token-<random>.
 func preparePod(u *unstructured.Unstructured) {
-	spec := child(u.Object, "spec")
+	spec := item.Child(u.Object, "spec")
 	delete(spec, "nodeName")
 	delete(spec, "priority")
 	account, _ := spec["serviceAccountName"].(string)
@@ -135,7 +113,7 @@ func preparePod(u *unstructured.Unstructured) {
 	}
 	filterList(spec, "volumes", func(v map[string]any) bool { return !generated(v) })
 	for _, containers := range []string{"initContainers", "containers", "ephemeralContainers"} {
-		for _, c := range mapsIn(spec[containers]) {
+		for _, c := range item.Maps(spec[containers]) {
 			filterList(c, "volumeMounts", func(m map[string]any) bool { return !generated(m) })
 		}
 	}
@@ -145,7 +123,7 @@ func preparePod(u *unstructured.Unstructured) {
 }
 
 func prepareService(u *unstructured.Unstructured, preserveNodePorts bool) {
-	spec := child(u.Object, "spec")
+	spec := item.Child(u.Object, "spec")
 	if spec["clusterIP"] != "None" {
 		delete(spec, "clusterIP")
 		delete(spec, "clusterIPs")
@@ -157,7 +135,7 @@ func prepareService(u *unstructured.Unstructured, preserveNodePorts bool) {
 	if !wanted[healthCheckNodePort] {
 		delete(spec, healthCheckNodePort)
 	}
-	for _, p := range mapsIn(spec["ports"]) {
+	for _, p := range item.Maps(spec["ports"]) {
 		if !wanted[portKey(p)] {
 			delete(p, "nodePort")
 		}
@@ -185,12 +163,12 @@ func wantedNodePorts(u *unstructured.Unstructured) map[string]bool {
 		}
 		wanted[healthCheckNodePort] = applied.Spec.HealthCheckNodePort > 0
 	}
-	for _, entry := range mapsIn(child(u.Object, "metadata")["managedFields"]) {
-		owned := child(entry, "fieldsV1", "f:spec")
+	for _, entry := range item.Maps(item.Child(u.Object, "metadata")["managedFields"]) {
+		owned := item.Child(entry, "fieldsV1", "f:spec")
 		if owned["f:"+healthCheckNodePort] != nil {
 			wanted[healthCheckNodePort] = true
 		}
-		for key, fields := range child(owned, "f:ports") {
+		for key, fields := range item.Child(owned, "f:ports") {
 			owned, _ := fields.(map[string]any)
 			var p map[string]any
 			if text, isPort := strings.CutPrefix(key, "k:"); isPort && owned["f:nodePort"] != nil && json.Unmarshal([]byte(text), &p) == nil {
@@ -218,12 +196,12 @@ var claimAnnotations = []string{
 }
 
 func prepareClaim(u *unstructured.Unstructured) {
-	dropKeys(child(u.Object, "metadata"), "annotations", claimAnnotations)
+	dropKeys(item.Child(u.Object, "metadata"), "annotations", claimAnnotations)
 	// The binder sets volumeName, and a volume that is restored finds its claim
 	// by its claimRef. In a claim that waits, somebody wrote it who wants that
 	// volume and no other.
 	if phase, _, _ := unstructured.NestedString(u.Object, "status", "phase"); phase == "Bound" || phase == "Lost" {
-		spec := child(u.Object, "spec")
+		spec := item.Child(u.Object, "spec")
 		delete(spec, "volumeName")
 		delete(spec, "dataSource")
 		delete(spec, "dataSourceRef")
@@ -234,10 +212,10 @@ func prepareClaim(u *unstructured.Unstructured) {
 }
 
 func prepareVolume(u *unstructured.Unstructured) {
-	claim := child(u.Object, "spec", "claimRef")
+	claim := item.Child(u.Object, "spec", "claimRef")
 	delete(claim, "uid")
 	delete(claim, "resourceVersion")
-	dropKeys(child(u.Object, "metadata"), "annotations", []string{"pv.kubernetes.io/bound-by-controller"})
+	dropKeys(item.Child(u.Object, "metadata"), "annotations", []string{"pv.kubernetes.io/bound-by-controller"})
 }
 
 var generatedJobLabels = []string{"controller-uid", "batch.kubernetes.io/controller-uid"}
@@ -245,14 +223,14 @@ var generatedJobLabels = []string{"controller-uid", "batch.kubernetes.io/control
 // prepareJob drops what the API server generates for a job from its UID. A job
 // with a selector of its own (manualSelector) keeps it.
 func prepareJob(u *unstructured.Unstructured) {
-	spec := child(u.Object, "spec")
+	spec := item.Child(u.Object, "spec")
 	if manual, _ := spec["manualSelector"].(bool); manual {
 		return
 	}
-	dropKeys(child(spec, "selector"), "matchLabels", generatedJobLabels)
+	dropKeys(item.Child(spec, "selector"), "matchLabels", generatedJobLabels)
 	dropEmpty(spec, "selector")
-	dropKeys(child(spec, "template", "metadata"), "labels", generatedJobLabels)
-	dropKeys(child(u.Object, "metadata"), "labels", generatedJobLabels)
+	dropKeys(item.Child(spec, "template", "metadata"), "labels", generatedJobLabels)
+	dropKeys(item.Child(u.Object, "metadata"), "labels", generatedJobLabels)
 }
 
 func prepareServiceAccount(u *unstructured.Unstructured) {
@@ -265,20 +243,20 @@ func prepareSecret(u *unstructured.Unstructured) {
 		return
 	}
 	dropKeys(u.Object, "data", []string{"token", "ca.crt", "namespace"})
-	dropKeys(child(u.Object, "metadata"), "annotations", []string{"kubernetes.io/service-account.uid"})
+	dropKeys(item.Child(u.Object, "metadata"), "annotations", []string{"kubernetes.io/service-account.uid"})
 }
 
 // prepareDefinition follows Velero's crd-preserve-fields: a definition made
 // through v1beta1 may say preserveUnknownFields, which v1 serves and refuses.
 func prepareDefinition(u *unstructured.Unstructured) {
-	spec := child(u.Object, "spec")
+	spec := item.Child(u.Object, "spec")
 	if preserve, _ := spec["preserveUnknownFields"].(bool); !preserve {
 		delete(spec, "preserveUnknownFields")
 		return
 	}
 	delete(spec, "preserveUnknownFields")
-	for _, v := range mapsIn(spec["versions"]) {
-		schema := child(v, "schema", "openAPIV3Schema")
+	for _, v := range item.Maps(spec["versions"]) {
+		schema := item.Child(v, "schema", "openAPIV3Schema")
 		if schema == nil {
 			schema = map[string]any{"type": "object"}
 			v["schema"] = map[string]any{"openAPIV3Schema": schema}
@@ -289,7 +267,7 @@ func prepareDefinition(u *unstructured.Unstructured) {
 
 // dropKeys removes keys of the map m[field], and the map when it is empty.
 func dropKeys(m map[string]any, field string, keys []string) {
-	values := child(m, field)
+	values := item.Child(m, field)
 	for _, k := range keys {
 		delete(values, k)
 	}

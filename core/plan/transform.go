@@ -129,7 +129,7 @@ func (o Options) Transform(u *unstructured.Unstructured, groupResource string) e
 }
 
 func (o Options) mapNamespace(u *unstructured.Unstructured, groupResource string) {
-	meta := child(u.Object, "metadata")
+	meta := item.Child(u.Object, "metadata")
 	if namespace, ok := meta["namespace"].(string); ok && namespace != "" {
 		meta["namespace"] = o.namespace(namespace)
 	}
@@ -138,7 +138,7 @@ func (o Options) mapNamespace(u *unstructured.Unstructured, groupResource string
 	}
 	name, _ := meta["name"].(string)
 	meta["name"] = o.namespace(name)
-	if labels := child(meta, "labels"); labels["kubernetes.io/metadata.name"] != nil {
+	if labels := item.Child(meta, "labels"); labels["kubernetes.io/metadata.name"] != nil {
 		labels["kubernetes.io/metadata.name"] = o.namespace(name) // as the API server would
 	}
 }
@@ -156,12 +156,12 @@ func (o Options) mapStorageClasses(u *unstructured.Unstructured, groupResource s
 	}
 	switch groupResource {
 	case "persistentvolumes", "persistentvolumeclaims":
-		replace(child(u.Object, "spec"), "storageClassName")
-		replace(child(u.Object, "metadata", "annotations"), oldStorageClassAnnotation)
+		replace(item.Child(u.Object, "spec"), "storageClassName")
+		replace(item.Child(u.Object, "metadata", "annotations"), oldStorageClassAnnotation)
 	case "statefulsets.apps":
-		for _, claim := range mapsIn(child(u.Object, "spec")["volumeClaimTemplates"]) {
-			replace(child(claim, "spec"), "storageClassName")
-			replace(child(claim, "metadata", "annotations"), oldStorageClassAnnotation)
+		for _, claim := range item.Maps(item.Child(u.Object, "spec")["volumeClaimTemplates"]) {
+			replace(item.Child(claim, "spec"), "storageClassName")
+			replace(item.Child(claim, "metadata", "annotations"), oldStorageClassAnnotation)
 		}
 	}
 }
@@ -181,19 +181,19 @@ func (o Options) mapReferences(u *unstructured.Unstructured, groupResource strin
 	}
 	switch groupResource {
 	case "rolebindings.rbac.authorization.k8s.io", "clusterrolebindings.rbac.authorization.k8s.io":
-		for _, s := range mapsIn(u.Object["subjects"]) {
+		for _, s := range item.Maps(u.Object["subjects"]) {
 			replace(s)
 			o.mapSubjectName(s)
 		}
 	case "persistentvolumes":
-		replace(child(u.Object, "spec", "claimRef"))
+		replace(item.Child(u.Object, "spec", "claimRef"))
 	case "apiservices.apiregistration.k8s.io":
-		replace(child(u.Object, "spec", "service"))
+		replace(item.Child(u.Object, "spec", "service"))
 	case "customresourcedefinitions.apiextensions.k8s.io":
-		replace(child(u.Object, "spec", "conversion", "webhook", "clientConfig", "service"))
+		replace(item.Child(u.Object, "spec", "conversion", "webhook", "clientConfig", "service"))
 	case "validatingwebhookconfigurations.admissionregistration.k8s.io", "mutatingwebhookconfigurations.admissionregistration.k8s.io":
-		for _, w := range mapsIn(u.Object["webhooks"]) {
-			replace(child(w, "clientConfig", "service"))
+		for _, w := range item.Maps(u.Object["webhooks"]) {
+			replace(item.Child(w, "clientConfig", "service"))
 		}
 	}
 }

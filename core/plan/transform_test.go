@@ -237,8 +237,8 @@ func TestAHealthCheckNodePortThatSomebodyAskedForIsKept(t *testing.T) {
 	} {
 		u := fromYAML(t, `{apiVersion: v1, kind: Service, metadata: {name: a, uid: u, `+meta+`}, spec: {healthCheckNodePort: 32100, ports: [{port: 80, nodePort: 30080}]}}`)
 		require.NoError(t, Options{}.Transform(u, "services"))
-		assert.EqualValues(t, 32100, child(u.Object, "spec")["healthCheckNodePort"], name)
-		assert.Nil(t, mapsIn(child(u.Object, "spec")["ports"])[0]["nodePort"], name)
+		assert.EqualValues(t, 32100, item.Child(u.Object, "spec")["healthCheckNodePort"], name)
+		assert.Nil(t, item.Maps(item.Child(u.Object, "spec")["ports"])[0]["nodePort"], name)
 	}
 }
 

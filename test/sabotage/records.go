@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/lifeboat-backup/lifeboat/core/manifest"
@@ -57,29 +58,41 @@ func operation(phase string) object {
 	}
 }
 
+func ofMetadata(s Source, message string) Expectation {
+	return seenBy(report.LevelIntegrity, "metadata_valid", s.key(store.Metadata), message)
+}
+
+func ofCounts(s Source, message string) Expectation {
+	return seenBy(report.LevelIntegrity, "counts_agree", s.key(store.Metadata), message)
+}
+
+func ofList(object, message string) Expectation {
+	return seenBy(report.LevelIntegrity, "resource_list_agrees", object, message)
+}
+
+func ofResults(s Source, message string) Expectation {
+	return seenBy(report.LevelIntegrity, "results_readable", s.key(store.Results), message)
+}
+
+func ofVolumes(object, message string) Expectation {
+	return seenBy(report.LevelIntegrity, "volume_records_consistent", object, message)
+}
+
+func ofOperations(message string) Expectation {
+	return seenBy(report.LevelIntegrity, "operations_agree", Veleros.key(store.ItemOperations), message)
+}
+
+func ofManifest(message string) Expectation {
+	return seenBy(report.LevelIntegrity, "manifest_consistent", Ours.key(store.Manifest), message)
+}
+
 // records are lies about a backup whose objects are as they were.
 func records() []Case {
-	ofMetadata := func(s Source, message string) Expectation {
-		return seenBy(report.LevelIntegrity, "metadata_valid", s.key(store.Metadata), message)
-	}
-	ofCounts := func(s Source, message string) Expectation {
-		return seenBy(report.LevelIntegrity, "counts_agree", s.key(store.Metadata), message)
-	}
-	ofList := func(object, message string) Expectation {
-		return seenBy(report.LevelIntegrity, "resource_list_agrees", object, message)
-	}
-	ofResults := func(s Source, message string) Expectation {
-		return seenBy(report.LevelIntegrity, "results_readable", s.key(store.Results), message)
-	}
-	ofVolumes := func(object, message string) Expectation {
-		return seenBy(report.LevelIntegrity, "volume_records_consistent", object, message)
-	}
-	ofOperations := func(message string) Expectation {
-		return seenBy(report.LevelIntegrity, "operations_agree", Veleros.key(store.ItemOperations), message)
-	}
-	ofManifest := func(message string) Expectation {
-		return seenBy(report.LevelIntegrity, "manifest_consistent", Ours.key(store.Manifest), message)
-	}
+	return slices.Concat(statuses(), lists(), volumeRecords(), operations(), manifests(), exchanged())
+}
+
+// statuses are lies of velero-backup.json, or that it gives away.
+func statuses() []Case {
 	var all []Case
 	for _, s := range []Source{Ours, Veleros} {
 		all = append(all,
@@ -102,66 +115,88 @@ func records() []Case {
 			}), nil, ofResults(s, "results list 1 errors")},
 		)
 	}
-	return append(all,
-		Case{"the resource list names an item that is not there", Veleros, retold(store.ResourceList, func(l map[string][]string) map[string][]string {
+	return all
+}
+
+func lists() []Case {
+	return []Case{
+		{"the resource list names an item that is not there", Veleros, retold(store.ResourceList, func(l map[string][]string) map[string][]string {
 			l["v1/ConfigMap"] = append(l["v1/ConfigMap"], "notes/gone")
 			return l
 		}), nil, ofList("v1/ConfigMap notes/gone", "missing from the tarball")},
-		Case{"the resource list does not name an item", Veleros, retold(store.ResourceList, func(l map[string][]string) map[string][]string {
+		{"the resource list does not name an item", Veleros, retold(store.ResourceList, func(l map[string][]string) map[string][]string {
 			delete(l, "v1/Secret")
 			return l
 		}), nil, ofList("v1/Secret notes/token", "does not name this item")},
-		Case{"the resource list names an item that is not there, and the manifest agrees", Ours, retold(store.ResourceList, func(l map[string][]string) map[string][]string {
+		{"the resource list names an item that is not there, and the manifest agrees", Ours, retold(store.ResourceList, func(l map[string][]string) map[string][]string {
 			l["v1/ConfigMap"] = append(l["v1/ConfigMap"], "boatyard/gone")
 			return l
 		}), nil, ofList("v1/ConfigMap boatyard/gone", "missing from the tarball")},
+	}
+}
 
-		Case{"a bound volume has no record", Veleros, retold(store.VolumeInfo, func([]object) []object { return []object{} }), nil, ofVolumes("persistentvolumes pv-notes", "no record says")},
-		Case{"a bound volume has no record", Ours, retold(store.VolumeInfo, func([]object) []object { return []object{} }), nil, ofVolumes("persistentvolumes pv-ledger", "no record says")},
-		Case{"the data of a volume has no snapshot ID", Veleros, retold(store.VolumeInfo, first(func(v object) { delete(child(v, "pvbInfo"), "snapshotHandle") })), nil,
+func volumeRecords() []Case {
+	return []Case{
+		{"a bound volume has no record", Veleros, retold(store.VolumeInfo, func([]object) []object { return []object{} }), nil, ofVolumes("persistentvolumes pv-notes", "no record says")},
+		{"a bound volume has no record", Ours, retold(store.VolumeInfo, func([]object) []object { return []object{} }), nil, ofVolumes("persistentvolumes pv-ledger", "no record says")},
+		{"the data of a volume has no snapshot ID", Veleros, retold(store.VolumeInfo, first(func(v object) { delete(child(v, "pvbInfo"), "snapshotHandle") })), nil,
 			ofVolumes("persistentvolumes pv-notes", "without the ID of its snapshot")},
-		Case{"the record of a volume names another snapshot than its pod volume", Veleros, retold(store.VolumeInfo, first(func(v object) { child(v, "pvbInfo")["snapshotHandle"] = "0badcafe" })), nil,
+		{"the record of a volume names another snapshot than its pod volume", Veleros, retold(store.VolumeInfo, first(func(v object) { child(v, "pvbInfo")["snapshotHandle"] = "0badcafe" })), nil,
 			ofVolumes("persistentvolumes pv-notes", "no PodVolumeBackup")},
-		Case{"the record of a volume says that saving it failed", Veleros, retold(store.VolumeInfo, first(func(v object) { v["result"] = "failed" })), nil, ofVolumes("persistentvolumes pv-notes", "failed")},
-		Case{"a volume was saved by a method that nobody knows", Veleros, retold(store.VolumeInfo, first(func(v object) { v["backupMethod"] = "Carbon" })), nil, ofVolumes("persistentvolumes pv-notes", "unknown method")},
-		Case{"a volume is recorded that the tarball does not hold", Veleros, retold(store.VolumeInfo, func(l []object) []object {
+		{"the record of a volume says that saving it failed", Veleros, retold(store.VolumeInfo, first(func(v object) { v["result"] = "failed" })), nil, ofVolumes("persistentvolumes pv-notes", "failed")},
+		{"a volume was saved by a method that nobody knows", Veleros, retold(store.VolumeInfo, first(func(v object) { v["backupMethod"] = "Carbon" })), nil, ofVolumes("persistentvolumes pv-notes", "unknown method")},
+		{"a volume is recorded that the tarball does not hold", Veleros, retold(store.VolumeInfo, func(l []object) []object {
 			return append(l, object{"pvName": "pv-gone", "pvcName": "gone", "pvcNamespace": "notes", "skipped": true})
 		}), nil, ofVolumes("persistentvolumes pv-gone", "does not hold")},
-		Case{"a pod volume was not saved to its end", Veleros, retold(store.PodVolumeBackups, first(func(p object) { child(p, "status")["phase"] = "InProgress" })), nil,
+		{"a pod volume was not saved to its end", Veleros, retold(store.PodVolumeBackups, first(func(p object) { child(p, "status")["phase"] = "InProgress" })), nil,
 			ofVolumes("podvolumebackups.velero.io velero/notes-1h-20261122084242-nvv96", `phase "InProgress"`)},
-		Case{"a pod volume is of another backup", Veleros, retold(store.PodVolumeBackups, first(func(p object) { child(p, "metadata", "labels")["velero.io/backup-uid"] = "another" })), nil,
+		{"a pod volume is of another backup", Veleros, retold(store.PodVolumeBackups, first(func(p object) { child(p, "metadata", "labels")["velero.io/backup-uid"] = "another" })), nil,
 			ofVolumes("podvolumebackups.velero.io velero/notes-1h-20261122084242-nvv96", "UID")},
-		Case{"a native snapshot is of another backup", Veleros, retold(store.VolumeSnapshots, func([]object) []object {
+		{"a native snapshot is of another backup", Veleros, retold(store.VolumeSnapshots, func([]object) []object {
 			return []object{{"spec": object{"backupName": "another", "persistentVolumeName": "pv-notes"}, "status": object{"phase": "Completed", "providerSnapshotID": "snap-1"}}}
 		}), nil, ofVolumes("persistentvolumes pv-notes", `of backup "another"`)},
+	}
+}
 
-		Case{"the backup is Completed, and an operation of it is not", Veleros, func(b *Backup) error {
+func operations() []Case {
+	return []Case{
+		{"the backup is Completed, and an operation of it is not", Veleros, func(b *Backup) error {
 			return errors.Join(says(1, "status", "backupItemOperationsAttempted")(b), says(1, "status", "backupItemOperationsCompleted")(b),
 				retold(store.ItemOperations, func([]object) []object { return []object{operation("InProgress")} })(b))
 		}, nil, ofOperations("InProgress")},
-		Case{"the backup counts operations that are not recorded", Veleros, says(2, "status", "backupItemOperationsAttempted"), nil, ofOperations("2")},
+		{"the backup counts operations that are not recorded", Veleros, says(2, "status", "backupItemOperationsAttempted"), nil, ofOperations("2")},
+	}
+}
 
-		Case{"the manifest has the digest of another file", Ours, lying(func(m *manifest.Manifest) {
+func manifests() []Case {
+	return []Case{
+		{"the manifest has the digest of another file", Ours, lying(func(m *manifest.Manifest) {
 			m.Files[below(OurBackup, store.Contents)] = m.Files[below(OurBackup, store.ResourceList)]
 		}), nil, seenBy(report.LevelIntegrity, "files_digests", Ours.key(store.Contents), "the manifest says")},
-		Case{"the manifest has the digest of another item", Ours, lying(func(m *manifest.Manifest) {
+		{"the manifest has the digest of another item", Ours, lying(func(m *manifest.Manifest) {
 			for i, it := range m.Items {
 				if it.Key.String() == "secrets boatyard/credentials" {
 					m.Items[i].Digest = m.Items[i+1].Digest
 				}
 			}
 		}), nil, seenBy(report.LevelIntegrity, "items_digests", "secrets boatyard/credentials", "the manifest says")},
-		Case{"the manifest is another backup's", Ours, foreign(store.Manifest), nil, ofManifest(`manifest is of backup "boatyard-earlier"`)},
-		Case{"the manifest lists an item twice", Ours, lying(func(m *manifest.Manifest) { m.Items = append(m.Items, m.Items[0]) }), nil, ofManifest("listed twice")},
-		Case{"the manifest does not list the tarball", Ours, lying(func(m *manifest.Manifest) { delete(m.Files, below(OurBackup, store.Contents)) }), nil, ofManifest("does not list")},
-		Case{"the manifest is of a schema to come", Ours, lying(func(m *manifest.Manifest) { m.Schema = "lifeboat.dev/manifest/v9" }), nil, ofManifest("schema")},
-		Case{"the manifest lists a file that is not there", Ours, lying(func(m *manifest.Manifest) { m.Files["gone.json.gz"] = digest(nil) }), nil,
+		{"the manifest is another backup's", Ours, foreign(store.Manifest), nil, ofManifest(`manifest is of backup "boatyard-earlier"`)},
+		{"the manifest lists an item twice", Ours, lying(func(m *manifest.Manifest) { m.Items = append(m.Items, m.Items[0]) }), nil, ofManifest("listed twice")},
+		{"the manifest does not list the tarball", Ours, lying(func(m *manifest.Manifest) { delete(m.Files, below(OurBackup, store.Contents)) }), nil, ofManifest("does not list")},
+		{"the manifest is of a schema to come", Ours, lying(func(m *manifest.Manifest) { m.Schema = "lifeboat.dev/manifest/v9" }), nil, ofManifest("schema")},
+		{"the manifest lists a file that is not there", Ours, lying(func(m *manifest.Manifest) { m.Files["gone.json.gz"] = digest(nil) }), nil,
 			seenBy(report.LevelIntegrity, "files_present", store.BackupPrefix(OurBackup)+"gone.json.gz", "the manifest lists it")},
-		Case{"the newest backup is older than the target allows", Veleros, longAgo, policy("  targets: {rpo: 24h}\n"), seenBy(report.LevelIntegrity, "rpo", "", "at most 24h")},
-		Case{"all files are another backup's, under this one's names", Ours, usurp, nil, ofMetadata(Ours, `object is backup "boatyard-earlier"`)},
-		Case{"the tarball is another backup's, and the manifest lists it", Ours, resealed(foreign(store.Contents)), nil,
+	}
+}
+
+// exchanged are backups in the place of another, and one that is too old.
+func exchanged() []Case {
+	return []Case{
+		{"the newest backup is older than the target allows", Veleros, longAgo, policy("  targets: {rpo: 24h}\n"), seenBy(report.LevelIntegrity, "rpo", "", "at most 24h")},
+		{"all files are another backup's, under this one's names", Ours, usurp, nil, ofMetadata(Ours, `object is backup "boatyard-earlier"`)},
+		{"the tarball is another backup's, and the manifest lists it", Ours, resealed(foreign(store.Contents)), nil,
 			seenBy(report.LevelIntegrity, "items_digests", "configmaps boatyard/log", "")},
-	)
+	}
 }
 
 // usurp is what renaming the folder of a backup in the bucket makes.

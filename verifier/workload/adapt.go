@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/lifeboat-backup/lifeboat/core/item"
 )
 
 // Why objects are not restored into a sandbox that runs pods.
@@ -69,29 +71,6 @@ func specPath(groupResource string) []string {
 	return nil
 }
 
-func child(m map[string]any, path ...string) map[string]any {
-	for _, p := range path {
-		next, ok := m[p].(map[string]any)
-		if !ok {
-			return nil // reads and deletes of a nil map are harmless
-		}
-		m = next
-	}
-	return m
-}
-
-// mapsIn are the objects of a list, other elements left out.
-func mapsIn(list any) []map[string]any {
-	elements, _ := list.([]any)
-	var out []map[string]any
-	for _, e := range elements {
-		if m, ok := e.(map[string]any); ok {
-			out = append(out, m)
-		}
-	}
-	return out
-}
-
 func text(m map[string]any, field string) string {
 	s, _ := m[field].(string)
 	return s
@@ -102,15 +81,15 @@ func text(m map[string]any, field string) string {
 // sandbox is made of: two network plugins on one node, for instance.
 func (Adapter) Leave(u *unstructured.Unstructured, groupResource string) string {
 	if path := specPath(groupResource); path != nil {
-		return leavePods(u, groupResource, child(u.Object, path...))
+		return leavePods(u, groupResource, item.Child(u.Object, path...))
 	}
 	switch {
 	case groupResource == volumes:
 		return LeaveVolume
-	case groupResource == apiServices && text(child(u.Object, "spec", "service"), "namespace") == kubeSystem:
+	case groupResource == apiServices && text(item.Child(u.Object, "spec", "service"), "namespace") == kubeSystem:
 		return LeaveServed
 	case isWebhook(groupResource):
-		hooks := mapsIn(u.Object["webhooks"])
+		hooks := item.Maps(u.Object["webhooks"])
 		if len(hooks) > 0 && !slices.ContainsFunc(hooks, callsInside) {
 			return LeaveCalls
 		}
@@ -133,8 +112,8 @@ func leavePods(u *unstructured.Unstructured, groupResource string, spec map[stri
 // installsNetwork reports whether a pod puts itself where the container
 // runtime looks for network plugins.
 func installsNetwork(spec map[string]any) bool {
-	for _, v := range mapsIn(spec["volumes"]) {
-		path := text(child(v, "hostPath"), "path")
+	for _, v := range item.Maps(spec["volumes"]) {
+		path := text(item.Child(v, "hostPath"), "path")
 		for _, of := range []string{"/etc/cni", "/opt/cni"} {
 			if path == of || strings.HasPrefix(path, of+"/") {
 				return true
@@ -145,7 +124,7 @@ func installsNetwork(spec map[string]any) bool {
 }
 
 func ofDaemonSet(u *unstructured.Unstructured) bool {
-	for _, r := range mapsIn(child(u.Object, "metadata")["ownerReferences"]) {
+	for _, r := range item.Maps(item.Child(u.Object, "metadata")["ownerReferences"]) {
 		if controls, _ := r["controller"].(bool); controls && r["kind"] == "DaemonSet" {
 			return true
 		}
@@ -154,7 +133,7 @@ func ofDaemonSet(u *unstructured.Unstructured) bool {
 }
 
 func callsInside(hook map[string]any) bool {
-	service := child(hook, "clientConfig", "service")
+	service := item.Child(hook, "clientConfig", "service")
 	return service != nil && text(service, "namespace") != kubeSystem
 }
 
@@ -172,14 +151,14 @@ func (a Adapter) Changes(u *unstructured.Unstructured, groupResource string) []s
 		}
 	}
 	if path := specPath(groupResource); path != nil {
-		spec := child(u.Object, path...)
+		spec := item.Child(u.Object, path...)
 		note(pullOnce(spec), ChangedPull)
 		// Where a DaemonSet runs is decided by the nodes there are: without its
 		// rules a driver of graphics cards would run, and crash, on any node.
 		note(groupResource != daemonSets && placeAnywhere(spec), ChangedPlacement)
 	}
 	if groupResource == cronJobs && !a.CronJobs {
-		spec := child(u.Object, "spec")
+		spec := item.Child(u.Object, "spec")
 		suspended, _ := spec["suspend"].(bool)
 		if spec != nil && !suspended {
 			spec["suspend"] = true
@@ -197,7 +176,7 @@ func (a Adapter) Changes(u *unstructured.Unstructured, groupResource string) []s
 func pullOnce(spec map[string]any) bool {
 	changed := false
 	for _, containers := range []string{"initContainers", "containers"} {
-		for _, c := range mapsIn(spec[containers]) {
+		for _, c := range item.Maps(spec[containers]) {
 			// None would be made Always by the API server for the tag latest.
 			if policy := c["imagePullPolicy"]; policy == "Always" || policy == nil {
 				c["imagePullPolicy"] = "IfNotPresent"
@@ -219,16 +198,16 @@ func placeAnywhere(spec map[string]any) bool {
 		return false
 	}
 	changed := drop(spec, "nodeName")
-	if selector := child(spec, "nodeSelector"); selector != nil {
+	if selector := item.Child(spec, "nodeSelector"); selector != nil {
 		before := len(selector)
 		maps.DeleteFunc(selector, func(k string, _ any) bool { return !slices.Contains(platform, k) })
 		changed = changed || len(selector) < before
 		dropEmpty(spec, "nodeSelector")
 	}
 	const required = "requiredDuringSchedulingIgnoredDuringExecution"
-	affinity := child(spec, "affinity")
+	affinity := item.Child(spec, "affinity")
 	for _, kind := range []string{"nodeAffinity", "podAntiAffinity"} {
-		changed = drop(child(affinity, kind), required) || changed
+		changed = drop(item.Child(affinity, kind), required) || changed
 		dropEmpty(affinity, kind)
 	}
 	dropEmpty(spec, "affinity")
@@ -275,16 +254,16 @@ func Images(u *unstructured.Unstructured, groupResource string) []string {
 	if groupResource == "controllerrevisions.apps" || groupResource == "podtemplates" {
 		return nil
 	}
-	spec := child(u.Object, "spec")
+	spec := item.Child(u.Object, "spec")
 	suspended, _ := spec["suspend"].(bool)
 	replicas, scaled := spec["replicas"].(int64)
 	if suspended || scaled && replicas == 0 && groupResource != "pods" {
 		return nil
 	}
 	var out []string
-	pod := child(u.Object, specPath(groupResource)...)
+	pod := item.Child(u.Object, specPath(groupResource)...)
 	for _, containers := range []string{"initContainers", "containers"} {
-		for _, c := range mapsIn(pod[containers]) {
+		for _, c := range item.Maps(pod[containers]) {
 			if image := text(c, "image"); image != "" && !slices.Contains(out, image) {
 				out = append(out, image)
 			}

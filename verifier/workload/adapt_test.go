@@ -7,6 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
+
+	"github.com/lifeboat-backup/lifeboat/core/item"
 )
 
 func object(t *testing.T, text string) *unstructured.Unstructured {
@@ -96,7 +98,7 @@ func TestATemplateIsFittedWhereverAnObjectHoldsOne(t *testing.T) {
 func TestWhereADaemonSetRunsIsNotChanged(t *testing.T) {
 	u := object(t, `{apiVersion: apps/v1, kind: DaemonSet, metadata: {name: gpu, namespace: shop}, spec: {template: {spec: {nodeSelector: {gpu: "true"}, containers: [{name: c, image: a, imagePullPolicy: Always}]}}}}`)
 	assert.Equal(t, []string{ChangedPull}, Adapter{}.Changes(u, daemonSets))
-	assert.Equal(t, "true", child(u.Object, "spec", "template", "spec", "nodeSelector")["gpu"])
+	assert.Equal(t, "true", item.Child(u.Object, "spec", "template", "spec", "nodeSelector")["gpu"])
 }
 
 func TestCronJobsAreSuspendedUnlessAskedFor(t *testing.T) {
@@ -104,7 +106,7 @@ func TestCronJobsAreSuspendedUnlessAskedFor(t *testing.T) {
 	u := object(t, running)
 	assert.Equal(t, []string{"a"}, Images(u, cronJobs))
 	assert.Equal(t, []string{ChangedCronJobs}, Adapter{}.Changes(u, cronJobs))
-	assert.Equal(t, true, child(u.Object, "spec")["suspend"])
+	assert.Equal(t, true, item.Child(u.Object, "spec")["suspend"])
 	assert.Empty(t, Images(u, cronJobs), "it runs nothing then")
 	assert.Empty(t, Adapter{}.Changes(u, cronJobs))
 	u = object(t, running)

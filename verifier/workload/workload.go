@@ -86,17 +86,6 @@ func (d Decision) Settled() bool {
 	return !slices.ContainsFunc(d.Problems, func(p Problem) bool { return !p.Final })
 }
 
-// Waiting counts what may still come up.
-func (d Decision) Waiting() int {
-	n := 0
-	for _, p := range d.Problems {
-		if !p.Final {
-			n++
-		}
-	}
-	return n
-}
-
 // Settle tells the backup's faults from the environment's when the time is
 // over. A symptom counts as the backup's only if the environment is whole: an
 // application may crash because the image of its database is not there.

@@ -154,21 +154,3 @@ func refuse(w http.ResponseWriter, code int, reason, message string) {
 	w.WriteHeader(code)
 	fmt.Fprintf(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","message":%q,"reason":%q,"code":%d}`, message, reason, code)
 }
-
-// cut is a writer that breaks the connection after some bytes.
-type cut struct {
-	http.ResponseWriter
-	left int
-}
-
-func (c *cut) Write(p []byte) (int, error) {
-	if len(p) > c.left {
-		_, _ = c.ResponseWriter.Write(p[:c.left])
-		_ = http.NewResponseController(c.ResponseWriter).Flush()
-		panic(http.ErrAbortHandler)
-	}
-	c.left -= len(p)
-	return c.ResponseWriter.Write(p)
-}
-
-func (c *cut) Unwrap() http.ResponseWriter { return c.ResponseWriter }
