@@ -116,18 +116,13 @@ func (l *StoreLocation) fill(scan *BackupScan, folders []folder) {
 		switch {
 		case err != nil:
 			scan.Unreadable = append(scan.Unreadable, ObjectError{Key: f.marker.Key, Err: err})
-		case !f.archive && hasArchive(b.Phase):
+		case !f.archive && b.Phase.Restorable():
 			scan.Incomplete++
 		default:
 			b.ArchiveSize = f.archiveSize
 			scan.Backups = append(scan.Backups, b)
 		}
 	}
-}
-
-// hasArchive reports whether a backup that ended so has an archive.
-func hasArchive(p velerov1.BackupPhase) bool {
-	return p == velerov1.BackupPhaseCompleted || p == velerov1.BackupPhasePartiallyFailed
 }
 
 // ListDrills implements ReportLister.

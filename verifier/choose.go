@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/lifeboat-backup/lifeboat/core/api"
-	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
 	"github.com/lifeboat-backup/lifeboat/core/backup"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 )
@@ -44,8 +43,7 @@ func newest(all []backup.Listed, schedule string) (string, bool) {
 		if l.Err != nil || schedule != "" && l.Backup.Labels[api.LabelScheduleName] != schedule {
 			continue
 		}
-		switch l.Backup.Status.Phase {
-		case velerov1.BackupPhaseCompleted, velerov1.BackupPhasePartiallyFailed:
+		if l.Backup.Status.Phase.Restorable() {
 			return l.Name, true
 		}
 	}

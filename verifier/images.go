@@ -140,13 +140,8 @@ func (r *run) contained(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
-// standsIn says of which images another one runs in their place.
-func (r *run) standsIn() func(image string) bool {
-	if r.Spec.Images.Mode != policy.ImagesSubstitute {
-		return nil
-	}
-	patterns := slices.Collect(maps.Keys(r.Spec.Images.Mapping))
-	return func(image string) bool {
-		return slices.ContainsFunc(patterns, func(p string) bool { return like(p, image) })
-	}
+// standsIn reports whether another image runs in the place of one.
+func (r *run) standsIn(image string) bool {
+	other, ok := r.Spec.Images.StandIn(image)
+	return ok && other != image
 }

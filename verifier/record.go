@@ -2,7 +2,6 @@ package verifier
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -40,9 +39,7 @@ func (r *run) record(c report.Check, findings, environment []report.Finding) {
 // waive sets apart what the policy accepts, by the first waiver that matches.
 func waive(waivers []policy.Waiver, findings []report.Finding) (left []report.Finding, waived []report.Waived) {
 	for _, f := range findings {
-		i := slices.IndexFunc(waivers, func(w policy.Waiver) bool {
-			return w.Check == f.Check && (w.Object == "" || like(w.Object, f.Object))
-		})
+		i := slices.IndexFunc(waivers, func(w policy.Waiver) bool { return w.Accepts(f.Check, f.Object) })
 		if i < 0 {
 			left = append(left, f)
 			continue
@@ -50,13 +47,6 @@ func waive(waivers []policy.Waiver, findings []report.Finding) (left []report.Fi
 		waived = append(waived, report.Waived{Finding: f, Reason: waivers[i].Reason})
 	}
 	return left, waived
-}
-
-// like reads * in a pattern as any text.
-func like(pattern, s string) bool {
-	expression := "^" + strings.ReplaceAll(regexp.QuoteMeta(pattern), `\*`, ".*") + "$"
-	ok, err := regexp.MatchString(expression, s)
-	return err == nil && ok
 }
 
 // of are the findings of a check.

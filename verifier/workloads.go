@@ -58,7 +58,7 @@ func (r *run) await(ctx context.Context, limit time.Duration) (workload.Decision
 	if err != nil {
 		return workload.Decision{}, err
 	}
-	in := workload.Input{Restored: restored(r.prepared.Plan, r.result.Changes), Missing: r.missing, StandsIn: r.standsIn()}
+	in := workload.Input{Restored: restored(r.prepared.Plan, r.result.Changes), Missing: r.missing, StandsIn: r.standsIn}
 	began := r.Now()
 	var up, stuck lasting
 	for {

@@ -74,7 +74,7 @@ func Sleep(ctx context.Context, d time.Duration) bool {
 	defer t.Stop()
 	select {
 	case <-t.C:
-		return true
+		return ctx.Err() == nil // both may be so
 	case <-ctx.Done():
 		return false
 	}

@@ -151,8 +151,7 @@ func (j Job) plan(ctx context.Context, t target, p *Prepared) error {
 
 // restorable refuses backups that nobody finished.
 func restorable(b velerov1.Backup) error {
-	switch b.Status.Phase {
-	case velerov1.BackupPhaseCompleted, velerov1.BackupPhasePartiallyFailed:
+	if b.Status.Phase.Restorable() {
 		return nil
 	}
 	return fmt.Errorf("backup %s is %s: only a backup that is Completed or PartiallyFailed can be restored", b.Name, b.Status.Phase)

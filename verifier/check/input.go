@@ -189,7 +189,7 @@ func (in Input) phase() velerov1.BackupPhase {
 // succeeded reports whether the backup says that it came to an end with
 // something to restore.
 func (in Input) succeeded() bool {
-	return in.phase() == velerov1.BackupPhaseCompleted || in.phase() == velerov1.BackupPhasePartiallyFailed
+	return in.phase().Restorable()
 }
 
 // contentsExpected reports whether the backup got as far as to have contents:

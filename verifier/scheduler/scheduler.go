@@ -22,8 +22,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/lifeboat-backup/lifeboat/core/api"
-	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
 	"github.com/lifeboat-backup/lifeboat/core/backup"
+	"github.com/lifeboat-backup/lifeboat/core/cluster"
 	"github.com/lifeboat-backup/lifeboat/core/schedule"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/verifier"
@@ -163,7 +163,7 @@ func (k *keeper) name() string { return k.Policy.Metadata.Name }
 
 func (k *keeper) loop(ctx context.Context) {
 	k.look(ctx)
-	for sleep(ctx, k.pause(k.turn(ctx, false))) {
+	for cluster.Sleep(ctx, k.pause(k.turn(ctx, false))) {
 	}
 }
 
@@ -258,7 +258,7 @@ func (k *keeper) take(r *run) {
 func (k *keeper) choose(ctx context.Context, due time.Time) (*run, error) {
 	f, err := k.read(ctx)
 	for range rereads {
-		if err != nil || len(f.unread) == 0 || !sleep(ctx, reread) {
+		if err != nil || len(f.unread) == 0 || !cluster.Sleep(ctx, reread) {
 			break
 		}
 		f, err = k.read(ctx)
@@ -288,7 +288,7 @@ func (k *keeper) read(ctx context.Context) (found, error) {
 		switch {
 		case errors.Is(l.Err, backup.ErrNoBackup) || store.CheckName(l.Name) != nil:
 			// No backup; the exporter counts them.
-		case l.Err == nil && !restorable(l.Backup.Status.Phase):
+		case l.Err == nil && !l.Backup.Status.Phase.Restorable():
 		case l.Err == nil || errors.Is(l.Err, backup.ErrDamaged):
 			f.backups = append(f.backups, Backup{Name: l.Name, Schedule: l.Backup.Labels[api.LabelScheduleName], Started: l.Started(), MetadataSHA256: l.MetadataSHA256})
 		default:
@@ -301,10 +301,6 @@ func (k *keeper) read(ctx context.Context) (found, error) {
 	}
 	f.records = records
 	return f, err
-}
-
-func restorable(p velerov1.BackupPhase) bool {
-	return p == velerov1.BackupPhaseCompleted || p == velerov1.BackupPhasePartiallyFailed
 }
 
 // end is when the next run is due and this one is over.
@@ -341,7 +337,7 @@ func (k *keeper) work(ctx context.Context) error {
 				wake = earlier(wake, steps[i].Wait)
 			}
 		}
-		if left = waiting; len(left) > 0 && !sleep(ctx, wake.Sub(k.Now())) {
+		if left = waiting; len(left) > 0 && !cluster.Sleep(ctx, wake.Sub(k.Now())) {
 			return ctx.Err()
 		}
 	}
@@ -459,16 +455,4 @@ func earlier(a, b time.Time) time.Time {
 		return b
 	}
 	return a
-}
-
-// sleep waits, and reports whether ctx is still going on.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(max(d, 0))
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return ctx.Err() == nil
-	}
 }

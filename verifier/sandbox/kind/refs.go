@@ -2,9 +2,6 @@ package kind
 
 import (
 	"fmt"
-	"maps"
-	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/distribution/reference"
@@ -35,8 +32,8 @@ func wantsOf(images []string, o policy.Images) (wants []want, missing map[string
 			continue
 		}
 		w := want{image: image, name: named.String(), source: image}
-		if o.Mode == policy.ImagesSubstitute {
-			w.source = standIn(o.Mapping, image, w.name)
+		if other, ok := o.StandIn(image); ok {
+			w.source = other
 		}
 		if _, err := reference.ParseDockerRef(w.source); err != nil {
 			missing[image] = fmt.Sprintf("%s, which stands in for it, is no image reference: %v", w.source, err)
@@ -45,32 +42,6 @@ func wantsOf(images []string, o policy.Images) (wants []want, missing map[string
 		wants = append(wants, w)
 	}
 	return wants, missing
-}
-
-// standIn is the image that stands in for one, or the image itself if the mapping
-// has none. An entry of the same name decides before a pattern, and of patterns
-// the longest.
-func standIn(mapping map[string]string, image, full string) string {
-	best, found := "", false
-	for _, pattern := range slices.Sorted(maps.Keys(mapping)) {
-		switch {
-		case pattern == image || pattern == full:
-			return mapping[pattern]
-		case (!found || len(pattern) > len(best)) && (matches(pattern, image) || matches(pattern, full)):
-			best, found = pattern, true
-		}
-	}
-	if !found {
-		return image
-	}
-	return mapping[best]
-}
-
-// matches reads * in a pattern as any text, also across slashes.
-func matches(pattern, image string) bool {
-	expression := "^" + strings.ReplaceAll(regexp.QuoteMeta(pattern), `\*`, ".*") + "$"
-	ok, err := regexp.MatchString(expression, image)
-	return err == nil && ok
 }
 
 // onNode is an image as the node's runtime has it.

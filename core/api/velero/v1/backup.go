@@ -41,6 +41,12 @@ func (p BackupPhase) Finished() bool {
 	return false
 }
 
+// Restorable reports whether the phase says that the backup came to an end with
+// something to restore.
+func (p BackupPhase) Restorable() bool {
+	return p == BackupPhaseCompleted || p == BackupPhasePartiallyFailed
+}
+
 // Backup stands for one backup; in a bucket it is velero-backup.json.
 type Backup struct {
 	metav1.TypeMeta   `json:",inline"`
