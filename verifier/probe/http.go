@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -41,6 +42,7 @@ func (r *runner) http(ctx context.Context, h policy.HTTP, q *question) (answer, 
 		return answer{}, err
 	}
 	q.object = "services " + h.Namespace + "/" + h.Service
+	var put atomic.Bool // the transport may still dial when the request was given up
 	client := http.Client{
 		Transport: &http.Transport{
 			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -48,7 +50,7 @@ func (r *runner) http(ctx context.Context, h policy.HTTP, q *question) (answer, 
 				if err != nil {
 					return nil, &dialError{err}
 				}
-				q.put = true
+				put.Store(true)
 				return conn, nil
 			},
 			DisableKeepAlives: true, DisableCompression: true,
@@ -59,7 +61,9 @@ func (r *runner) http(ctx context.Context, h policy.HTTP, q *question) (answer, 
 		// A redirect is an answer; where it leads to may be outside.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	return r.send(&client, req, fmt.Sprintf("port %d of pod %s/%s", port, h.Namespace, pod))
+	a, err := r.send(&client, req, fmt.Sprintf("port %d of pod %s/%s", port, h.Namespace, pod))
+	q.put = q.put || put.Load()
+	return a, err
 }
 
 // request makes the request. Its host is the Service's name in the cluster, or

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -55,9 +57,7 @@ func (s *Sandbox) Provide(ctx context.Context, images []string) (missing map[str
 	default:
 		failed, err = n.loadFromEngine(ctx, wants)
 	}
-	for image, why := range failed {
-		missing[image] = why
-	}
+	maps.Copy(missing, failed)
 	return missing, err
 }
 
@@ -239,7 +239,8 @@ func (n *node) copyByDigest(ctx context.Context, w want) error {
 		return err
 	}
 	for _, i := range after {
-		if strings.HasPrefix(i.name, byDigest) && !hasName(before, i.name) {
+		was := slices.ContainsFunc(before, func(b onNode) bool { return b.name == i.name })
+		if strings.HasPrefix(i.name, byDigest) && !was {
 			if err := n.tag(ctx, i.name, w.name); err != nil {
 				return err
 			}
@@ -248,15 +249,6 @@ func (n *node) copyByDigest(ctx context.Context, w want) error {
 		}
 	}
 	return fmt.Errorf("load images into the node: %s did not arrive", w.source)
-}
-
-func hasName(images []onNode, name string) bool {
-	for _, i := range images {
-		if i.name == name {
-			return true
-		}
-	}
-	return false
 }
 
 // loadArchive copies the images of an archive to the node, all of them.
