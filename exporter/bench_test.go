@@ -47,8 +47,8 @@ func largeExporter(t testing.TB) (*Exporter, http.Handler) {
 	l, cfg := large(t)
 	now := time.Now()
 	l.Backups, l.Drills = readAt(now), readAt(now)
-	e := New(cfg, silent(), Location{Name: l.Name})
-	e.publish(0, func(s *LocationState) { *s = l })
+	e := New(cfg, silent(), Sources{Locations: []Location{{Name: l.Name}}})
+	e.publishLocation(0, func(s *LocationState) { *s = l })
 	registry := prometheus.NewRegistry()
 	require.NoError(t, registry.Register(e))
 	return e, promhttp.HandlerFor(registry, promhttp.HandlerOpts{DisableCompression: true})
@@ -82,7 +82,7 @@ func BenchmarkDerive(b *testing.B) {
 func BenchmarkRefresh(b *testing.B) {
 	l, cfg := large(b)
 	for b.Loop() {
-		assemble(noon, []LocationState{l}, cfg)
+		assembled(noon, []LocationState{l}, cfg)
 	}
 }
 

@@ -11,6 +11,34 @@ const (
 	veleroBackupItems
 	veleroBackupItemErrors
 	veleroBackupTarballSize
+	veleroBackupAttempts
+	veleroBackupSuccesses
+	veleroBackupPartialFailures
+	veleroBackupFailures
+	veleroBackupValidationFailures
+	veleroBackupWarnings
+	veleroBackupDeletionAttempts
+	veleroBackupDeletionSuccesses
+	veleroBackupDeletionFailures
+	veleroVolumeSnapshotAttempts
+	veleroVolumeSnapshotSuccesses
+	veleroVolumeSnapshotFailures
+	veleroCSISnapshotAttempts
+	veleroCSISnapshotSuccesses
+	veleroCSISnapshotFailures
+	veleroBackupDuration
+	veleroRestoreTotal
+	veleroRestoreAttempts
+	veleroRestoreSuccesses
+	veleroRestorePartialFailures
+	veleroRestoreValidationFailures
+	veleroRestoreFailed
+	veleroRestoreFailures
+	veleroLocationStatus
+	veleroScheduleInterval
+	veleroRepoMaintenanceSuccesses
+	veleroRepoMaintenanceFailures
+	veleroRepoMaintenanceDuration
 
 	scheduleInfo
 	scheduleBackups
@@ -23,6 +51,26 @@ const (
 	scheduleSuccessDeadline
 	scheduleRPOTarget
 	scheduleRPODeadline
+	scheduleCreated
+	schedulePaused
+	scheduleValid
+	scheduleNextRun
+	scheduleSuccessGrace
+	scheduleLastRun
+	scheduleLastFailure
+	scheduleOldestActive
+	scheduleLastSuccessAdded
+	scheduleLastVolumes
+	scheduleLastHooksFailed
+	scheduleLastWarnings
+	scheduleTTL
+	scheduleTTLDefaulted
+	scheduleExpectedMin
+	scheduleExpectedMax
+	scheduleExpired
+	scheduleGCBlocked
+	scheduleLocked
+	scheduleLockUntil
 
 	drillLastRun
 	drillLastSuccess
@@ -32,6 +80,18 @@ const (
 	drillStageDuration
 	drillExpectedItems
 	drillRestoredItems
+	drillDeadline
+	drillProvenTarget
+	drillCheckPassed
+	drillChecks
+	drillRTOTarget
+	drillDuration
+	drillRuns
+	drillFailures
+	drillRestoredBytes
+	drillVerified
+	drillActive
+	drillAbandoned
 
 	locationAvailable
 	locationLastScan
@@ -40,11 +100,35 @@ const (
 	locationIncompleteBackups
 	locationUnreadableObjects
 	locationRequests
+	locationAccessMode
+	locationLastValidation
+	locationValidationInterval
+	locationProbeDuration
+	locationStoredBytes
+	locationObjects
+	locationLogicalBytes
+	locationStorageScan
+	locationMissing
+	locationOrphaned
+	locationForeign
+	locationLockEnabled
+	locationLockRequired
+	locationLockMode
+	locationLockRetention
+	locationVersioning
+	locationScanInterval
+	locationMaintenance
 
 	exporterSourceUp
 	exporterSourceLastSuccess
 	exporterAmbiguousSchedules
-	exporterDroppedSchedules
+	exporterCollectorSuccess
+	exporterCollectorDuration
+	exporterDroppedSeries
+	exporterLedgerSince
+	exporterLedgerPersistent
+	exporterConfigReload
+	exporterConfigReloadTime
 	exporterBuildInfo
 
 	metricCount
@@ -57,6 +141,8 @@ type Type string
 const (
 	Gauge   Type = "gauge"
 	Counter Type = "counter"
+	// Histogram has Velero's buckets.
+	Histogram Type = "histogram"
 )
 
 // WhenStale says what becomes of a metric when its source cannot be read.
@@ -84,21 +170,38 @@ func Catalog() []Metric { return catalog[:] }
 
 // Label names, and the closed sets of their values.
 const (
-	labelSchedule  = "schedule"
-	labelLocation  = "backup_location_name"
-	labelPhase     = "phase"
-	labelResult    = "result"
-	labelStage     = "stage"
-	labelSource    = "source"
-	labelOperation = "operation"
+	labelSchedule   = "schedule"
+	labelLocation   = "backup_location_name"
+	labelPhase      = "phase"
+	labelResult     = "result"
+	labelStage      = "stage"
+	labelSource     = "source"
+	labelOperation  = "operation"
+	labelReason     = "reason"
+	labelCheck      = "check"
+	labelContent    = "content"
+	labelCollector  = "collector"
+	labelAccessMode = "access_mode"
+	labelMode       = "mode"
+	labelRepository = "repository_name"
 )
 
 var (
-	schedule1  = []string{labelSchedule}
-	location1  = []string{labelLocation}
-	source2    = []string{labelSource, labelLocation}
-	noLabels   = []string{}
-	buildInfo3 = []string{"version", "revision", "goversion"}
+	schedule1         = []string{labelSchedule}
+	location1         = []string{labelLocation}
+	source2           = []string{labelSource, labelLocation}
+	noLabels          = []string{}
+	repository1       = []string{labelRepository}
+	collector1        = []string{labelCollector}
+	reason1           = []string{labelReason}
+	scheduleResult    = []string{labelSchedule, labelResult}
+	scheduleReason    = []string{labelSchedule, labelReason}
+	scheduleCheck     = []string{labelSchedule, labelCheck}
+	locationMode      = []string{labelLocation, labelAccessMode}
+	locationLockModes = []string{labelLocation, labelMode}
+	locationOperation = []string{labelLocation, labelOperation}
+	locationContent   = []string{labelLocation, labelContent}
+	buildInfo3        = []string{"version", "revision", "goversion"}
 )
 
 // Names that begin with velero_ are Velero's own (Velero v1.18.1,
@@ -117,8 +220,64 @@ var catalog = [metricCount]Metric{
 		"Errors of the newest finished backup of the schedule."},
 	veleroBackupTarballSize: {"velero_backup_tarball_size_bytes", Gauge, schedule1, Served,
 		"Size of the archive of the newest finished backup of the schedule, in bytes."},
+	veleroBackupAttempts: {"velero_backup_attempt_total", Counter, schedule1, Served,
+		"Backups of the schedule that have ended, whatever the phase, and whose end the ledger holds. Unlike Velero's it counts those that failed validation or died with the server, and it survives restarts."},
+	veleroBackupSuccesses: {"velero_backup_success_total", Counter, schedule1, Served,
+		"Backups of the schedule that ended Completed, by the ledger."},
+	veleroBackupPartialFailures: {"velero_backup_partial_failure_total", Counter, schedule1, Served,
+		"Backups of the schedule that ended PartiallyFailed, by the ledger."},
+	veleroBackupFailures: {"velero_backup_failure_total", Counter, schedule1, Served,
+		"Backups of the schedule that ended Failed, by the ledger; those that died with the server are among them."},
+	veleroBackupValidationFailures: {"velero_backup_validation_failure_total", Counter, schedule1, Served,
+		"Backups of the schedule that ended FailedValidation, by the ledger."},
+	veleroBackupWarnings: {"velero_backup_warning_total", Counter, schedule1, Served,
+		"Backups of the schedule that ended with warnings, by the ledger."},
+	veleroBackupDeletionAttempts: {"velero_backup_deletion_attempt_total", Counter, schedule1, Served,
+		"Processed DeleteBackupRequests for backups of the schedule, by the ledger."},
+	veleroBackupDeletionSuccesses: {"velero_backup_deletion_success_total", Counter, schedule1, Served,
+		"Backups of the schedule that were deleted, by the ledger."},
+	veleroBackupDeletionFailures: {"velero_backup_deletion_failure_total", Counter, schedule1, Served,
+		"DeleteBackupRequests for backups of the schedule that were processed with errors, by the ledger."},
+	veleroVolumeSnapshotAttempts: {"velero_volume_snapshot_attempt_total", Counter, schedule1, Served,
+		"Native volume snapshots that ended backups of the schedule attempted, by the ledger."},
+	veleroVolumeSnapshotSuccesses: {"velero_volume_snapshot_success_total", Counter, schedule1, Served,
+		"Native volume snapshots that ended backups of the schedule completed, by the ledger."},
+	veleroVolumeSnapshotFailures: {"velero_volume_snapshot_failure_total", Counter, schedule1, Served,
+		"Native volume snapshots that ended backups of the schedule attempted and did not complete, by the ledger."},
+	veleroCSISnapshotAttempts: {"velero_csi_snapshot_attempt_total", Counter, schedule1, Served,
+		"CSI snapshots that ended backups of the schedule attempted, by the ledger. Velero's label backupName, a series for each backup, is left out."},
+	veleroCSISnapshotSuccesses: {"velero_csi_snapshot_success_total", Counter, schedule1, Served,
+		"CSI snapshots that ended backups of the schedule completed, by the ledger."},
+	veleroCSISnapshotFailures: {"velero_csi_snapshot_failure_total", Counter, schedule1, Served,
+		"CSI snapshots that ended backups of the schedule attempted and did not complete, by the ledger."},
+	veleroBackupDuration: {"velero_backup_duration_seconds", Histogram, schedule1, Served,
+		"How long backups of the schedule took that ended Completed or PartiallyFailed, by the ledger, in Velero's buckets."},
+	veleroRestoreTotal: {"velero_restore_total", Gauge, noLabels, Withheld,
+		"Restores that exist in the cluster."},
+	veleroRestoreAttempts: {"velero_restore_attempt_total", Counter, schedule1, Served,
+		"Restores of backups of the schedule that have ended, by the ledger. Drills are not restores."},
+	veleroRestoreSuccesses: {"velero_restore_success_total", Counter, schedule1, Served,
+		"Restores of backups of the schedule that ended Completed, by the ledger."},
+	veleroRestorePartialFailures: {"velero_restore_partial_failure_total", Counter, schedule1, Served,
+		"Restores of backups of the schedule that ended PartiallyFailed, by the ledger."},
+	veleroRestoreValidationFailures: {"velero_restore_validation_failed_total", Counter, schedule1, Served,
+		"Restores of backups of the schedule that ended FailedValidation, by the ledger."},
+	veleroRestoreFailed: {"velero_restore_failed_total", Counter, schedule1, Served,
+		"Restores of backups of the schedule that ended Failed, by the ledger."},
+	veleroRestoreFailures: {"velero_restore_failure_total", Counter, schedule1, Served,
+		"The same as velero_restore_failed_total. Velero has no such metric, but many rules ask for it."},
+	veleroLocationStatus: {"velero_backup_location_status_gauge", Gauge, location1, Withheld,
+		"1 if the BackupStorageLocation is Available, else 0; without a cluster, whether the location answered."},
+	veleroScheduleInterval: {"velero_schedule_expected_interval_seconds", Gauge, schedule1, Served,
+		"The longest time between two runs that follow each other. Unlike Velero's, it is not that of the next two runs."},
+	veleroRepoMaintenanceSuccesses: {"velero_repo_maintenance_success_total", Counter, repository1, Served,
+		"Maintenance jobs of the repository that succeeded, by the ledger. Only with --repositories."},
+	veleroRepoMaintenanceFailures: {"velero_repo_maintenance_failure_total", Counter, repository1, Served,
+		"Maintenance jobs of the repository that failed, by the ledger. Only with --repositories."},
+	veleroRepoMaintenanceDuration: {"velero_repo_maintenance_duration_seconds", Histogram, repository1, Served,
+		"How long maintenance jobs of the repository took, by the ledger, in Velero's buckets. Only with --repositories."},
 
-	scheduleInfo: {"lifeboat_schedule_info", Gauge, []string{labelSchedule, "cron", labelLocation}, Served,
+	scheduleInfo: {"lifeboat_schedule_info", Gauge, []string{labelSchedule, "cron", "timezone", labelLocation}, Served,
 		"Always 1. The cron expression is empty when it is not known and deadlines are inferred from the backups there are; the location is that of the newest backup."},
 	scheduleBackups: {"lifeboat_schedule_backups", Gauge, []string{labelSchedule, labelPhase}, Withheld,
 		"Backups of the schedule that exist, by phase; Active stands for every unfinished phase. schedule=\"\" are those made by hand."},
@@ -140,6 +299,46 @@ var catalog = [metricCount]Metric{
 		"How old the newest recovery point may become: --rpo, or two intervals and a grace."},
 	scheduleRPODeadline: {"lifeboat_schedule_rpo_deadline_timestamp_seconds", Gauge, schedule1, Served,
 		"When the newest recovery point of the schedule gets older than lifeboat_schedule_rpo_target_seconds; counted from the oldest run, or from the start of the exporter, when none has succeeded."},
+	scheduleCreated: {"lifeboat_schedule_created_timestamp_seconds", Gauge, schedule1, Served,
+		"Since when the schedule is known: the creation of the Schedule, else the start of its oldest backup, else the start of the exporter. Always present."},
+	schedulePaused: {"lifeboat_schedule_paused", Gauge, schedule1, Withheld,
+		"1 if the Schedule is paused, else 0."},
+	scheduleValid: {"lifeboat_schedule_valid", Gauge, schedule1, Withheld,
+		"0 if the Schedule can never run: its cron expression is wrong or matches no date, or Velero refused it; else 1."},
+	scheduleNextRun: {"lifeboat_schedule_next_run_timestamp_seconds", Gauge, schedule1, Served,
+		"When the controller must start the next run, by Velero's own rule; once it is past and stands still, nothing starts runs. Absent when paused or not valid, or when no Schedule is known."},
+	scheduleSuccessGrace: {"lifeboat_schedule_success_grace_seconds", Gauge, schedule1, Served,
+		"How long after its due time a run may still succeed: the annotation lifeboat.dev/success-grace, else half the interval, at least 15 minutes and at most 6 hours."},
+	scheduleLastRun: {"lifeboat_schedule_last_run_timestamp_seconds", Gauge, schedule1, Served,
+		"When the newest run of the schedule was started, whatever became of it, be its backup gone by now."},
+	scheduleLastFailure: {"lifeboat_schedule_last_failure_timestamp_seconds", Gauge, schedule1, Served,
+		"When the newest run of the schedule that did not end Completed was started, be its backup gone by now."},
+	scheduleOldestActive: {"lifeboat_schedule_oldest_active_run_timestamp_seconds", Gauge, schedule1, Served,
+		"When the oldest run of the schedule that has not ended was started, or asked for if it waits. Absent when there is none."},
+	scheduleLastSuccessAdded: {"lifeboat_schedule_last_success_added_bytes", Gauge, schedule1, Served,
+		"Bytes the newest Completed backup of the schedule added: its archive, and what its volumes added where the volume records say. In bytes."},
+	scheduleLastVolumes: {"lifeboat_schedule_last_backup_volumes", Gauge, scheduleResult, Served,
+		"Volumes of the newest ended backup of the schedule, by what became of them: succeeded, failed or skipped. Velero calls a backup Completed that skipped volumes."},
+	scheduleLastHooksFailed: {"lifeboat_schedule_last_backup_hooks_failed", Gauge, schedule1, Served,
+		"Hooks that failed in the newest ended backup of the schedule."},
+	scheduleLastWarnings: {"lifeboat_schedule_last_backup_warnings", Gauge, schedule1, Served,
+		"Warnings of the newest ended backup of the schedule."},
+	scheduleTTL: {"lifeboat_schedule_ttl_seconds", Gauge, schedule1, Served,
+		"How long the backups of the schedule are kept, in effect: a ttl of 0 is the server's default."},
+	scheduleTTLDefaulted: {"lifeboat_schedule_ttl_defaulted", Gauge, schedule1, Served,
+		"1 if the Schedule's ttl is 0 or not set, so that its backups are deleted after the server's default (30 days unless --default-backup-ttl says otherwise), else 0."},
+	scheduleExpectedMin: {"lifeboat_schedule_expected_backups_min", Gauge, schedule1, Served,
+		"Fewest Completed backups of the schedule that its cron expression and ttl imply now."},
+	scheduleExpectedMax: {"lifeboat_schedule_expected_backups_max", Gauge, schedule1, Served,
+		"Most backups of the schedule that its cron expression and ttl imply now, one and those waiting for garbage collection included."},
+	scheduleExpired: {"lifeboat_schedule_expired_backups", Gauge, schedule1, Withheld,
+		"Backups of the schedule that exist although they expired more than a garbage collection period ago."},
+	scheduleGCBlocked: {"lifeboat_schedule_gc_blocked_backups", Gauge, scheduleReason, Withheld,
+		"Backups of the schedule that garbage collection could not delete, by Velero's reason: BSLNotFound, BSLCannotGet, BSLReadOnly, or ObjectLock."},
+	scheduleLocked: {"lifeboat_schedule_locked_backups", Gauge, schedule1, Withheld,
+		"Completed backups of the schedule whose files are retained by object lock at least until they expire. Only with --object-lock."},
+	scheduleLockUntil: {"lifeboat_schedule_recovery_point_lock_until_timestamp_seconds", Gauge, schedule1, Served,
+		"Until when object lock keeps every file of the newest recovery point of the schedule. Absent without object lock."},
 
 	drillLastRun: {"lifeboat_drill_last_run_timestamp_seconds", Gauge, schedule1, Served,
 		"When the newest drill of a backup of the schedule ended, whatever its result."},
@@ -157,6 +356,30 @@ var catalog = [metricCount]Metric{
 		"Objects the newest drill that restored anything expected, by the backup's own record."},
 	drillRestoredItems: {"lifeboat_drill_restored_items", Gauge, schedule1, Served,
 		"Objects the newest drill that restored anything found in its sandbox."},
+	drillDeadline: {"lifeboat_drill_deadline_timestamp_seconds", Gauge, schedule1, Served,
+		"By when the next drill of a backup of the schedule must have ended: due time plus grace after the newest drill, by the drill policy's cron expression if the evidence names it, else inferred from the newest ten drills. Absent when neither can tell."},
+	drillProvenTarget: {"lifeboat_drill_proven_target_seconds", Gauge, schedule1, Served,
+		"How old the newest proven recovery point may become: the annotation lifeboat.dev/proven-rpo, else twice the interval of the drills plus lifeboat_schedule_rpo_target_seconds, else an interval of the schedule plus --proven-within."},
+	drillCheckPassed: {"lifeboat_drill_check_passed", Gauge, scheduleCheck, Served,
+		"1 if the check passed in the newest drill of the schedule, 0 if it failed. Checks that did not run have no series; checks of the policy's own over the eighth are summed up as other."},
+	drillChecks: {"lifeboat_drill_checks", Gauge, scheduleResult, Served,
+		"Checks of the newest drill of the schedule, by result: passed, failed or skipped."},
+	drillRTOTarget: {"lifeboat_drill_rto_target_seconds", Gauge, schedule1, Served,
+		"How long a recovery may take: the annotation lifeboat.dev/rto, else the target of the policy the newest drill ran under. Absent when there is none."},
+	drillDuration: {"lifeboat_drill_duration_seconds", Histogram, noLabels, Served,
+		"How long passed drills took, by the ledger."},
+	drillRuns: {"lifeboat_drill_runs_total", Counter, schedule1, Served,
+		"Drills of backups of the schedule that have ended, by the ledger."},
+	drillFailures: {"lifeboat_drill_failures_total", Counter, scheduleReason, Served,
+		"Drills of backups of the schedule that did not pass, by the ledger and by reason: restore, ready, check, missing_items, integrity, timeout or infra."},
+	drillRestoredBytes: {"lifeboat_drill_restored_bytes", Gauge, schedule1, Served,
+		"Bytes of objects and volumes that the newest drill that restored anything brought back, where the evidence says."},
+	drillVerified: {"lifeboat_drill_verified_backups", Gauge, schedule1, Served,
+		"Completed backups of the schedule that exist and have passed a drill at the level of --proven-level."},
+	drillActive: {"lifeboat_drill_active", Gauge, noLabels, Withheld,
+		"Scheduled drills under way: claimed in the drill ledger, within their time limit, and without evidence."},
+	drillAbandoned: {"lifeboat_drill_abandoned", Gauge, noLabels, Withheld,
+		"Scheduled drills whose time limit passed in the last 7 days without evidence and without being given back: their verifier was killed, and its sandbox may be left over."},
 
 	locationAvailable: {"lifeboat_location_available", Gauge, location1, Withheld,
 		"1 if the location answered the last listing of its backups, else 0. Withheld once the last attempt is too old to speak of the present."},
@@ -172,6 +395,42 @@ var catalog = [metricCount]Metric{
 		"velero-backup.json files and pieces of evidence that could not be read or make no sense; the log names each once. They count as no backup and no drill."},
 	locationRequests: {"lifeboat_location_requests_total", Counter, []string{labelLocation, labelOperation}, Served,
 		"Calls the exporter made to the location since it started. A listing counts once, however many pages it has."},
+	locationAccessMode: {"lifeboat_location_access_mode", Gauge, locationMode, Withheld,
+		"1 for the access mode of the BackupStorageLocation, ReadWrite or ReadOnly, 0 for the other. Absent without a cluster."},
+	locationLastValidation: {"lifeboat_location_last_validation_timestamp_seconds", Gauge, location1, Served,
+		"When the controller last validated the BackupStorageLocation; when it stands still, the controller does."},
+	locationValidationInterval: {"lifeboat_location_validation_interval_seconds", Gauge, location1, Served,
+		"How often the controller has to validate the BackupStorageLocation: its validationFrequency, else a minute. Absent when that is 0, which turns validation off."},
+	locationProbeDuration: {"lifeboat_location_probe_duration_seconds", Gauge, locationOperation, Withheld,
+		"How long the last operation of each kind took at the last reading: list, get, and with --probe-writes put and delete of one small object."},
+	locationStoredBytes: {"lifeboat_location_stored_bytes", Gauge, locationContent, Served,
+		"Bytes stored in the location, by content: catalog (backups and restores without volume data), volumes (kopia and restic), ledger, drills, other. As of the last storage scan."},
+	locationObjects: {"lifeboat_location_objects", Gauge, locationContent, Served,
+		"Objects stored in the location, by content, as of the last storage scan."},
+	locationLogicalBytes: {"lifeboat_location_logical_bytes", Gauge, location1, Served,
+		"Bytes of volume data that the existing backups of the location stand for, each counted whole, by their volume records. Over lifeboat_location_stored_bytes{content=\"volumes\"} it is the deduplication ratio."},
+	locationStorageScan: {"lifeboat_location_last_storage_scan_timestamp_seconds", Gauge, location1, Served,
+		"When the last storage scan, the count of everything in the location, ended."},
+	locationMissing: {"lifeboat_location_missing_backups", Gauge, location1, Withheld,
+		"Completed and PartiallyFailed backups that the cluster lists and the location does not hold."},
+	locationOrphaned: {"lifeboat_location_orphaned_backups", Gauge, location1, Withheld,
+		"Backups that the location holds and the cluster does not list, more than a sync period (an hour) after they ended."},
+	locationForeign: {"lifeboat_location_foreign_backups", Gauge, location1, Withheld,
+		"Backups in the location that another cluster made."},
+	locationLockEnabled: {"lifeboat_location_object_lock_enabled", Gauge, location1, Withheld,
+		"1 if object lock is enabled on the bucket, else 0. Only with --object-lock."},
+	locationLockRequired: {"lifeboat_location_object_lock_required", Gauge, location1, Served,
+		"1 if --object-lock=require, else 0."},
+	locationLockMode: {"lifeboat_location_object_lock_mode", Gauge, locationLockModes, Withheld,
+		"1 for the default retention mode of the bucket, GOVERNANCE, COMPLIANCE or none, 0 for the others. Only with --object-lock."},
+	locationLockRetention: {"lifeboat_location_object_lock_default_retention_seconds", Gauge, location1, Withheld,
+		"Default retention of the bucket, in seconds; a year counts as 365 days. Only with --object-lock."},
+	locationVersioning: {"lifeboat_location_versioning_enabled", Gauge, location1, Withheld,
+		"1 if versioning is enabled on the bucket, else 0. Only with --object-lock."},
+	locationScanInterval: {"lifeboat_location_scan_interval_seconds", Gauge, location1, Served,
+		"The time between two readings of the location, --refresh-interval."},
+	locationMaintenance: {"lifeboat_repository_last_maintenance_timestamp_seconds", Gauge, location1, Served,
+		"When that repository of the location was last maintained that has waited longest."},
 
 	exporterSourceUp: {"lifeboat_exporter_source_up", Gauge, source2, Served,
 		"1 if the source was read at the last attempt and lately, else 0. While it is 0, metrics that speak of the present are withheld and timestamps are served as they were last known."},
@@ -179,8 +438,20 @@ var catalog = [metricCount]Metric{
 		"When the source was last read to its end. Absent until it was."},
 	exporterAmbiguousSchedules: {"lifeboat_exporter_ambiguous_schedules", Gauge, noLabels, Served,
 		"Schedule names found in more than one location. If they are of different clusters, a live one hides a dead one: give each cluster its own exporter."},
-	exporterDroppedSchedules: {"lifeboat_exporter_dropped_schedules", Gauge, noLabels, Served,
-		"Schedules that have no series because there are more than --max-schedules."},
+	exporterCollectorSuccess: {"lifeboat_exporter_collector_success", Gauge, collector1, Served,
+		"1 if the last refresh of the collector came to its end, else 0."},
+	exporterCollectorDuration: {"lifeboat_exporter_collector_duration_seconds", Gauge, collector1, Served,
+		"How long the last refresh of the collector took."},
+	exporterDroppedSeries: {"lifeboat_exporter_dropped_series", Gauge, reason1, Served,
+		"Series left out because of a bound, by reason: schedules (--max-schedules), checks, repositories."},
+	exporterLedgerSince: {"lifeboat_exporter_ledger_start_timestamp_seconds", Gauge, noLabels, Served,
+		"Since when the counters count: the beginning of the ledger, or the start of the exporter without one."},
+	exporterLedgerPersistent: {"lifeboat_exporter_ledger_persistent", Gauge, noLabels, Served,
+		"1 if the counters are kept in a location (--ledger), 0 if they start anew with the exporter."},
+	exporterConfigReload: {"lifeboat_exporter_config_last_reload_successful", Gauge, noLabels, Served,
+		"1 if the configuration was in order when it was last read, which is at the start."},
+	exporterConfigReloadTime: {"lifeboat_exporter_config_last_reload_success_timestamp_seconds", Gauge, noLabels, Served,
+		"When a configuration in order was last read, which is at the start."},
 	exporterBuildInfo: {"lifeboat_exporter_build_info", Gauge, buildInfo3, Served,
 		"Always 1. What was built, of which revision, by which Go."},
 }

@@ -10,6 +10,18 @@ type Sample struct {
 	Metric ID
 	Labels []string
 	Value  float64
+	// Created is when a Counter or a Histogram began to count.
+	Created time.Time
+	// Histogram is what a Histogram holds; Value is not used then.
+	Histogram *Distribution
+}
+
+// Distribution is the content of a histogram: how many values were at most each
+// bound, cumulated, and their sum.
+type Distribution struct {
+	Count   uint64
+	Sum     float64
+	Buckets map[float64]uint64
 }
 
 // Derive turns what is known into what is served. It is pure: now is an

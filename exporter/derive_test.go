@@ -45,7 +45,7 @@ func TestAScheduleThatSucceedsIsShownByItsNewestCompletedBackup(t *testing.T) {
 		recoveryOfDB: unix(day(0)),
 		`lifeboat_schedule_oldest_recovery_point_timestamp_seconds{schedule="db"}`: unix(day(-2)),
 		deadlineOfDB: unix(day(1).Add(10*time.Minute + 6*time.Hour)),
-		`lifeboat_schedule_info{schedule="db",cron="0 2 * * *",backup_location_name="default"}`: 1,
+		`lifeboat_schedule_info{schedule="db",cron="0 2 * * *",timezone="UTC",backup_location_name="default"}`: 1,
 		`lifeboat_schedule_backups{schedule="db",phase="Completed"}`:                            3,
 		`lifeboat_schedule_backups{schedule="db",phase="Failed"}`:                               0,
 		lastPhaseOf("Completed"): 1,
@@ -123,7 +123,7 @@ func TestDeadlineIsInferredWhenTheCronExpressionIsNotKnown(t *testing.T) {
 	got := derived(t, noon, oneLocation(cfg, one), cfg)
 	assert.NotContains(t, got, deadlineOfDB, "one backup shows no interval")
 	assert.NotContains(t, got, `lifeboat_schedule_rpo_target_seconds{schedule="db"}`)
-	assert.Contains(t, got, `lifeboat_schedule_info{schedule="db",cron="",backup_location_name="default"}`)
+	assert.Contains(t, got, `lifeboat_schedule_info{schedule="db",cron="",timezone="",backup_location_name="default"}`)
 
 	// Tuesday to Friday, then Monday: the weekend is the longest gap.
 	var weekdays []Backup
@@ -165,13 +165,13 @@ func TestBackupsMadeByHandAreCountedAndPromiseNothing(t *testing.T) {
 
 func TestNothingIsSaidBeforeTheFirstReading(t *testing.T) {
 	cfg := daily(t)
-	state := assemble(noon, []LocationState{{Name: "default"}}, cfg.withDefaults())
+	state := assembled(noon, []LocationState{{Name: "default"}}, cfg.withDefaults())
 	assert.Equal(t, map[string]float64{
 		`lifeboat_exporter_build_info{version="",revision="",goversion=""}`:                 0,
-		`lifeboat_exporter_source_up{source="backups",backup_location_name="default"}`:      0,
+		`lifeboat_exporter_source_up{source="bucket",backup_location_name="default"}`:       0,
 		`lifeboat_exporter_source_up{source="drills",backup_location_name="default"}`:       0,
 		`lifeboat_exporter_ambiguous_schedules`:                                             0,
-		`lifeboat_exporter_dropped_schedules`:                                               0,
+		`lifeboat_exporter_dropped_series{reason="schedules"}`:                            0,
 		`lifeboat_location_requests_total{backup_location_name="default",operation="get"}`:  0,
 		`lifeboat_location_requests_total{backup_location_name="default",operation="list"}`: 0,
 	}, func() map[string]float64 {
@@ -227,7 +227,7 @@ func TestAFailedAttemptIsSaidAtOnceAndTheLocationStaysUnavailableForAsLongAsItIs
 	l.Answered, l.Backups.LastAttempt, l.Drills.LastAttempt = false, noon.Add(time.Minute), noon.Add(time.Minute)
 
 	got := derived(t, noon.Add(time.Minute), state, cfg)
-	assert.Equal(t, 0.0, got[`lifeboat_exporter_source_up{source="backups",backup_location_name="default"}`])
+	assert.Equal(t, 0.0, got[`lifeboat_exporter_source_up{source="bucket",backup_location_name="default"}`])
 	assert.Equal(t, 0.0, got[`lifeboat_location_available{backup_location_name="default"}`])
 	assert.Equal(t, 0.0, got[`lifeboat_location_scan_success{backup_location_name="default"}`])
 	assert.Contains(t, got, lastPhaseOf("Completed"), "what was read a minute ago still holds")
@@ -244,7 +244,7 @@ func TestAFailedAttemptIsSaidAtOnceAndTheLocationStaysUnavailableForAsLongAsItIs
 func TestOneUnreadableLocationDoesNotBlindTheOthers(t *testing.T) {
 	cfg := Config{}
 	mine := []Backup{completedBackup("db", "db-1", day(-1)), completedBackup("db", "db-2", day(0))}
-	state := assemble(noon, []LocationState{
+	state := assembled(noon, []LocationState{
 		{Name: "near", Answered: true, Backups: readAt(noon), Drills: readAt(noon), BackupList: located(mine, "near")},
 		{Name: "far", Backups: SourceState{LastAttempt: noon}, Drills: SourceState{LastAttempt: noon}},
 	}, cfg.withDefaults())
@@ -252,18 +252,18 @@ func TestOneUnreadableLocationDoesNotBlindTheOthers(t *testing.T) {
 	assert.Equal(t, 1.0, got[lastPhaseOf("Completed")])
 	assert.Contains(t, got, deadlineOfDB)
 	assert.NotContains(t, got, "velero_backup_total", "how many there are in all, nobody knows")
-	assert.Equal(t, 0.0, got[`lifeboat_exporter_source_up{source="backups",backup_location_name="far"}`])
+	assert.Equal(t, 0.0, got[`lifeboat_exporter_source_up{source="bucket",backup_location_name="far"}`])
 }
 
 func TestAScheduleNameInTwoLocationsIsReported(t *testing.T) {
 	cfg := Config{}
-	state := assemble(noon, []LocationState{
+	state := assembled(noon, []LocationState{
 		{Name: "a", Backups: readAt(noon), Drills: readAt(noon), BackupList: located([]Backup{completedBackup("db", "x", day(-1))}, "a")},
 		{Name: "b", Backups: readAt(noon), Drills: readAt(noon), BackupList: located([]Backup{completedBackup("db", "y", day(0))}, "b")},
 	}, cfg.withDefaults())
 	got := derived(t, noon, state, cfg)
 	assert.Equal(t, 1.0, got["lifeboat_exporter_ambiguous_schedules"])
-	assert.Contains(t, got, `lifeboat_schedule_info{schedule="db",cron="",backup_location_name="b"}`)
+	assert.Contains(t, got, `lifeboat_schedule_info{schedule="db",cron="",timezone="",backup_location_name="b"}`)
 }
 
 func TestSchedulesOverTheBoundAreDroppedKnownOnesLast(t *testing.T) {
@@ -273,7 +273,7 @@ func TestSchedulesOverTheBoundAreDroppedKnownOnesLast(t *testing.T) {
 		completedBackup("a", "a-1", day(0)), completedBackup("b", "b-1", day(0)), completedBackup("c", "c-1", day(0)),
 	}
 	got := derived(t, noon, oneLocation(cfg, backups), cfg)
-	assert.Equal(t, 2.0, got["lifeboat_exporter_dropped_schedules"])
+	assert.Equal(t, 2.0, got[`lifeboat_exporter_dropped_series{reason="schedules"}`])
 	assert.Contains(t, got, deadlineOfDB, "a schedule someone named comes before what was found")
 	assert.Contains(t, got, `lifeboat_schedule_recovery_point_timestamp_seconds{schedule="a"}`)
 	assert.NotContains(t, got, `lifeboat_schedule_recovery_point_timestamp_seconds{schedule="b"}`)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -16,51 +17,74 @@ import (
 // Exporter reads locations in the background and serves what it knows as a
 // prometheus.Collector. It is safe for concurrent use.
 type Exporter struct {
-	cfg       Config
-	log       *slog.Logger
-	locations []Location
-	descs     [metricCount]*prometheus.Desc
+	cfg     Config
+	log     *slog.Logger
+	sources Sources
+	descs   [metricCount]*prometheus.Desc
 
 	publishing sync.Mutex // one publish at a time
 	mu         sync.RWMutex
 	state      State
 }
 
+// Sources are what an exporter reads. Each alone is enough.
+type Sources struct {
+	Locations []Location
+	Kube      KubeLister   // nil for none
+	Ledger    LedgerKeeper // nil: counters count in memory, from the start of the exporter on
+}
+
 // New makes an exporter that knows nothing yet; Run makes it read. Metrics are
 // served from now on, and schedules that never ran are expected from now on.
-func New(cfg Config, log *slog.Logger, locations ...Location) *Exporter {
-	e := &Exporter{cfg: cfg.withDefaults(), log: log, locations: locations}
+func New(cfg Config, log *slog.Logger, sources Sources) *Exporter {
+	e := &Exporter{cfg: cfg.withDefaults(), log: log, sources: sources}
 	for id, m := range catalog {
 		e.descs[id] = prometheus.NewDesc(m.Name, m.Help, m.Labels, nil)
 	}
-	states := make([]LocationState, len(locations))
-	for i, l := range locations {
-		states[i] = LocationState{Name: l.Name}
+	first := State{Started: time.Now(), Locations: make([]LocationState, len(sources.Locations))}
+	for i, l := range sources.Locations {
+		first.Locations[i] = LocationState{Name: l.Name}
 	}
-	e.state = assemble(time.Now(), states, e.cfg)
+	if sources.Kube != nil {
+		first.Kube = &KubeState{}
+	}
+	e.state = assemble(first, e.cfg)
 	return e
 }
 
-// Run reads every location at once, and then again and again until ctx is done.
+// kubeInterval is how often the objects of the cluster are taken over, at most:
+// they come from memory.
+const kubeInterval = 15 * time.Second
+
+// Run reads every source at once, and then again and again until ctx is done.
 // It returns when all readings have ended, with nil.
 func (e *Exporter) Run(ctx context.Context) error {
 	var group errgroup.Group
-	for i := range e.locations {
+	again := func(interval time.Duration, refresh func(context.Context)) {
 		group.Go(func() error {
-			e.watch(ctx, i)
+			watch(ctx, interval, refresh)
 			return nil
 		})
+	}
+	for i := range e.sources.Locations {
+		again(e.cfg.Interval, func(ctx context.Context) { e.refreshLocation(ctx, i) })
+	}
+	if e.sources.Kube != nil {
+		again(min(e.cfg.Interval, kubeInterval), e.refreshKube)
+	}
+	if e.sources.Ledger != nil {
+		again(e.cfg.Interval, e.refreshLedger)
 	}
 	return group.Wait()
 }
 
-// watch refreshes one location at the interval, give or take a tenth, so that
-// the replicas of an exporter do not all ask at the same moment.
-func (e *Exporter) watch(ctx context.Context, i int) {
+// watch refreshes a source at the interval, give or take a tenth, so that the
+// replicas of an exporter do not all ask at the same moment.
+func watch(ctx context.Context, interval time.Duration, refresh func(context.Context)) {
 	for {
-		e.refresh(ctx, i)
-		spread := e.cfg.Interval / 10
-		wait := time.NewTimer(e.cfg.Interval - spread + rand.N(2*spread+1)) //nolint:gosec // spreads load, keeps no secret
+		refresh(ctx)
+		spread := interval / 10
+		wait := time.NewTimer(interval - spread + rand.N(2*spread+1)) //nolint:gosec // spreads load, keeps no secret
 		select {
 		case <-ctx.Done():
 			wait.Stop()
@@ -70,19 +94,62 @@ func (e *Exporter) watch(ctx context.Context, i int) {
 	}
 }
 
-// refresh reads one location and publishes what it found.
-func (e *Exporter) refresh(ctx context.Context, i int) {
+// refreshKube takes over what the cluster holds.
+func (e *Exporter) refreshKube(ctx context.Context) {
 	scanCtx, cancel := context.WithTimeout(ctx, e.cfg.Timeout)
 	defer cancel()
 	began := time.Now()
-	backups, backupsErr := e.locations[i].Backups.ListBackups(scanCtx)
+	scan, err := e.sources.Kube.ListKube(scanCtx)
+	if ctx.Err() != nil {
+		return
+	}
+	e.publish(func(s *State) {
+		next := *s.Kube
+		next.Source = attempt(next.Source, began, time.Now(), err)
+		if err == nil {
+			next.KubeScan = scan
+		}
+		s.Kube = &next
+	})
+	e.report("", sourceKube, err)
+}
+
+// refreshLedger hands the ends of runs that are known to the ledger.
+func (e *Exporter) refreshLedger(ctx context.Context) {
+	scanCtx, cancel := context.WithTimeout(ctx, e.cfg.Timeout)
+	defer cancel()
+	began := time.Now()
+	totals, err := e.sources.Ledger.Keep(scanCtx, runs(e.known()))
+	if ctx.Err() != nil {
+		return
+	}
+	e.publish(func(s *State) {
+		var next LedgerState
+		if s.Ledger != nil {
+			next = *s.Ledger
+		}
+		next.Source = attempt(next.Source, began, time.Now(), err)
+		if !totals.Since.IsZero() {
+			next.Totals = totals
+		}
+		s.Ledger = &next
+	})
+	e.report("", sourceLedger, err)
+}
+
+// refreshLocation reads one location and publishes what it found.
+func (e *Exporter) refreshLocation(ctx context.Context, i int) {
+	scanCtx, cancel := context.WithTimeout(ctx, e.cfg.Timeout)
+	defer cancel()
+	began := time.Now()
+	backups, backupsErr := e.sources.Locations[i].Backups.ListBackups(scanCtx)
 	between := time.Now()
-	drills, drillsErr := e.locations[i].Drills.ListDrills(scanCtx)
+	drills, drillsErr := e.sources.Locations[i].Drills.ListDrills(scanCtx)
 	ended := time.Now()
 	if ctx.Err() != nil {
 		return // told to stop: what broke off says nothing of the location
 	}
-	e.publish(i, func(l *LocationState) {
+	e.publishLocation(i, func(l *LocationState) {
 		l.Answered = backups.Answered
 		l.Backups = attempt(l.Backups, began, between, backupsErr)
 		l.Drills = attempt(l.Drills, between, ended, drillsErr)
@@ -95,12 +162,12 @@ func (e *Exporter) refresh(ctx context.Context, i int) {
 		if backupsErr == nil && drillsErr == nil {
 			l.Unreadable = len(backups.Unreadable) + len(drills.Unreadable)
 		}
-		if count := e.locations[i].Requests; count != nil {
+		if count := e.sources.Locations[i].Requests; count != nil {
 			l.Requests = count()
 		}
 	})
-	e.report(e.locations[i].Name, sourceBackups, backupsErr)
-	e.report(e.locations[i].Name, sourceDrills, drillsErr)
+	e.report(e.sources.Locations[i].Name, sourceBucket, backupsErr)
+	e.report(e.sources.Locations[i].Name, sourceDrills, drillsErr)
 }
 
 func (e *Exporter) report(location, source string, err error) {
@@ -126,15 +193,24 @@ func located(backups []Backup, location string) []Backup {
 	return backups
 }
 
-// publish replaces the state by one in which location i is changed. Assembling
-// it takes time, which scrapes must not wait for; mu is held to swap only.
-func (e *Exporter) publish(i int, change func(*LocationState)) {
+// publishLocation replaces the state by one in which location i is changed.
+func (e *Exporter) publishLocation(i int, change func(*LocationState)) {
+	e.publish(func(s *State) {
+		s.Locations = slices.Clone(s.Locations)
+		change(&s.Locations[i])
+	})
+}
+
+// publish replaces the state by a changed copy; change leaves alone what the
+// copy shares with the state. Assembling it takes time, which scrapes must not
+// wait for; mu is held to swap only.
+func (e *Exporter) publish(change func(*State)) {
 	e.publishing.Lock()
 	defer e.publishing.Unlock()
 	before := e.known()
-	locations := append([]LocationState(nil), before.Locations...)
-	change(&locations[i])
-	after := assemble(before.Started, locations, e.cfg)
+	next := before
+	change(&next)
+	after := assemble(next, e.cfg)
 	if dropped := len(after.Schedules) - e.cfg.MaxSchedules; dropped > 0 && len(before.Schedules) != len(after.Schedules) {
 		e.log.Warn("more schedules than --max-schedules: some have no series", "schedules", len(after.Schedules), "dropped", dropped)
 	}
@@ -149,16 +225,13 @@ func (e *Exporter) known() State {
 	return e.state
 }
 
-// Ready reports whether every location was tried once, be it in vain: from then
-// on the metrics say what can be known. A location that cannot be read does not
+// Ready reports whether every source was tried once, be it in vain: from then
+// on the metrics say what can be known. A source that cannot be read does not
 // make the exporter unready, because then nobody would be told.
 func (e *Exporter) Ready() bool {
-	for _, l := range e.known().Locations {
-		if l.Backups.LastAttempt.IsZero() {
-			return false
-		}
-	}
-	return true
+	state := e.known()
+	untried := func(l LocationState) bool { return l.Backups.LastAttempt.IsZero() }
+	return !slices.ContainsFunc(state.Locations, untried) && (state.Kube == nil || !state.Kube.Source.LastAttempt.IsZero())
 }
 
 // Describe implements prometheus.Collector.
@@ -172,12 +245,22 @@ func (e *Exporter) Describe(ch chan<- *prometheus.Desc) {
 // is known, at one moment, and does nothing else.
 func (e *Exporter) Collect(ch chan<- prometheus.Metric) {
 	for _, s := range Derive(time.Now(), e.known(), e.cfg) {
-		kind := prometheus.GaugeValue
-		if catalog[s.Metric].Type == Counter {
-			kind = prometheus.CounterValue
-		}
-		ch <- prometheus.MustNewConstMetric(e.descs[s.Metric], kind, s.Value, s.Labels...)
+		ch <- e.metric(s)
 	}
+}
+
+func (e *Exporter) metric(s Sample) prometheus.Metric {
+	desc := e.descs[s.Metric]
+	switch {
+	case catalog[s.Metric].Type == Histogram:
+		h := s.Histogram
+		return prometheus.MustNewConstHistogramWithCreatedTimestamp(desc, h.Count, h.Sum, h.Buckets, s.Created, s.Labels...)
+	case catalog[s.Metric].Type == Counter && !s.Created.IsZero():
+		return prometheus.MustNewConstMetricWithCreatedTimestamp(desc, prometheus.CounterValue, s.Value, s.Created, s.Labels...)
+	case catalog[s.Metric].Type == Counter:
+		return prometheus.MustNewConstMetric(desc, prometheus.CounterValue, s.Value, s.Labels...)
+	}
+	return prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, s.Value, s.Labels...)
 }
 
 // Name is the name of the sample's metric.

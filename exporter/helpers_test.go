@@ -66,9 +66,13 @@ func readAt(t time.Time) SourceState {
 	return SourceState{LastAttempt: t, LastSuccess: t, Duration: time.Second}
 }
 
+func assembled(started time.Time, locations []LocationState, cfg Config) State {
+	return assemble(State{Started: started, Locations: locations}, cfg)
+}
+
 // oneLocation is the state of a location read just before noon.
 func oneLocation(cfg Config, backups []Backup, drills ...Drill) State {
-	return assemble(noon.Add(-24*time.Hour), []LocationState{{
+	return assembled(noon.Add(-24*time.Hour), []LocationState{{
 		Name: "default", Answered: true, Backups: readAt(noon), Drills: readAt(noon),
 		BackupList: located(backups, "default"), DrillList: drills,
 	}}, cfg.withDefaults())

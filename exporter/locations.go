@@ -30,17 +30,19 @@ func locationSamples(out *samples, now time.Time, state State, cfg Config) {
 
 // The sources of what the exporter knows.
 const (
-	sourceBackups = "backups"
-	sourceDrills  = "drills"
+	sourceKube   = "kube"
+	sourceLedger = "ledger"
+	sourceBucket = "bucket"
+	sourceDrills = "drills"
 )
 
 // exporterSamples say how well the exporter itself sees.
 func exporterSamples(out *samples, now time.Time, state State, cfg Config) {
 	out.add(exporterBuildInfo, 1, cfg.Build.Version, cfg.Build.Revision, cfg.Build.GoVersion)
 	for _, l := range state.Locations {
-		out.add(exporterSourceUp, boolean(l.Backups.up(now, cfg.StaleAfter())), sourceBackups, l.Name)
+		out.add(exporterSourceUp, boolean(l.Backups.up(now, cfg.StaleAfter())), sourceBucket, l.Name)
 		out.add(exporterSourceUp, boolean(l.Drills.up(now, cfg.StaleAfter())), sourceDrills, l.Name)
-		out.addTime(exporterSourceLastSuccess, l.Backups.LastSuccess, sourceBackups, l.Name)
+		out.addTime(exporterSourceLastSuccess, l.Backups.LastSuccess, sourceBucket, l.Name)
 		out.addTime(exporterSourceLastSuccess, l.Drills.LastSuccess, sourceDrills, l.Name)
 	}
 	ambiguous := 0
@@ -50,5 +52,5 @@ func exporterSamples(out *samples, now time.Time, state State, cfg Config) {
 		}
 	}
 	out.add(exporterAmbiguousSchedules, float64(ambiguous))
-	out.add(exporterDroppedSchedules, float64(max(len(state.Schedules)-cfg.MaxSchedules, 0)))
+	out.add(exporterDroppedSeries, float64(max(len(state.Schedules)-cfg.MaxSchedules, 0)), "schedules")
 }

@@ -41,7 +41,7 @@ func scheduleSamples(out *samples, s ScheduleState, state State, cfg Config) {
 	if s.Name == "" {
 		return
 	}
-	out.add(scheduleInfo, 1, s.Name, s.Cron.String(), homeOf(s, state))
+	out.add(scheduleInfo, 1, s.Name, s.Cron.String(), s.Cron.Zone(), homeOf(s, state))
 	out.addSet(scheduleLastBackupPhase, lastPhases, lastPhase(s.Backups), s.Name)
 	out.add(scheduleConsecutiveFailures, float64(consecutiveFailures(s.Backups)), s.Name)
 	out.addTime(scheduleSuccessDeadline, successDeadline(s, anchor(s, state.Started)), s.Name)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
+	"github.com/lifeboat-backup/lifeboat/core/schedule"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
 
@@ -25,6 +26,129 @@ type ReportLister interface {
 	ListDrills(ctx context.Context) (DrillScan, error)
 }
 
+// KubeLister reads the objects of velero.io in one cluster.
+type KubeLister interface {
+	// ListKube returns what the cluster holds, from memory that a watch keeps
+	// up to date. An error means that this is not known to be the present: the
+	// cluster could not be reached, or its first listing has not ended.
+	ListKube(ctx context.Context) (KubeScan, error)
+}
+
+// LedgerKeeper remembers ends of runs beyond the life of what they left behind.
+type LedgerKeeper interface {
+	// Keep adds runs to the ledger, those that it holds already left out, and
+	// returns all that it holds from its beginning on, those of other writers
+	// included. An error means that not all could be kept or read: what it
+	// returns then is what is known, and the runs are to be given again.
+	Keep(ctx context.Context, runs []Run) (Totals, error)
+}
+
+// ClaimLister reads which scheduled drills are under way in one location.
+type ClaimLister interface {
+	// ListClaims counts claims at a moment, under the rules of
+	// BackupLister.ListBackups.
+	ListClaims(ctx context.Context, now time.Time) (Claims, error)
+}
+
+// StorageLister counts what one location stores, and how it is protected. It is
+// asked less often than the others: it may cost a request for each 1,000
+// objects.
+type StorageLister interface {
+	ListStorage(ctx context.Context) (Storage, error)
+}
+
+// KubeScan is what a cluster holds of velero.io.
+type KubeScan struct {
+	Schedules []Schedule
+	// Backups have the name of their BackupStorageLocation in Location.
+	Backups      []Backup
+	Restores     []Restore
+	Deletions    []Deletion
+	Locations    []StorageLocation
+	Repositories []Repository
+}
+
+// Schedule is a Schedule of the cluster.
+type Schedule struct {
+	Name     string // as the label of its backups has it
+	Expr     string // spec.schedule as written
+	Cron     schedule.Cron
+	Invalid  string // why it can never run; "" when it can
+	Paused   bool
+	Created  time.Time
+	Location string // spec.template.storageLocation; "" is the default one
+	TTL      time.Duration
+	// LastBackup and LastSkipped are of the status; zero when not set.
+	LastBackup, LastSkipped time.Time
+	// The targets of the annotations lifeboat.dev/success-grace, /rpo, /rto and
+	// /proven-rpo; zero without one.
+	Grace, RPO, RTO, ProvenRPO time.Duration
+}
+
+// Restore is a Restore of the cluster.
+type Restore struct {
+	Name, UID string
+	Backup    string
+	Schedule  string // of its backup, or the one it names itself; "" when neither is known
+	Phase     velerov1.RestorePhase
+	Started   time.Time
+	Completed time.Time
+}
+
+// Deletion is a DeleteBackupRequest of the cluster.
+type Deletion struct {
+	Name, UID string
+	Backup    string
+	Processed bool
+	Errors    int
+	Created   time.Time
+}
+
+// StorageLocation is a BackupStorageLocation of the cluster.
+type StorageLocation struct {
+	Name      string
+	Available bool
+	ReadOnly  bool
+	Default   bool
+	// Validated is status.lastValidationTime. ValidationInterval is zero when
+	// validation is turned off.
+	Validated          time.Time
+	ValidationInterval time.Duration
+	SyncInterval       time.Duration
+	Message            string
+}
+
+// Repository is a BackupRepository of the cluster.
+type Repository struct {
+	Name, Location string
+	LastMaintained time.Time
+	Recent         []Maintenance
+}
+
+// Maintenance is one job of a repository.
+type Maintenance struct {
+	Succeeded      bool
+	Started, Ended time.Time
+}
+
+// Claims counts scheduled drills that were claimed and left no evidence yet.
+type Claims struct{ Active, Abandoned int }
+
+// Storage is what a location stores, all in bytes or counts.
+type Storage struct {
+	Bytes, Objects map[string]int64 // by the values of the label content
+	// Protection is nil for a store that has none, or when it was not asked for.
+	Protection *Protection
+}
+
+// Protection is how a bucket protects its objects.
+type Protection struct {
+	LockEnabled      bool
+	LockMode         string // GOVERNANCE, COMPLIANCE or "none"
+	DefaultRetention time.Duration
+	Versioning       bool
+}
+
 // BackupScan is what a location holds of backups.
 type BackupScan struct {
 	// Answered says that the location listed its backups, even if the scan
@@ -35,6 +159,9 @@ type BackupScan struct {
 	// lifeboat_location_incomplete_backups.
 	Incomplete int
 	Unreadable []ObjectError
+	// Probes is how long the last operation of each kind took, by the values of
+	// the label operation.
+	Probes map[string]time.Duration
 }
 
 // DrillScan is what a location holds of evidence.
@@ -67,11 +194,42 @@ type Backup struct {
 	Completed time.Time // zero when it has not ended, or does not say
 	Items     int
 	Errors    int
+	Warnings  int
+	// HooksFailed is status.hookStatus.hooksFailed.
+	HooksFailed int
+	// Expires is status.expiration; zero is never.
+	Expires time.Time
+	// Created is metadata.creationTimestamp.
+	Created time.Time
+	// GCFailure is the label velero.io/gc-failure: why it was not deleted.
+	GCFailure string
+	// Snapshots and CSISnapshots are of the volumes of the backup.
+	Snapshots, CSISnapshots Snapshots
+	// Volumes is what the volume records say; nil when they were not read.
+	Volumes *Volumes
+	// LockedUntil is until when object lock keeps all of its files; zero when
+	// they are not kept, or it was not asked for.
+	LockedUntil time.Time
+	// InCluster and InLocation say who lists it. A backup of which one of the
+	// two cannot be asked keeps its last answer.
+	InCluster, InLocation bool
+	// Foreign says that another cluster made it. Only a cluster can tell.
+	Foreign bool
 	// ArchiveSize is the size of the tarball as it is stored, in bytes, zero when
 	// there is none.
 	ArchiveSize int64
 	// MetadataSHA256 is of velero-backup.json, hex; "" when not known.
 	MetadataSHA256 string
+}
+
+// Snapshots counts the snapshots of one backup.
+type Snapshots struct{ Attempted, Completed int }
+
+// Volumes counts the volumes of one backup by what became of them, and their
+// bytes: Size whole, Added what this backup had to store.
+type Volumes struct {
+	Succeeded, Failed, Skipped int
+	Size, Added                int64
 }
 
 // Drill is what the metrics need to know of a piece of evidence.
@@ -87,6 +245,14 @@ type Drill struct {
 	Stages         []Stage
 	Expected       int
 	Restored       int
+	RestoredBytes  int64 // zero when the evidence does not say
+	ID             string
+	Started        time.Time
+	Reason         string        // why it did not pass, a value of the label reason; "" when it passed
+	Policy         string        // name of the policy that asked for it; "" for none
+	Cron           schedule.Cron // of the policy; zero when the evidence does not say
+	RTOTarget      time.Duration // of the policy; zero for none
+	Checks         []Check
 }
 
 // Stage is one stage of a drill.
@@ -95,14 +261,90 @@ type Stage struct {
 	Seconds float64
 }
 
+// Check is one check of a drill.
+type Check struct {
+	Name    string
+	Result  report.Verdict
+	BuiltIn bool
+}
+
 // Location is one place the exporter reads, and the name it has in labels.
 type Location struct {
 	Name    string
 	Backups BackupLister
 	Drills  ReportLister
+	// Claims and Storage may be nil: then nothing is said of them.
+	Claims  ClaimLister
+	Storage StorageLister
 	// Requests returns the calls made so far. Nil means that nobody counts.
 	Requests func() Requests
 }
 
 // Requests counts calls to a store.
 type Requests struct{ List, Get uint64 }
+
+// RunKind is what ended.
+type RunKind string
+
+// The kinds of runs the counters count.
+const (
+	RunBackup      RunKind = "backup"
+	RunRestore     RunKind = "restore"
+	RunDeletion    RunKind = "deletion"
+	RunDrill       RunKind = "drill"
+	RunMaintenance RunKind = "maintenance"
+)
+
+// Run is the end of one run, as the ledger keeps it. It is made from what the
+// cluster or a location says of an object that will not change any more, so
+// whoever looks at the object makes the same Run.
+type Run struct {
+	Kind RunKind `json:"kind"`
+	// ID is the same for every observer and for no other run of the kind: a
+	// UID, or what stands for it where there is none.
+	ID string `json:"id"`
+	// Subject is the schedule, or for maintenance the repository.
+	Subject string `json:"subject"`
+	// Outcome is the phase, the verdict, or succeeded or failed.
+	Outcome string `json:"outcome"`
+	Reason  string `json:"reason,omitempty"` // of a drill that did not pass
+	// Name is that of the object, for people; nothing is counted by it.
+	Name    string    `json:"name"`
+	Started time.Time `json:"started"`
+	Ended   time.Time `json:"ended"`
+	// Of backups.
+	Warnings     int        `json:"warnings,omitempty"`
+	Snapshots    *Snapshots `json:"snapshots,omitempty"`
+	CSISnapshots *Snapshots `json:"csiSnapshots,omitempty"`
+}
+
+// Totals are the runs a ledger holds, counted.
+type Totals struct {
+	// Since is when the ledger began: runs that ended before are in no count,
+	// because nobody can say whether they are all there.
+	Since time.Time
+	// Persistent says that the ledger outlives the exporter.
+	Persistent bool
+	Counts     map[RunKey]Count
+}
+
+// RunKey is what runs are counted by.
+type RunKey struct {
+	Kind                     RunKind
+	Subject, Outcome, Reason string
+}
+
+// Count sums up the runs of one key. Seconds holds how many took at most each of
+// DurationBuckets, not cumulated, the last one more than all of them.
+type Count struct {
+	Runs, Warned            uint64
+	Snapshots, CSISnapshots Snapshots
+	Seconds                 [len(DurationBuckets) + 1]uint64
+	SumSeconds              float64
+	// LastStarted is the start of the newest run.
+	LastStarted time.Time
+}
+
+// DurationBuckets are the upper bounds of durations, in seconds (Velero v1.18.1,
+// pkg/metrics/metrics.go).
+var DurationBuckets = [...]float64{60, 300, 600, 900, 1800, 3600, 7200, 10800, 14400}

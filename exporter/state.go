@@ -31,6 +31,19 @@ type Config struct {
 	ProvenWithin time.Duration
 	// MaxSchedules bounds the schedules that get series. Default 500.
 	MaxSchedules int
+	// ServerTTL is the server's --default-backup-ttl. Default 30 days.
+	ServerTTL time.Duration
+	// GCPeriod is the server's --garbage-collection-frequency. Default 1 hour.
+	GCPeriod time.Duration
+	// StorageInterval is the time between two storage scans. Default 6 hours.
+	StorageInterval time.Duration
+	// LockRequired says that object lock is required of every location.
+	LockRequired bool
+	// CompatNames says that metrics under Velero's names are served, and
+	// CompatAliases that those are which Velero itself does not have.
+	CompatNames, CompatAliases bool
+	// Repositories says that each repository gets series.
+	Repositories bool
 	Build        Build
 }
 
@@ -58,10 +71,26 @@ func (c Config) withDefaults() Config {
 // a refresh makes a new one.
 type State struct {
 	// Started is when the exporter began to watch.
-	Started   time.Time
+	Started time.Time
+	// Kube is nil without a cluster as a source, Ledger before the ledger was
+	// first read.
+	Kube      *KubeState
+	Ledger    *LedgerState
 	Locations []LocationState
 	// Schedules are those of Locations and of Config.Schedules, by name.
 	Schedules []ScheduleState
+}
+
+// KubeState is what is known of the cluster.
+type KubeState struct {
+	Source   SourceState
+	KubeScan // of the last success
+}
+
+// LedgerState is what is known of the ledger.
+type LedgerState struct {
+	Source SourceState
+	Totals
 }
 
 // LocationState is what is known of a location.
@@ -76,6 +105,11 @@ type LocationState struct {
 	Unreadable int
 	BackupList []Backup
 	DrillList  []Drill
+	Probes     map[string]time.Duration
+	// ClaimsSource and StorageSource are zero where there is no such source.
+	ClaimsSource, StorageSource SourceState
+	Claims                      Claims
+	Storage                     Storage
 }
 
 // SourceState says how the reading of one source went. Times are zero when it
@@ -140,8 +174,9 @@ func rank(l report.Level) int {
 	return slices.Index(Levels(), l) + 1
 }
 
-// assemble groups what the locations hold by schedule, sorted by name.
-func assemble(started time.Time, locations []LocationState, cfg Config) State {
+// assemble makes the state of what the sources said: it groups what they hold by
+// schedule, sorted by name.
+func assemble(known State, cfg Config) State {
 	byName := map[string]*ScheduleState{}
 	get := func(name string) *ScheduleState {
 		s, ok := byName[name]
@@ -153,12 +188,13 @@ func assemble(started time.Time, locations []LocationState, cfg Config) State {
 	}
 	for name, cron := range cfg.Schedules {
 		s := get(name)
-		s.Cron, s.Interval = cron, cron.Interval(started)
+		s.Cron, s.Interval = cron, cron.Interval(known.Started)
 	}
-	for i, l := range locations {
+	for i, l := range known.Locations {
 		gather(i, l, get)
 	}
-	state := State{Started: started, Locations: locations, Schedules: make([]ScheduleState, 0, len(byName))}
+	state := known
+	state.Schedules = make([]ScheduleState, 0, len(byName))
 	for _, s := range byName {
 		s.arrange()
 		state.Schedules = append(state.Schedules, *s)

@@ -64,7 +64,7 @@ func run(ctx context.Context, s settings) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("start: %w", err)
 	}
-	e := exporter.New(s.exporter, s.log, locations(s)...)
+	e := exporter.New(s.exporter, s.log, exporter.Sources{Locations: locations(s)})
 	listeners, err := listen(ctx, s.listen)
 	if err != nil {
 		return err

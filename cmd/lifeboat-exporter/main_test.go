@@ -136,7 +136,7 @@ func TestTheExporterServesWhatALocationHolds(t *testing.T) {
 	for _, want := range []string{
 		`lifeboat_schedule_last_backup_phase{phase="Completed",schedule="db"} 1`,
 		`lifeboat_schedule_last_backup_phase{phase="None",schedule="never"} 1`,
-		`lifeboat_schedule_info{backup_location_name="prod",cron="CRON_TZ=Europe/Berlin 5,35 3 * * *",schedule="never"} 1`,
+		`lifeboat_schedule_info{backup_location_name="prod",cron="CRON_TZ=Europe/Berlin 5,35 3 * * *",schedule="never",timezone="Europe/Berlin"} 1`,
 		`lifeboat_location_available{backup_location_name="prod"} 1`,
 		"velero_backup_total 1", "velero_backup_last_successful_timestamp{", "lifeboat_exporter_build_info{", "go_goroutines", "process_start_time_seconds",
 	} {
@@ -163,7 +163,7 @@ func TestALocationThatIsMissingAtTheStartIsReportedAndMayComeBack(t *testing.T) 
 	dir := filepath.Join(t.TempDir(), "backups")
 	p := start(t, "--location", "file://"+dir, "--refresh-timeout=1s")
 	body := p.metrics(t, `lifeboat_location_available{backup_location_name="default"} 0`)
-	assert.Contains(t, body, `lifeboat_exporter_source_up{backup_location_name="default",source="backups"} 0`)
+	assert.Contains(t, body, `lifeboat_exporter_source_up{backup_location_name="default",source="bucket"} 0`)
 	assert.NotContains(t, body, "lifeboat_schedule_")
 	code, _ := p.get(t, "/-/ready")
 	assert.Equal(t, http.StatusOK, code, "an exporter that is not ready is not scraped, and then nobody is told")

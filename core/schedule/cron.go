@@ -60,6 +60,20 @@ func hasZone(expr string) bool {
 // String is the expression as it was given.
 func (c Cron) String() string { return c.expr }
 
+// Zone is the time zone the expression names, "UTC" when it names none, "" for the
+// zero value.
+func (c Cron) Zone() string {
+	if c.parsed == nil {
+		return ""
+	}
+	if !hasZone(c.expr) {
+		return "UTC"
+	}
+	zone, _, _ := strings.Cut(c.expr, " ")
+	_, zone, _ = strings.Cut(zone, "=")
+	return zone
+}
+
 // IsZero reports whether c is the zero value: no expression is known.
 func (c Cron) IsZero() bool { return c.parsed == nil }
 
