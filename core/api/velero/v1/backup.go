@@ -1,6 +1,3 @@
-// Package v1 holds the types of the API group velero.io/v1 that Lifeboat
-// reads and writes. They are our own: the field names and rules are those of
-// the custom resource definitions of Velero v1.18.1.
 package v1
 
 import (
@@ -8,10 +5,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// APIVersion is what every object of this package says of itself.
-const APIVersion = "velero.io/v1"
-
-// BackupPhase is where a backup is in its life.
+// BackupPhase is where a backup is in its life. An empty one is New.
+//
+// +kubebuilder:validation:Enum=New;Queued;ReadyToStart;FailedValidation;InProgress;WaitingForPluginOperations;WaitingForPluginOperationsPartiallyFailed;Finalizing;FinalizingPartiallyFailed;Completed;PartiallyFailed;Failed;Deleting
 type BackupPhase string
 
 // The phases of a Backup.
@@ -48,117 +44,248 @@ func (p BackupPhase) Restorable() bool {
 }
 
 // Backup stands for one backup; in a bucket it is velero-backup.json.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:storageversion
 type Backup struct {
-	metav1.TypeMeta   `json:",inline"`
+	metav1.TypeMeta `json:",inline"`
+	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
-	Spec              BackupSpec   `json:"spec,omitempty"`
-	Status            BackupStatus `json:"status,omitempty"`
+	// +optional
+	Spec BackupSpec `json:"spec,omitempty"`
+	// +optional
+	Status BackupStatus `json:"status,omitempty"`
 }
 
-// BackupSpec says what to back up and how. Hooks and the volume settings are
-// carried so that nothing Velero wrote is lost on the way.
+// BackupList is a list of Backups.
+//
+// +kubebuilder:object:root=true
+type BackupList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []Backup `json:"items"`
+}
+
+// BackupSpec says what to back up and how. Resources are selected either by
+// includedResources, excludedResources and includeClusterResources, or by the
+// four lists that name a scope; never by both.
 type BackupSpec struct {
-	Metadata                         Metadata                          `json:"metadata"`
-	IncludedNamespaces               []string                          `json:"includedNamespaces,omitempty"`
-	ExcludedNamespaces               []string                          `json:"excludedNamespaces,omitempty"`
-	IncludedResources                []string                          `json:"includedResources,omitempty"`
-	ExcludedResources                []string                          `json:"excludedResources,omitempty"`
-	IncludedClusterScopedResources   []string                          `json:"includedClusterScopedResources,omitempty"`
-	ExcludedClusterScopedResources   []string                          `json:"excludedClusterScopedResources,omitempty"`
-	IncludedNamespaceScopedResources []string                          `json:"includedNamespaceScopedResources,omitempty"`
-	ExcludedNamespaceScopedResources []string                          `json:"excludedNamespaceScopedResources,omitempty"`
-	LabelSelector                    *metav1.LabelSelector             `json:"labelSelector,omitempty"`
-	OrLabelSelectors                 []*metav1.LabelSelector           `json:"orLabelSelectors,omitempty"`
-	SnapshotVolumes                  *bool                             `json:"snapshotVolumes,omitempty"`
-	TTL                              metav1.Duration                   `json:"ttl,omitempty"`
-	VolumeGroupSnapshotLabelKey      string                            `json:"volumeGroupSnapshotLabelKey,omitempty"`
-	IncludeClusterResources          *bool                             `json:"includeClusterResources,omitempty"`
-	Hooks                            BackupHooks                       `json:"hooks"`
-	StorageLocation                  string                            `json:"storageLocation,omitempty"`
-	VolumeSnapshotLocations          []string                          `json:"volumeSnapshotLocations,omitempty"`
-	DefaultVolumesToFsBackup         *bool                             `json:"defaultVolumesToFsBackup,omitempty"`
-	DefaultVolumesToRestic           *bool                             `json:"defaultVolumesToRestic,omitempty"`
-	OrderedResources                 map[string]string                 `json:"orderedResources,omitempty"`
-	CSISnapshotTimeout               metav1.Duration                   `json:"csiSnapshotTimeout,omitempty"`
-	ItemOperationTimeout             metav1.Duration                   `json:"itemOperationTimeout,omitempty"`
-	ResourcePolicy                   *corev1.TypedLocalObjectReference `json:"resourcePolicy,omitempty"`
-	SnapshotMoveData                 *bool                             `json:"snapshotMoveData,omitempty"`
-	DataMover                        string                            `json:"datamover,omitempty"`
-	UploaderConfig                   *UploaderConfigForBackup          `json:"uploaderConfig,omitempty"`
+	// Metadata is what the template of a Schedule puts on its backups.
+	// +optional
+	Metadata Metadata `json:"metadata"`
+	// IncludedNamespaces, by name or with the wildcards *, ? and [abc]. None
+	// means all; the server then writes ["*"].
+	// +optional
+	// +nullable
+	IncludedNamespaces []string `json:"includedNamespaces,omitempty"`
+	// ExcludedNamespaces are left out of the included ones. The server adds those
+	// labelled velero.io/exclude-from-backup=true.
+	// +optional
+	// +nullable
+	ExcludedNamespaces []string `json:"excludedNamespaces,omitempty"`
+	// IncludedResources of both scopes; none means all.
+	// +optional
+	// +nullable
+	IncludedResources []string `json:"includedResources,omitempty"`
+	// ExcludedResources are left out of the included ones. The server adds
+	// VolumeSnapshots and VolumeSnapshotContents.
+	// +optional
+	// +nullable
+	ExcludedResources []string `json:"excludedResources,omitempty"`
+	// IncludedClusterScopedResources; none means only those that included objects
+	// need.
+	// +optional
+	// +nullable
+	IncludedClusterScopedResources []string `json:"includedClusterScopedResources,omitempty"`
+	// ExcludedClusterScopedResources are left out of the included ones. The server
+	// adds VolumeSnapshotContents.
+	// +optional
+	// +nullable
+	ExcludedClusterScopedResources []string `json:"excludedClusterScopedResources,omitempty"`
+	// IncludedNamespaceScopedResources; none means all.
+	// +optional
+	// +nullable
+	IncludedNamespaceScopedResources []string `json:"includedNamespaceScopedResources,omitempty"`
+	// ExcludedNamespaceScopedResources are left out of the included ones. The
+	// server adds VolumeSnapshots.
+	// +optional
+	// +nullable
+	ExcludedNamespaceScopedResources []string `json:"excludedNamespaceScopedResources,omitempty"`
+	// LabelSelector selects objects; none means all. Not together with
+	// orLabelSelectors.
+	// +optional
+	// +nullable
+	LabelSelector *metav1.LabelSelector `json:"labelSelector,omitempty"`
+	// OrLabelSelectors select objects that any one of them matches. Not together
+	// with labelSelector.
+	// +optional
+	// +nullable
+	OrLabelSelectors []*metav1.LabelSelector `json:"orLabelSelectors,omitempty"`
+	// SnapshotVolumes says whether volumes are snapshotted. Unset, they are
+	// wherever there is a way to.
+	// +optional
+	// +nullable
+	SnapshotVolumes *bool `json:"snapshotVolumes,omitempty"`
+	// TTL is how long the backup is kept. Unset or 0 is the server's default of
+	// 720h, not for ever.
+	// +optional
+	TTL metav1.Duration `json:"ttl,omitempty"`
+	// VolumeGroupSnapshotLabelKey is the label whose value groups claims that are
+	// snapshotted at one moment; defaults to velero.io/volume-group.
+	// +optional
+	VolumeGroupSnapshotLabelKey string `json:"volumeGroupSnapshotLabelKey,omitempty"`
+	// IncludeClusterResources says whether cluster-scoped objects are taken.
+	// Unset, they are with all namespaces, and otherwise those that included
+	// objects need.
+	// +optional
+	// +nullable
+	IncludeClusterResources *bool `json:"includeClusterResources,omitempty"`
+	// Hooks are commands run in pods around their backup.
+	// +optional
+	Hooks BackupHooks `json:"hooks"`
+	// StorageLocation is the name of the BackupStorageLocation to write to;
+	// defaults to the one that is marked as default.
+	// +optional
+	StorageLocation string `json:"storageLocation,omitempty"`
+	// VolumeSnapshotLocations are names of VolumeSnapshotLocations, at most one
+	// for each provider; default to the only one of a provider, or the server's
+	// default.
+	// +optional
+	VolumeSnapshotLocations []string `json:"volumeSnapshotLocations,omitempty"`
+	// DefaultVolumesToFsBackup backs up all volumes of pods as file systems;
+	// defaults to the server's setting, false.
+	// +optional
+	// +nullable
+	DefaultVolumesToFsBackup *bool `json:"defaultVolumesToFsBackup,omitempty"`
+	// DefaultVolumesToRestic is the former name of defaultVolumesToFsBackup.
+	// Deprecated.
+	// +optional
+	// +nullable
+	DefaultVolumesToRestic *bool `json:"defaultVolumesToRestic,omitempty"`
+	// OrderedResources gives for a resource the objects to take first, in this
+	// order: names, with their namespace before a slash, separated by commas.
+	// +optional
+	// +nullable
+	OrderedResources map[string]string `json:"orderedResources,omitempty"`
+	// CSISnapshotTimeout is how long to wait for a CSI snapshot to be made;
+	// defaults to 10m.
+	// +optional
+	CSISnapshotTimeout metav1.Duration `json:"csiSnapshotTimeout,omitempty"`
+	// ItemOperationTimeout is how long to wait for operations that go on after
+	// objects were taken, such as moving data; defaults to 4h.
+	// +optional
+	ItemOperationTimeout metav1.Duration `json:"itemOperationTimeout,omitempty"`
+	// ResourcePolicy refers to a ConfigMap, the only kind allowed, in the
+	// backup's namespace that holds rules for volumes.
+	// +optional
+	ResourcePolicy *corev1.TypedLocalObjectReference `json:"resourcePolicy,omitempty"`
+	// SnapshotMoveData moves the data of snapshots to the storage location;
+	// defaults to the server's setting, false.
+	// +optional
+	// +nullable
+	SnapshotMoveData *bool `json:"snapshotMoveData,omitempty"`
+	// DataMover moves the data of snapshots; empty is "velero", the built-in one.
+	// +optional
+	DataMover string `json:"datamover,omitempty"`
+	// UploaderConfig tunes the uploader.
+	// +optional
+	// +nullable
+	UploaderConfig *UploaderConfigForBackup `json:"uploaderConfig,omitempty"`
 }
 
 // Metadata is what a schedule's template puts on its backups.
 type Metadata struct {
+	// Labels of the backups. Without any they get those of the Schedule.
+	// +optional
 	Labels map[string]string `json:"labels,omitempty"`
 }
 
 // UploaderConfigForBackup tunes the file-system uploader.
 type UploaderConfigForBackup struct {
+	// ParallelFilesUpload is how many files are sent at a time; 0 is the node's
+	// default.
+	// +optional
 	ParallelFilesUpload int `json:"parallelFilesUpload,omitempty"`
-}
-
-// BackupHooks are commands run in pods around their backup.
-type BackupHooks struct {
-	Resources []BackupResourceHookSpec `json:"resources,omitempty"`
-}
-
-// BackupResourceHookSpec says for which pods hooks run.
-type BackupResourceHookSpec struct {
-	Name               string                `json:"name"`
-	IncludedNamespaces []string              `json:"includedNamespaces,omitempty"`
-	ExcludedNamespaces []string              `json:"excludedNamespaces,omitempty"`
-	IncludedResources  []string              `json:"includedResources,omitempty"`
-	ExcludedResources  []string              `json:"excludedResources,omitempty"`
-	LabelSelector      *metav1.LabelSelector `json:"labelSelector,omitempty"`
-	PreHooks           []BackupResourceHook  `json:"pre,omitempty"`
-	PostHooks          []BackupResourceHook  `json:"post,omitempty"`
-}
-
-// BackupResourceHook is one hook.
-type BackupResourceHook struct {
-	Exec *ExecHook `json:"exec"`
-}
-
-// ExecHook is a command run in a container.
-type ExecHook struct {
-	Container string          `json:"container,omitempty"`
-	Command   []string        `json:"command"`
-	OnError   string          `json:"onError,omitempty"`
-	Timeout   metav1.Duration `json:"timeout,omitempty"`
 }
 
 // BackupStatus is what became of a backup.
 type BackupStatus struct {
-	Version                       int             `json:"version,omitempty"`
-	FormatVersion                 string          `json:"formatVersion,omitempty"`
-	Expiration                    *metav1.Time    `json:"expiration,omitempty"`
-	Phase                         BackupPhase     `json:"phase,omitempty"`
-	QueuePosition                 int             `json:"queuePosition,omitempty"`
-	ValidationErrors              []string        `json:"validationErrors,omitempty"`
-	StartTimestamp                *metav1.Time    `json:"startTimestamp,omitempty"`
-	CompletionTimestamp           *metav1.Time    `json:"completionTimestamp,omitempty"`
-	VolumeSnapshotsAttempted      int             `json:"volumeSnapshotsAttempted,omitempty"`
-	VolumeSnapshotsCompleted      int             `json:"volumeSnapshotsCompleted,omitempty"`
-	FailureReason                 string          `json:"failureReason,omitempty"`
-	Warnings                      int             `json:"warnings,omitempty"`
-	Errors                        int             `json:"errors,omitempty"`
-	Progress                      *BackupProgress `json:"progress,omitempty"`
-	CSIVolumeSnapshotsAttempted   int             `json:"csiVolumeSnapshotsAttempted,omitempty"`
-	CSIVolumeSnapshotsCompleted   int             `json:"csiVolumeSnapshotsCompleted,omitempty"`
-	BackupItemOperationsAttempted int             `json:"backupItemOperationsAttempted,omitempty"`
-	BackupItemOperationsCompleted int             `json:"backupItemOperationsCompleted,omitempty"`
-	BackupItemOperationsFailed    int             `json:"backupItemOperationsFailed,omitempty"`
-	HookStatus                    *HookStatus     `json:"hookStatus,omitempty"`
+	// Version of the backup's format, its major number; formatVersion replaces
+	// it. Deprecated.
+	// +optional
+	Version int `json:"version,omitempty"`
+	// FormatVersion of the backup's format: "1.1.0".
+	// +optional
+	FormatVersion string `json:"formatVersion,omitempty"`
+	// Expiration is when the backup may be deleted: its start plus spec.ttl.
+	// +optional
+	// +nullable
+	Expiration *metav1.Time `json:"expiration,omitempty"`
+	// Phase is where the backup is in its life. An empty one is New.
+	// +optional
+	Phase BackupPhase `json:"phase,omitempty"`
+	// QueuePosition is the place in the queue, from 1; only in phase Queued.
+	// +optional
+	QueuePosition int `json:"queuePosition,omitempty"`
+	// ValidationErrors are the mistakes in the spec.
+	// +optional
+	// +nullable
+	ValidationErrors []string `json:"validationErrors,omitempty"`
+	// StartTimestamp is when the backup was begun.
+	// +optional
+	// +nullable
+	StartTimestamp *metav1.Time `json:"startTimestamp,omitempty"`
+	// CompletionTimestamp is when it ended, well or not.
+	// +optional
+	// +nullable
+	CompletionTimestamp *metav1.Time `json:"completionTimestamp,omitempty"`
+	// VolumeSnapshotsAttempted counts snapshots that a provider was asked for.
+	// +optional
+	VolumeSnapshotsAttempted int `json:"volumeSnapshotsAttempted,omitempty"`
+	// VolumeSnapshotsCompleted counts those of them that were made.
+	// +optional
+	VolumeSnapshotsCompleted int `json:"volumeSnapshotsCompleted,omitempty"`
+	// FailureReason is why the backup as a whole failed.
+	// +optional
+	FailureReason string `json:"failureReason,omitempty"`
+	// Warnings counts those in the backup's results.
+	// +optional
+	Warnings int `json:"warnings,omitempty"`
+	// Errors counts those in the backup's results.
+	// +optional
+	Errors int `json:"errors,omitempty"`
+	// Progress counts items while the backup runs.
+	// +optional
+	// +nullable
+	Progress *BackupProgress `json:"progress,omitempty"`
+	// CSIVolumeSnapshotsAttempted counts CSI snapshots that were asked for.
+	// +optional
+	CSIVolumeSnapshotsAttempted int `json:"csiVolumeSnapshotsAttempted,omitempty"`
+	// CSIVolumeSnapshotsCompleted counts those of them that were made.
+	// +optional
+	CSIVolumeSnapshotsCompleted int `json:"csiVolumeSnapshotsCompleted,omitempty"`
+	// BackupItemOperationsAttempted counts operations that go on after objects
+	// were taken.
+	// +optional
+	BackupItemOperationsAttempted int `json:"backupItemOperationsAttempted,omitempty"`
+	// BackupItemOperationsCompleted counts those of them that ended well.
+	// +optional
+	BackupItemOperationsCompleted int `json:"backupItemOperationsCompleted,omitempty"`
+	// BackupItemOperationsFailed counts those of them that failed.
+	// +optional
+	BackupItemOperationsFailed int `json:"backupItemOperationsFailed,omitempty"`
+	// HookStatus counts hooks.
+	// +optional
+	// +nullable
+	HookStatus *HookStatus `json:"hookStatus,omitempty"`
 }
 
 // BackupProgress counts items.
 type BackupProgress struct {
-	TotalItems    int `json:"totalItems,omitempty"`
+	// TotalItems is how many there are to take, as far as is known by now.
+	// +optional
+	TotalItems int `json:"totalItems,omitempty"`
+	// ItemsBackedUp is how many were taken.
+	// +optional
 	ItemsBackedUp int `json:"itemsBackedUp,omitempty"`
-}
-
-// HookStatus counts hooks.
-type HookStatus struct {
-	HooksAttempted int `json:"hooksAttempted,omitempty"`
-	HooksFailed    int `json:"hooksFailed,omitempty"`
 }
