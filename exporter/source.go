@@ -6,6 +6,7 @@ import (
 	"time"
 
 	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
+	"github.com/lifeboat-backup/lifeboat/core/ledger"
 	"github.com/lifeboat-backup/lifeboat/core/schedule"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
@@ -91,6 +92,9 @@ type Restore struct {
 	Backup    string
 	Schedule  string // of its backup, or the one it names itself; "" when neither is known
 	Phase     velerov1.RestorePhase
+	// Created is metadata.creationTimestamp: one that failed validation has no
+	// other time.
+	Created   time.Time
 	Started   time.Time
 	Completed time.Time
 }
@@ -222,9 +226,6 @@ type Backup struct {
 	MetadataSHA256 string
 }
 
-// Snapshots counts the snapshots of one backup.
-type Snapshots struct{ Attempted, Completed int }
-
 // Volumes counts the volumes of one backup by what became of them, and their
 // bytes: Size whole, Added what this backup had to store.
 type Volumes struct {
@@ -283,68 +284,22 @@ type Location struct {
 // Requests counts calls to a store.
 type Requests struct{ List, Get uint64 }
 
-// RunKind is what ended.
-type RunKind string
+// What the ledger keeps and says, under the names it has here.
+type (
+	Run     = ledger.Run
+	RunKind = ledger.Kind
+	RunKey  = ledger.Key
+	Totals  = ledger.Totals
+	Count   = ledger.Count
+	// Snapshots counts the snapshots of one backup.
+	Snapshots = ledger.Snapshots
+)
 
 // The kinds of runs the counters count.
 const (
-	RunBackup      RunKind = "backup"
-	RunRestore     RunKind = "restore"
-	RunDeletion    RunKind = "deletion"
-	RunDrill       RunKind = "drill"
-	RunMaintenance RunKind = "maintenance"
+	RunBackup      = ledger.Backup
+	RunRestore     = ledger.Restore
+	RunDeletion    = ledger.Deletion
+	RunDrill       = ledger.Drill
+	RunMaintenance = ledger.Maintenance
 )
-
-// Run is the end of one run, as the ledger keeps it. It is made from what the
-// cluster or a location says of an object that will not change any more, so
-// whoever looks at the object makes the same Run.
-type Run struct {
-	Kind RunKind `json:"kind"`
-	// ID is the same for every observer and for no other run of the kind: a
-	// UID, or what stands for it where there is none.
-	ID string `json:"id"`
-	// Subject is the schedule, or for maintenance the repository.
-	Subject string `json:"subject"`
-	// Outcome is the phase, the verdict, or succeeded or failed.
-	Outcome string `json:"outcome"`
-	Reason  string `json:"reason,omitempty"` // of a drill that did not pass
-	// Name is that of the object, for people; nothing is counted by it.
-	Name    string    `json:"name"`
-	Started time.Time `json:"started"`
-	Ended   time.Time `json:"ended"`
-	// Of backups.
-	Warnings     int        `json:"warnings,omitempty"`
-	Snapshots    *Snapshots `json:"snapshots,omitempty"`
-	CSISnapshots *Snapshots `json:"csiSnapshots,omitempty"`
-}
-
-// Totals are the runs a ledger holds, counted.
-type Totals struct {
-	// Since is when the ledger began: runs that ended before are in no count,
-	// because nobody can say whether they are all there.
-	Since time.Time
-	// Persistent says that the ledger outlives the exporter.
-	Persistent bool
-	Counts     map[RunKey]Count
-}
-
-// RunKey is what runs are counted by.
-type RunKey struct {
-	Kind                     RunKind
-	Subject, Outcome, Reason string
-}
-
-// Count sums up the runs of one key. Seconds holds how many took at most each of
-// DurationBuckets, not cumulated, the last one more than all of them.
-type Count struct {
-	Runs, Warned            uint64
-	Snapshots, CSISnapshots Snapshots
-	Seconds                 [len(DurationBuckets) + 1]uint64
-	SumSeconds              float64
-	// LastStarted is the start of the newest run.
-	LastStarted time.Time
-}
-
-// DurationBuckets are the upper bounds of durations, in seconds (Velero v1.18.1,
-// pkg/metrics/metrics.go).
-var DurationBuckets = [...]float64{60, 300, 600, 900, 1800, 3600, 7200, 10800, 14400}
