@@ -117,10 +117,15 @@ lint: ## formatting and vet, tagged code included
 	$(ONCE) go vet -tags e2e,kind ./...
 	cd $(NESTED) && $(ONCE) go vet ./...
 
+.PHONY: generate
+generate: $(CONTROLLER_GEN) ## deep copies and custom resource definitions, from the types in core/api
+	tools/generate.sh $(CONTROLLER_GEN)
+
 .PHONY: verify
-verify: ## modules are tidy
+verify: $(CONTROLLER_GEN) ## modules are tidy, generated files are those of the types
 	go mod tidy -diff
 	cd $(NESTED) && go mod tidy -diff
+	tools/generate.sh $(CONTROLLER_GEN) --check
 
 .PHONY: ci
 ci: lint verify test test-kind demo ## what .ci/run runs

@@ -6,9 +6,10 @@ ROOT_DIR   := $(abspath $(dir $(lastword $(MAKEFILE_LIST)))..)
 TOOLS_DIR  := $(ROOT_DIR)/.cache/tools
 VERSITYGW  := $(TOOLS_DIR)/versitygw-$(VERSITYGW_VERSION)
 GOTESTSUM  := $(TOOLS_DIR)/gotestsum-$(GOTESTSUM_VERSION)
+CONTROLLER_GEN := $(TOOLS_DIR)/controller-gen-$(CONTROLLER_GEN_VERSION)
 
 .PHONY: tools
-tools: $(VERSITYGW) $(GOTESTSUM) prometheus ## build or fetch the third-party tools that tests run
+tools: $(VERSITYGW) $(GOTESTSUM) $(CONTROLLER_GEN) prometheus ## build or fetch the third-party tools that tests run
 
 .PHONY: prometheus
 prometheus:
@@ -29,3 +30,6 @@ $(VERSITYGW):
 
 $(GOTESTSUM):
 	$(call go-install,gotest.tools/gotestsum@$(GOTESTSUM_VERSION))
+
+$(CONTROLLER_GEN):
+	$(call go-install,sigs.k8s.io/controller-tools/cmd/controller-gen@$(CONTROLLER_GEN_VERSION))

@@ -8,3 +8,8 @@ VERSITYGW_VERSION := v1.8.0
 # Prints what go test reports so that people and CI can read it,
 # https://github.com/gotestyourself/gotestsum (Apache-2.0).
 GOTESTSUM_VERSION := v1.13.0
+
+# Makes deep copies and custom resource definitions of the types in core/api,
+# https://github.com/kubernetes-sigs/controller-tools (Apache-2.0). v0.19 is that
+# of Kubernetes 1.34.
+CONTROLLER_GEN_VERSION := v0.19.0

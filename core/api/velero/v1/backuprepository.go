@@ -82,11 +82,12 @@ type BackupRepositoryStatus struct {
 	// Message is why it is not ready.
 	// +optional
 	Message string `json:"message,omitempty"`
-	// LastMaintenanceTime is when maintenance last succeeded.
+	// LastMaintenanceTime is when maintenance last succeeded, or else when the
+	// repository was made ready.
 	// +optional
 	// +nullable
 	LastMaintenanceTime *metav1.Time `json:"lastMaintenanceTime,omitempty"`
-	// RecentMaintenance are the last few times that maintenance was tried, the
+	// RecentMaintenance are the last three times that maintenance was tried, the
 	// newest last.
 	// +optional
 	RecentMaintenance []BackupRepositoryMaintenanceStatus `json:"recentMaintenance,omitempty"`

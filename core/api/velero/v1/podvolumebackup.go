@@ -73,7 +73,7 @@ type PodVolumeBackupSpec struct {
 	// server's default, kopia.
 	// +optional
 	// +kubebuilder:validation:Enum=kopia;restic;""
-	UploaderType string `json:"uploaderType,omitempty"`
+	UploaderType string `json:"uploaderType"`
 	// Tags are put on the snapshot in the repository.
 	// +optional
 	Tags map[string]string `json:"tags,omitempty"`
