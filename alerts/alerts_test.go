@@ -31,7 +31,8 @@ type group struct {
 }
 
 type rule struct {
-	Alert       string            `json:"alert"`
+	Alert       string            `json:"alert,omitempty"`
+	Record      string            `json:"record,omitempty"`
 	Expr        string            `json:"expr"`
 	For         string            `json:"for,omitempty"`
 	Labels      map[string]string `json:"labels,omitempty"`
@@ -81,7 +82,11 @@ func rules(t testing.TB) []rule {
 	t.Helper()
 	var out []rule
 	for _, g := range load[ruleFile](t, rulesFile).Groups {
-		out = append(out, g.Rules...)
+		for _, r := range g.Rules {
+			if r.Alert != "" {
+				out = append(out, r)
+			}
+		}
 	}
 	require.NotEmpty(t, out)
 	return out
