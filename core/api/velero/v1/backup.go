@@ -46,7 +46,6 @@ func (p BackupPhase) Restorable() bool {
 // Backup stands for one backup; in a bucket it is velero-backup.json.
 //
 // +kubebuilder:object:root=true
-// +kubebuilder:storageversion
 type Backup struct {
 	metav1.TypeMeta `json:",inline"`
 	// +optional

@@ -30,7 +30,6 @@ const (
 // one location.
 //
 // +kubebuilder:object:root=true
-// +kubebuilder:storageversion
 // +kubebuilder:printcolumn:name="Age",type="date",JSONPath=".metadata.creationTimestamp"
 // +kubebuilder:printcolumn:name="Repository Type",type="string",JSONPath=".spec.repositoryType"
 type BackupRepository struct {

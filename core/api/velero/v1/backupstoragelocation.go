@@ -32,7 +32,6 @@ const (
 // BackupStorageLocation is a bucket, or a part of one, that backups are in.
 //
 // +kubebuilder:object:root=true
-// +kubebuilder:storageversion
 // +kubebuilder:resource:shortName=bsl
 // +kubebuilder:printcolumn:name="Phase",type="string",JSONPath=".status.phase",description="Whether the location could be reached"
 // +kubebuilder:printcolumn:name="Last Validated",type="date",JSONPath=".status.lastValidationTime",description="When the location was last tried"

@@ -19,7 +19,6 @@ const (
 // DeleteBackupRequest asks the server to delete a backup with all its data.
 //
 // +kubebuilder:object:root=true
-// +kubebuilder:storageversion
 // +kubebuilder:printcolumn:name="BackupName",type="string",JSONPath=".spec.backupName",description="The backup to delete"
 // +kubebuilder:printcolumn:name="Status",type="string",JSONPath=".status.phase",description="Where the deletion is"
 type DeleteBackupRequest struct {

@@ -40,7 +40,6 @@ const (
 // restore can be fetched.
 //
 // +kubebuilder:object:root=true
-// +kubebuilder:storageversion
 type DownloadRequest struct {
 	metav1.TypeMeta `json:",inline"`
 	// +optional

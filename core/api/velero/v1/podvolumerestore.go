@@ -26,7 +26,6 @@ const (
 // PodVolumeRestore puts the data of a PodVolumeBackup into a volume of a pod.
 //
 // +kubebuilder:object:root=true
-// +kubebuilder:storageversion
 // +kubebuilder:printcolumn:name="Status",type="string",JSONPath=".status.phase",description="Where the restore of the volume is in its life"
 // +kubebuilder:printcolumn:name="Started",type="date",JSONPath=".status.startTimestamp",description="When copying was begun"
 // +kubebuilder:printcolumn:name="Bytes Done",type="integer",format="int64",JSONPath=".status.progress.bytesDone",description="Bytes that were copied"

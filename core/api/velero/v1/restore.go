@@ -46,7 +46,6 @@ const (
 // Restore stands for one restore.
 //
 // +kubebuilder:object:root=true
-// +kubebuilder:storageversion
 type Restore struct {
 	metav1.TypeMeta `json:",inline"`
 	// +optional

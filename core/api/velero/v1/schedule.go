@@ -17,7 +17,6 @@ const (
 // Schedule makes a Backup whenever it is due.
 //
 // +kubebuilder:object:root=true
-// +kubebuilder:storageversion
 // +kubebuilder:printcolumn:name="Status",type="string",JSONPath=".status.phase",description="Whether the schedule can be followed"
 // +kubebuilder:printcolumn:name="Schedule",type="string",JSONPath=".spec.schedule",description="When backups are due"
 // +kubebuilder:printcolumn:name="LastBackup",type="date",JSONPath=".status.lastBackup",description="When the last Backup was made"

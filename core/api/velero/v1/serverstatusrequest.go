@@ -17,7 +17,6 @@ const (
 // the request one minute after it answered.
 //
 // +kubebuilder:object:root=true
-// +kubebuilder:storageversion
 // +kubebuilder:resource:shortName=ssr
 type ServerStatusRequest struct {
 	metav1.TypeMeta `json:",inline"`

@@ -20,7 +20,6 @@ const (
 // VolumeSnapshotLocation is where a provider keeps snapshots of volumes.
 //
 // +kubebuilder:object:root=true
-// +kubebuilder:storageversion
 // +kubebuilder:resource:shortName=vsl
 type VolumeSnapshotLocation struct {
 	metav1.TypeMeta `json:",inline"`
