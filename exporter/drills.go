@@ -131,8 +131,11 @@ func provenDeadline(s ScheduleState, ever time.Time, cfg Config) time.Time {
 	return ever.Add(s.Interval).Add(cfg.ProvenWithin)
 }
 
-// maxStages bounds the series that evidence, which is not trusted, can make.
-const maxStages = 16
+// Bounds on the series that evidence, which is not trusted, can make.
+const (
+	maxStages    = 16
+	maxStageName = 32
+)
 
 // stageOther sums up what is over the bound.
 const stageOther = "other"
@@ -142,7 +145,7 @@ const stageOther = "other"
 func boundStages(stages []Stage) []Stage {
 	var out []Stage
 	for _, stage := range stages {
-		if !plainWord(stage.Name) {
+		if !plainWord(stage.Name, maxStageName) {
 			stage.Name = stageOther
 		}
 		i := slices.IndexFunc(out, func(o Stage) bool { return o.Name == stage.Name })
@@ -159,8 +162,9 @@ func boundStages(stages []Stage) []Stage {
 	return out
 }
 
-func plainWord(s string) bool {
-	const longest = 32
+// plainWord reports whether s may be the value of a label: a word of at most so
+// many lower-case letters, digits, "_" and "-".
+func plainWord(s string, longest int) bool {
 	for _, c := range s {
 		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '_' && c != '-' {
 			return false

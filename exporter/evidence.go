@@ -84,19 +84,3 @@ func (l *StoreLocation) readDrill(ctx context.Context, s store.Store, info store
 	}
 	return drillOf(r), nil
 }
-
-func drillOf(r report.Report) Drill {
-	d := Drill{
-		Backup: r.Backup.Name, BackupUID: r.Backup.UID, MetadataSHA256: r.Backup.MetadataSHA256,
-		Schedule: r.Backup.Schedule, BackupStart: r.Backup.Started,
-		Level: r.Level, Verdict: r.Verdict, Finished: r.Finished,
-		Expected: r.Items.Expected, Restored: r.Items.Restored,
-	}
-	stages := make([]Stage, 0, len(r.Stages))
-	for _, s := range r.Stages {
-		stages = append(stages, Stage{Name: s.Name, Seconds: s.Seconds})
-	}
-	// Bounded here so that memory is, too.
-	d.Stages = boundStages(stages)
-	return d
-}

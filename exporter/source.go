@@ -253,7 +253,10 @@ type Drill struct {
 	Policy         string        // name of the policy that asked for it; "" for none
 	Cron           schedule.Cron // of the policy; zero when the evidence does not say
 	RTOTarget      time.Duration // of the policy; zero for none
-	Checks         []Check
+	// Checks are those with an answer, as the label check has them; Asked counts
+	// all that were asked.
+	Checks []Check
+	Asked  CheckCounts
 }
 
 // Stage is one stage of a drill.
@@ -262,12 +265,16 @@ type Stage struct {
 	Seconds float64
 }
 
-// Check is one check of a drill.
+// Check is one check of a drill, or several that are served as one.
 type Check struct {
 	Name    string
-	Result  report.Verdict
+	Result  report.Verdict // Passed or Failed
 	BuiltIn bool
 }
+
+// CheckCounts counts the checks of a drill. Merged are those of Passed and
+// Failed that have no name of their own in Checks because of a bound.
+type CheckCounts struct{ Passed, Failed, Skipped, Merged int }
 
 // Location is one place the exporter reads, and the name it has in labels.
 type Location struct {

@@ -112,19 +112,24 @@ func (c *comparison) expect(s plan.Step, ch apply.Change, live map[item.Key]plan
 	case ch.Made != nil && *ch.Made == s.Digest && (there || replaced(s.Key)):
 		// It was made as it is in the backup; what controllers do with it
 		// afterwards is not the backup's.
-		c.items.Restored++
+		c.restore(s)
 		c.items.Equal++
 	case !there:
 		c.items.Missing++
 		c.missing = append(c.missing, report.Finding{Check: checkEqual, Object: s.Key.String(), Message: fmt.Sprintf("was %s, and is not in the sandbox", ch.Outcome)})
 	case found.Digest != s.Digest:
-		c.items.Restored++
+		c.restore(s)
 		c.items.Different++
 		c.different = append(c.different, s)
 	default:
-		c.items.Restored++
+		c.restore(s)
 		c.items.Equal++
 	}
+}
+
+func (c *comparison) restore(s plan.Step) {
+	c.items.Restored++
+	c.items.RestoredBytes += int64(s.Size)
 }
 
 // replaced reports whether objects of this kind come and go by the hand of

@@ -41,7 +41,8 @@ type Drill struct {
 	Sandbox sandbox.Sandbox
 	// Policy is the name of the DrillPolicy that asks for the drill, "" for
 	// none. Of its Spec a drill reads Limits.WorkloadsReady, Targets, Images,
-	// CronJobs, Waivers and Checks; what is not set has its default.
+	// CronJobs, Waivers and Checks, and Cron for the evidence; what is not set has
+	// its default.
 	Policy string
 	Spec   policy.Spec
 	// Identities decrypt an encrypted backup.
@@ -109,8 +110,9 @@ func (d Drill) Run(ctx context.Context) (report.Report, error) {
 	started := d.Now().UTC()
 	r := &run{Drill: d, report: report.Report{
 		Schema: report.Schema, ID: cmp.Or(d.ID, NewID(started)), Policy: d.Policy, Level: d.Level, Started: started,
-		Backup:   report.Backup{Name: d.Backup, Location: d.Store.String()},
-		Versions: report.Versions{Lifeboat: d.Version},
+		PolicySchedule: d.Spec.Cron,
+		Backup:         report.Backup{Name: d.Backup, Location: d.Store.String()},
+		Versions:       report.Versions{Lifeboat: d.Version},
 	}}
 	err := r.bounded(ctx, r.stages())
 	downErr := r.down(ctx)
@@ -139,6 +141,7 @@ func (r *run) bounded(ctx context.Context, stages []stage) error {
 	defer cancel()
 	err := r.each(ctx, stages)
 	if err != nil && ctx.Err() != nil {
+		r.report.TimedOut = errors.Is(ctx.Err(), context.DeadlineExceeded)
 		return errors.Join(context.Cause(ctx), err)
 	}
 	return err

@@ -57,16 +57,20 @@ const (
 
 // Report is the evidence of one drill. Times are UTC.
 type Report struct {
-	Schema  string  `json:"schema"`
-	ID      string  `json:"id"`
-	Policy  string  `json:"policy,omitempty"` // name of the DrillPolicy that asked for it
-	Level   Level   `json:"level"`
-	Verdict Verdict `json:"verdict"`
+	Schema string `json:"schema"`
+	ID     string `json:"id"`
+	Policy string `json:"policy,omitempty"` // name of the DrillPolicy that asked for it
+	// PolicySchedule is when that policy drills, its cron expression as written.
+	PolicySchedule string  `json:"policySchedule,omitempty"`
+	Level          Level   `json:"level"`
+	Verdict        Verdict `json:"verdict"`
 	// Summary is one sentence for people: what was proven or refuted.
 	Summary  string    `json:"summary"`
 	Backup   Backup    `json:"backup"`
 	Started  time.Time `json:"started"`
 	Finished time.Time `json:"finished"`
+	// TimedOut says that the drill's own time limit ended it.
+	TimedOut bool      `json:"timedOut,omitempty"`
 	Stages   []Stage   `json:"stages"`
 	Items    Items     `json:"items"`
 	Checks   []Check   `json:"checks"`
@@ -116,6 +120,9 @@ type Items struct {
 	// Expected are those the level can hold and restore should create.
 	Expected int `json:"expected"`
 	Restored int `json:"restored"`
+	// RestoredBytes is the JSON of those restored, as the backup holds it, in
+	// bytes. Volume data is not in it.
+	RestoredBytes int64 `json:"restoredBytes,omitempty"`
 	// Equal are restored and the same as in the backup after normalisation.
 	Equal     int `json:"equal"`
 	Different int `json:"different"`
