@@ -34,6 +34,7 @@ func Derive(now time.Time, state State, cfg Config) []Sample {
 	out := &samples{}
 	exporterSamples(out, now, state, cfg)
 	locationSamples(out, now, state, cfg)
+	claimSamples(out, now, state, cfg)
 	if !slices.ContainsFunc(state.Locations, func(l LocationState) bool { return l.Backups.read() }) {
 		return out.list
 	}
@@ -44,7 +45,7 @@ func Derive(now time.Time, state State, cfg Config) []Sample {
 		backupSamples(out, s)
 		scheduleSamples(out, s, state, cfg)
 		out.stale = !known.of(s, known.drills)
-		drillSamples(out, s, cfg)
+		drillSamples(out, s, state, cfg)
 	}
 	return out.list
 }

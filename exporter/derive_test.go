@@ -171,6 +171,7 @@ func TestNothingIsSaidBeforeTheFirstReading(t *testing.T) {
 		`lifeboat_exporter_source_up{source="bucket",backup_location_name="default"}`:       0,
 		`lifeboat_exporter_source_up{source="drills",backup_location_name="default"}`:       0,
 		`lifeboat_exporter_ambiguous_schedules`:                                             0,
+		`lifeboat_exporter_dropped_series{reason="checks"}`:                                 0,
 		`lifeboat_exporter_dropped_series{reason="schedules"}`:                              0,
 		`lifeboat_location_requests_total{backup_location_name="default",operation="get"}`:  0,
 		`lifeboat_location_requests_total{backup_location_name="default",operation="list"}`: 0,

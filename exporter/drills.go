@@ -5,15 +5,30 @@ import (
 	"slices"
 	"time"
 
+	"github.com/lifeboat-backup/lifeboat/core/schedule"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
 
-const resultNone = "none"
+// The results that stand, beside those of report.Verdict.
+const (
+	resultNone    = "none"
+	resultTimeout = "timeout"
+)
 
-var results = []string{string(report.Passed), string(report.Failed), string(report.Error), resultNone}
+var results = []string{string(report.Passed), string(report.Failed), string(report.Error), resultTimeout, resultNone}
 
 // drillSamples say what the drills of a schedule's backups proved.
-func drillSamples(out *samples, s ScheduleState, cfg Config) {
+func drillSamples(out *samples, s ScheduleState, state State, cfg Config) {
+	agreed := agreement(s, state)
+	if s.Name != "" {
+		if target := provenTarget(s, agreed, cfg); target > 0 {
+			out.add(drillProvenTarget, target.Seconds(), s.Name)
+		}
+		out.add(drillVerified, float64(s.Proof.Verified), s.Name)
+	}
+	if target := rtoTarget(s, agreed); target > 0 {
+		out.add(drillRTOTarget, target.Seconds(), s.Name)
+	}
 	if len(s.Drills) == 0 {
 		// Backups made by hand are not expected to be drilled.
 		if s.Name != "" {
@@ -23,22 +38,44 @@ func drillSamples(out *samples, s ScheduleState, cfg Config) {
 	}
 	last := s.Drills[0]
 	out.addTime(drillLastRun, last.Finished, s.Name)
-	out.addSet(drillLastResult, results, string(standing(s.Drills)), s.Name)
-	for _, stage := range boundStages(last.Stages) {
+	out.addSet(drillLastResult, results, standing(s.Drills), s.Name)
+	for _, stage := range last.Stages {
 		out.add(drillStageDuration, stage.Seconds, s.Name, stage.Name)
 	}
+	for _, c := range last.Checks {
+		out.add(drillCheckPassed, boolean(c.Result == report.Passed), s.Name, c.Name)
+	}
+	out.add(drillChecks, float64(last.Asked.Passed), s.Name, "passed")
+	out.add(drillChecks, float64(last.Asked.Failed), s.Name, "failed")
+	out.add(drillChecks, float64(last.Asked.Skipped), s.Name, "skipped")
 	if passed, ok := newestDrill(s.Drills, func(d DrillState) bool { return d.Verdict == report.Passed }); ok {
 		out.addTime(drillLastSuccess, passed.Finished, s.Name)
 	}
 	if restored, ok := newestDrill(s.Drills, restoredSomething); ok {
 		out.add(drillExpectedItems, float64(restored.Expected), s.Name)
 		out.add(drillRestoredItems, float64(restored.Restored), s.Name)
+		if restored.RestoredBytes > 0 {
+			out.add(drillRestoredBytes, float64(restored.RestoredBytes), s.Name)
+		}
 	}
-	existing, ever := proven(s.Drills, rank(cfg.ProvenLevel))
-	out.addTime(drillProvenRecoveryPoint, existing, s.Name)
+	out.addTime(drillProvenRecoveryPoint, s.Proof.Existing, s.Name)
 	if s.Name != "" {
-		out.addTime(drillProvenDeadline, provenDeadline(s, ever, cfg), s.Name)
+		out.addTime(drillProvenDeadline, provenDeadline(s, agreed, cfg), s.Name)
+		out.addTime(drillDeadline, nextDrillBy(s, state), s.Name)
 	}
+}
+
+// agreement is what the annotations of the Schedule say; zero when no Schedule
+// is known.
+func agreement(s ScheduleState, state State) Schedule {
+	if state.Kube == nil {
+		return Schedule{}
+	}
+	i := slices.IndexFunc(state.Kube.Schedules, func(o Schedule) bool { return o.Name == s.Name })
+	if i < 0 {
+		return Schedule{}
+	}
+	return state.Kube.Schedules[i]
 }
 
 func newestDrill(drills []DrillState, wanted func(DrillState) bool) (DrillState, bool) {
@@ -55,23 +92,26 @@ func restoredSomething(d DrillState) bool {
 	return d.Verdict != report.Error && d.Level != report.LevelIntegrity
 }
 
-// standing is the verdict that counts, of drills sorted newest first. The
-// newest drill of each level has the word on its level and on all that prove
-// less; the worst of these words stands. So an integrity drill that passes
-// every hour does not hide that last night's restore failed. A level nobody
-// runs any more is forgotten when the backup it was run on is gone.
-func standing(drills []DrillState) report.Verdict {
-	worst, settled := report.Passed, -1
+// standing is the result that counts, of drills sorted newest first. The newest
+// drill of each level has the word on its level and on all that prove less; the
+// worst of these words stands. So an integrity drill that passes every hour does
+// not hide that last night's restore failed. A level nobody runs any more is
+// forgotten when the backup it was run on is gone.
+func standing(drills []DrillState) string {
+	worst, settled := DrillState{Drill: Drill{Verdict: report.Passed}}, -1
 	for i, d := range drills {
 		if rank(d.Level) <= settled || (i > 0 && !d.Exists) {
 			continue
 		}
 		settled = rank(d.Level)
-		if gravity(d.Verdict) > gravity(worst) {
-			worst = d.Verdict
+		if gravity(d.Verdict) > gravity(worst.Verdict) {
+			worst = d
 		}
 	}
-	return worst
+	if worst.Reason == reasonTimeout {
+		return resultTimeout
+	}
+	return string(worst.Verdict)
 }
 
 func gravity(v report.Verdict) int {
@@ -84,13 +124,30 @@ func gravity(v report.Verdict) int {
 	return 0
 }
 
-// proven returns the start of the newest Completed backup that still exists and
-// is proven, and that of the newest one that ever was. A backup is proven by a
-// passed drill of at least the level, until a later drill of it fails; a later
-// drill that could not run changes nothing. Drills are sorted newest first.
-func proven(drills []DrillState, level int) (existing, ever time.Time) {
-	settled := map[identity]bool{}
+// Proof is what the drills of a schedule prove, all told. It is made when the
+// state is, so that a scrape does not walk all drills.
+type Proof struct {
+	// Existing is the start of the newest Completed backup that still exists and
+	// is proven, Ever that of the newest one that ever was.
+	Existing, Ever time.Time
+	// Verified counts the Completed backups that exist and are proven.
+	Verified int
+	// Passed is the start of the newest backup that passed a drill at any level.
+	Passed time.Time
+	// Oldest is the start of the oldest backup that was drilled.
+	Oldest time.Time
+}
+
+// prove asks drills, sorted newest first. A backup is proven by a passed drill of
+// at least the level, until a later drill of it fails; a later drill that could
+// not run changes nothing.
+func prove(drills []DrillState, level int) Proof {
+	var p Proof
+	settled := make(map[identity]bool, len(drills))
 	for _, d := range drills {
+		if p.Oldest.IsZero() || d.BackupStart.Before(p.Oldest) {
+			p.Oldest = d.BackupStart
+		}
 		id := identity{d.Backup, cmp.Or(d.MetadataSHA256, d.BackupUID), d.BackupStart}
 		if settled[id] {
 			continue
@@ -98,15 +155,20 @@ func proven(drills []DrillState, level int) (existing, ever time.Time) {
 		switch {
 		case d.Verdict == report.Failed:
 			settled[id] = true
-		case d.Verdict == report.Passed && rank(d.Level) >= level:
+		case d.Verdict == report.Passed:
+			p.Passed = later(p.Passed, d.BackupStart)
+			if rank(d.Level) < level {
+				continue
+			}
 			settled[id] = true
-			ever = later(ever, d.BackupStart)
+			p.Ever = later(p.Ever, d.BackupStart)
 			if d.Completed {
-				existing = later(existing, d.BackupStart)
+				p.Verified++
+				p.Existing = later(p.Existing, d.BackupStart)
 			}
 		}
 	}
-	return existing, ever
+	return p
 }
 
 // identity tells backups apart, also those that had a name one after another.
@@ -122,13 +184,113 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
+// provenTarget is how old the newest proven recovery point may become: what was
+// agreed, else what --proven-within allows, else what the drill policy implies,
+// else an interval and a week. Zero when nothing is known of the interval.
+func provenTarget(s ScheduleState, agreed Schedule, cfg Config) time.Duration {
+	rpo := rpoTarget(s, cfg)
+	switch {
+	case agreed.ProvenRPO > 0:
+		return agreed.ProvenRPO
+	case s.Interval == 0:
+		return 0
+	case cfg.ProvenWithin > 0:
+		return s.Interval + cfg.ProvenWithin
+	case s.DrillInterval > 0 && rpo > 0:
+		return 2*s.DrillInterval + rpo
+	}
+	return s.Interval + defaultProvenWithin
+}
+
+const defaultProvenWithin = 7 * 24 * time.Hour
+
 // provenDeadline counts from the newest backup ever proven, so that it does not
 // move when that backup expires, or from the oldest one drilled when none was.
-func provenDeadline(s ScheduleState, ever time.Time, cfg Config) time.Time {
-	if ever.IsZero() {
-		ever = slices.MinFunc(s.Drills, func(a, b DrillState) int { return a.BackupStart.Compare(b.BackupStart) }).BackupStart
+func provenDeadline(s ScheduleState, agreed Schedule, cfg Config) time.Time {
+	from := s.Proof.Ever
+	if from.IsZero() {
+		from = s.Proof.Oldest
 	}
-	return ever.Add(s.Interval).Add(cfg.ProvenWithin)
+	return from.Add(cmp.Or(provenTarget(s, agreed, cfg), defaultProvenWithin))
+}
+
+// rtoTarget is what was agreed, else the target of the policy that asked for
+// the newest drill that could measure it.
+func rtoTarget(s ScheduleState, agreed Schedule) time.Duration {
+	if agreed.RTO > 0 {
+		return agreed.RTO
+	}
+	measured, _ := newestDrill(s.Drills, func(d DrillState) bool { return d.Level.Proves(report.LevelKind) })
+	return measured.RTOTarget
+}
+
+// drillPolicy is the newest drill whose evidence says when its policy drills. One
+// that is not among the newest ten says nothing of the present any more.
+func drillPolicy(drills []DrillState) DrillState {
+	d, _ := newestDrill(drills[:min(len(drills), schedule.InferredRuns)], func(d DrillState) bool { return !d.Cron.IsZero() })
+	return d
+}
+
+// nextDrillBy is the moment by which the next drill must have ended; zero when
+// that cannot be told, or nothing is left to drill and no backup is awaited.
+// A policy does not drill again what is proven (verifier/scheduler), so where
+// every backup is older than one that passed, the next one is waited for first.
+func nextDrillBy(s ScheduleState, state State) time.Time {
+	last := drillPolicy(s.Drills)
+	if last.Cron.IsZero() {
+		last = s.Drills[0]
+	}
+	from := last.Started
+	if last.Verdict == report.Passed {
+		next := awaited(s, state)
+		if next.IsZero() {
+			return time.Time{}
+		}
+		from = later(from, next)
+	}
+	took := last.Finished.Sub(last.Started)
+	if last.Cron.IsZero() {
+		return schedule.InferredDeadline(from, schedule.InferInterval(drillStarts(s.Drills)), took)
+	}
+	return last.Cron.Deadline(from, took)
+}
+
+// awaited is since when there is, or by when there must be, a backup that is
+// newer than all that passed a drill; zero when neither is known.
+func awaited(s ScheduleState, state State) time.Time {
+	var first time.Time
+	for _, b := range s.Backups {
+		if !b.Start.After(s.Proof.Passed) {
+			break
+		}
+		if b.Phase.Restorable() {
+			first = later(b.Start, b.Completed)
+		}
+	}
+	if first.IsZero() {
+		return successDeadline(s, anchor(s, state.Started))
+	}
+	return first
+}
+
+// mergedChecks counts the checks of newest drills that have no series of their
+// own.
+func mergedChecks(schedules []ScheduleState) int {
+	n := 0
+	for _, s := range schedules {
+		if len(s.Drills) > 0 {
+			n += s.Drills[0].Asked.Merged
+		}
+	}
+	return n
+}
+
+func drillStarts(drills []DrillState) []time.Time {
+	starts := make([]time.Time, 0, schedule.InferredRuns)
+	for _, d := range drills[:min(len(drills), schedule.InferredRuns)] {
+		starts = append(starts, d.Started)
+	}
+	return starts
 }
 
 // Bounds on the series that evidence, which is not trusted, can make.

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
+	"github.com/lifeboat-backup/lifeboat/core/schedule"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
 
@@ -16,6 +17,11 @@ const (
 	controlplane = report.LevelControlPlane
 	kind         = report.LevelKind
 )
+
+func timedOut(d Drill) Drill {
+	d.Reason = reasonTimeout
+	return d
+}
 
 // after moves a drill's end.
 func after(d Drill, by time.Duration) Drill {
@@ -45,6 +51,8 @@ func TestWhichDrillResultStands(t *testing.T) {
 			[]Drill{drillOfBackup(old, controlplane, report.Failed), drillOfBackup(last, kind, report.Passed)}, "passed"},
 		"a control plane that accepts everything does not clear workloads that did not start": {
 			[]Drill{drillOfBackup(old, kind, report.Failed), drillOfBackup(last, controlplane, report.Passed)}, "failed"},
+		"a drill whose time ran out is no failure either": {
+			[]Drill{drillOfBackup(old, controlplane, report.Passed), timedOut(drillOfBackup(last, controlplane, report.Error))}, "timeout"},
 		"failed stands over error": {
 			[]Drill{drillOfBackup(old, controlplane, report.Failed), drillOfBackup(last, integrity, report.Error)}, "failed"},
 		"a level nobody runs any more is forgotten with its backup": {
@@ -179,4 +187,136 @@ func TestStagesAreBoundedWhateverTheEvidenceSays(t *testing.T) {
 	}
 	assert.Equal(t, 103.0, total, "no time is lost")
 	assert.Equal(t, Stage{"stage-0", 2}, got[0])
+}
+
+// drilledBy is the drill of a policy that drills at three each night, at a time.
+func drilledBy(expr string, b Backup, verdict report.Verdict, at time.Time, t *testing.T) Drill {
+	d := drillOfBackup(b, controlplane, verdict)
+	d.Started, d.Finished = at, at.Add(10*time.Minute)
+	if expr != "" {
+		d.Policy, d.Cron = "nightly", cron(t, expr)
+	}
+	return d
+}
+
+func TestWhenTheNextDrillMustHaveEnded(t *testing.T) {
+	// Backups at two each night, which take ten minutes; day(0) is today's.
+	old, last := completedBackup("db", "db-1", day(-1)), completedBackup("db", "db-2", day(0))
+	const nightly, took, grace = "0 3 * * *", 10 * time.Minute, 6 * time.Hour
+	three := func(n int) time.Time { return day(n).Add(time.Hour) }
+	for name, tc := range map[string]struct {
+		schedule string
+		backups  []Backup
+		drills   []Drill
+		want     time.Time // zero: none
+	}{
+		"none without a drill": {"0 2 * * *", []Backup{old, last}, nil, time.Time{}},
+		"the night after the newest drill, as a newer backup is there": {
+			"0 2 * * *", []Backup{old, last}, []Drill{drilledBy(nightly, old, report.Passed, three(-1), t)}, three(0).Add(took + grace)},
+		"what is proven is not drilled again: the night after the next backup must be there": {
+			"0 2 * * *", []Backup{old, last}, []Drill{drilledBy(nightly, last, report.Passed, three(0), t)}, three(2).Add(took + grace)},
+		"a weekly backup is drilled weekly, be the policy nightly": {
+			"0 2 * * 0", []Backup{last}, []Drill{drilledBy(nightly, last, report.Passed, three(0), t)}, three(8).Add(took + grace)},
+		"what failed is drilled again the next night": {
+			"0 2 * * *", []Backup{old, last}, []Drill{drilledBy(nightly, last, report.Failed, three(0), t)}, three(1).Add(took + grace)},
+		"so is what could not be found out": {
+			"0 2 * * *", []Backup{old, last}, []Drill{drilledBy(nightly, last, report.Error, three(0), t)}, three(1).Add(took + grace)},
+		"a sample of an older backup does not make the newest one due": {
+			"0 2 * * *", []Backup{old, last},
+			[]Drill{drilledBy(nightly, last, report.Passed, three(0), t), drilledBy(nightly, old, report.Passed, three(0).Add(took), t)}, three(2).Add(took + grace)},
+		"a drill by hand does not put off those of the policy": {
+			"0 2 * * *", []Backup{old, last},
+			[]Drill{drilledBy(nightly, old, report.Passed, three(-1), t), drilledBy("", old, report.Passed, noon, t)}, three(0).Add(took + grace)},
+		"inferred from the newest drills where no policy is known": {
+			"0 2 * * *", []Backup{old, last},
+			[]Drill{drilledBy("", old, report.Failed, three(-2), t), drilledBy("", old, report.Failed, three(-1), t)}, three(0).Add(took + grace)},
+		"one drill without a policy tells nothing": {
+			"0 2 * * *", []Backup{old, last}, []Drill{drilledBy("", old, report.Failed, three(-1), t)}, time.Time{}},
+		"nothing is left to drill, and no backup is awaited": {
+			"", []Backup{last}, []Drill{drilledBy(nightly, last, report.Passed, three(0), t)}, time.Time{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := Config{}
+			if tc.schedule != "" {
+				cfg.Schedules = map[string]schedule.Cron{"db": cron(t, tc.schedule)}
+			}
+			got := derived(t, noon, oneLocation(cfg, tc.backups, tc.drills...), cfg)
+			assertTime(t, got, `lifeboat_drill_deadline_timestamp_seconds{schedule="db"}`, tc.want)
+		})
+	}
+}
+
+func TestHowOldAProvenBackupMayBecome(t *testing.T) {
+	b := completedBackup("db", "db-1", day(0))
+	byHand, scheduled := drillOfBackup(b, controlplane, report.Passed), drilledBy("0 3 * * 0", b, report.Passed, noon, t)
+	const day = 24 * time.Hour
+	for name, tc := range map[string]struct {
+		within time.Duration
+		agreed time.Duration
+		drill  Drill
+		want   time.Duration
+	}{
+		"an interval and a week where nothing else is known":    {0, 0, byHand, day + 7*day},
+		"two intervals of the drill policy and the RPO":         {0, 0, scheduled, 2*7*day + 2*day + 6*time.Hour},
+		"the flag outranks the policy":                          {36 * time.Hour, 0, scheduled, day + 36*time.Hour},
+		"what the Schedule's annotation says outranks the flag": {36 * time.Hour, 50 * time.Hour, scheduled, 50 * time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := daily(t)
+			cfg.ProvenWithin = tc.within
+			state := oneLocation(cfg, []Backup{b}, tc.drill)
+			state.Kube = &KubeState{KubeScan: KubeScan{Schedules: []Schedule{{Name: "db", ProvenRPO: tc.agreed}}}}
+			got := derived(t, noon, state, cfg)
+			assert.Equal(t, tc.want.Seconds(), got[`lifeboat_drill_proven_target_seconds{schedule="db"}`])
+			assert.Equal(t, unix(b.Start)+tc.want.Seconds(), got[provenBy], "the deadline means the same")
+		})
+	}
+}
+
+func TestTheRecoveryTimeThatWasAgreed(t *testing.T) {
+	const target = `lifeboat_drill_rto_target_seconds{schedule="db"}`
+	cfg := daily(t)
+	b := completedBackup("db", "db-1", day(-1))
+	measured := drillOfBackup(b, kind, report.Passed)
+	measured.RTOTarget = 15 * time.Minute
+	quick := after(drillOfBackup(b, controlplane, report.Passed), time.Hour)
+	got := derived(t, noon, oneLocation(cfg, []Backup{b}, measured, quick), cfg)
+	assert.Equal(t, 900.0, got[target], "a drill that cannot measure it says nothing of it")
+
+	withdrawn := after(drillOfBackup(b, kind, report.Passed), 2*time.Hour)
+	got = derived(t, noon, oneLocation(cfg, []Backup{b}, measured, withdrawn), cfg)
+	assert.NotContains(t, got, target, "the newest drill has no target any more")
+
+	state := oneLocation(cfg, []Backup{b}, measured)
+	state.Kube = &KubeState{KubeScan: KubeScan{Schedules: []Schedule{{Name: "other"}, {Name: "db", RTO: time.Hour}}}}
+	assert.Equal(t, 3600.0, derived(t, noon, state, cfg)[target], "the Schedule's annotation comes first")
+}
+
+func TestTheNewestDrillsChecksAreServed(t *testing.T) {
+	cfg := daily(t)
+	b := completedBackup("db", "db-1", day(-1))
+	before := drillOfBackup(b, controlplane, report.Passed)
+	before.Checks = []Check{{"items_equal", report.Passed, true}}
+	last := after(drillOfBackup(b, kind, report.Failed), time.Hour)
+	last.Checks, last.Asked = []Check{{"workloads_ready", report.Failed, true}, {"orders", report.Passed, false}}, CheckCounts{Passed: 13, Failed: 1, Skipped: 2, Merged: 3}
+	got := derived(t, noon, oneLocation(cfg, []Backup{b}, before, last), cfg)
+	assert.Equal(t, 0.0, got[`lifeboat_drill_check_passed{schedule="db",check="workloads_ready"}`])
+	assert.Equal(t, 1.0, got[`lifeboat_drill_check_passed{schedule="db",check="orders"}`])
+	assert.Len(t, seriesOf(got, "lifeboat_drill_check_passed"), 2, "of the newest drill only")
+	assert.Equal(t, 13.0, got[`lifeboat_drill_checks{schedule="db",result="passed"}`])
+	assert.Equal(t, 1.0, got[`lifeboat_drill_checks{schedule="db",result="failed"}`])
+	assert.Equal(t, 2.0, got[`lifeboat_drill_checks{schedule="db",result="skipped"}`])
+	assert.Equal(t, 3.0, got[`lifeboat_exporter_dropped_series{reason="checks"}`])
+}
+
+func TestProvenBackupsAreCounted(t *testing.T) {
+	cfg := daily(t)
+	a, b, c := completedBackup("db", "db-1", day(-2)), completedBackup("db", "db-2", day(-1)), completedBackup("db", "db-3", day(0))
+	gone := completedBackup("db", "db-0", day(-9))
+	got := derived(t, noon, oneLocation(cfg, []Backup{a, b, c},
+		drillOfBackup(a, controlplane, report.Passed), after(drillOfBackup(a, kind, report.Passed), time.Hour),
+		drillOfBackup(b, kind, report.Passed), drillOfBackup(c, integrity, report.Passed), drillOfBackup(gone, kind, report.Passed)), cfg)
+	assert.Equal(t, 2.0, got[`lifeboat_drill_verified_backups{schedule="db"}`], "each once, at the level of proof, those that are there")
+	got = derived(t, noon, oneLocation(cfg, []Backup{a}), cfg)
+	assert.Equal(t, 0.0, got[`lifeboat_drill_verified_backups{schedule="db"}`])
 }

@@ -69,7 +69,7 @@ func (l *StoreLocation) readDrill(ctx context.Context, s store.Store, info store
 	if err != nil {
 		return Drill{}, contentError{err}
 	}
-	backup, _, _ := store.SplitEvidence(info.Key)
+	backup, id, _ := store.SplitEvidence(info.Key)
 	switch {
 	case r.Backup.Name != backup:
 		return Drill{}, contentError{fmt.Errorf("it says it is about backup %.80q", r.Backup.Name)}
@@ -82,5 +82,7 @@ func (l *StoreLocation) readDrill(ctx context.Context, s store.Store, info store
 	case time.Until(r.Finished) > maxAhead || time.Until(r.Backup.Started) > maxAhead:
 		return Drill{}, fmt.Errorf("it lies in the future: ended %s", r.Finished)
 	}
-	return drillOf(r), nil
+	d := drillOf(r)
+	d.ID = id // that of its files, whatever it says itself
+	return d, nil
 }

@@ -168,6 +168,30 @@ func (e *Exporter) refreshLocation(ctx context.Context, i int) {
 	})
 	e.report(e.sources.Locations[i].Name, sourceBucket, backupsErr)
 	e.report(e.sources.Locations[i].Name, sourceDrills, drillsErr)
+	e.refreshClaims(ctx, i)
+}
+
+// refreshClaims reads at some of the readings of a location, and after them,
+// which drills are under way.
+func (e *Exporter) refreshClaims(ctx context.Context, i int) {
+	lister, before := e.sources.Locations[i].Claims, e.known().Locations[i].ClaimsSource.LastAttempt
+	if lister == nil || (!before.IsZero() && time.Since(before) < claimsEvery*e.cfg.Interval-e.cfg.Interval/2) {
+		return
+	}
+	scanCtx, cancel := context.WithTimeout(ctx, e.cfg.Timeout)
+	defer cancel()
+	began := time.Now()
+	claims, err := lister.ListClaims(scanCtx, began)
+	if ctx.Err() != nil {
+		return
+	}
+	e.publishLocation(i, func(l *LocationState) {
+		l.ClaimsSource = attempt(l.ClaimsSource, began, time.Now(), err)
+		if err == nil {
+			l.Claims = claims
+		}
+	})
+	e.report(e.sources.Locations[i].Name, sourceDrills, err)
 }
 
 func (e *Exporter) report(location, source string, err error) {

@@ -66,14 +66,19 @@ func aDayInTheLife(t *testing.T) (bucket, Config) {
 	for n := 1; n <= 4; n++ {
 		b.backup(hourly(n))
 	}
-	b.drill("drill-1", drillOfBackup(hourly(3), controlplane, report.Passed))
+	d := drillOfBackup(hourly(3), kind, report.Passed)
+	d.Policy, d.Cron, d.RTOTarget, d.RestoredBytes = "nightly", cron(t, "0 3 * * *"), 15*time.Minute, 1<<16
+	d.Checks = []Check{{"files_present", report.Passed, true}, {"items_equal", report.Passed, true}, {"workloads_ready", report.Error, true}, {"orders-are-there", report.Failed, false}}
+	b.drill("20000101T000000Z-1", d)
+	b.put(store.Attempts("nightly", "19991231T030000Z", "shop-hourly-4")+"1.json", claimRecord("19991231T030000Z-1", midnight.Add(-21*time.Hour)))
+	b.put(store.Run("nightly", "19991231T030000Z"), []byte("{}"))
 	for n, phase := range []velerov1.BackupPhase{velerov1.BackupPhaseFailed, velerov1.BackupPhasePartiallyFailed, velerov1.BackupPhaseCompleted} {
 		start := midnight.Add(-22*time.Hour).AddDate(0, 0, -n)
 		d := endedAs(phase, completedBackup("db-daily", fmt.Sprintf("db-daily-%d", n), start))
 		d.Errors = 2 - n
 		b.backup(d)
 		if n == 2 {
-			b.drill("drill-1", drillOfBackup(d, controlplane, report.Failed))
+			b.drill("20000101T000000Z-2", drillOfBackup(d, controlplane, report.Failed))
 		}
 	}
 	b.backup(completedBackup("", "before-upgrade", midnight.Add(-50*time.Hour)))

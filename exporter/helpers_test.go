@@ -56,7 +56,7 @@ func endedAs(phase velerov1.BackupPhase, b Backup) Backup {
 func drillOfBackup(b Backup, level report.Level, verdict report.Verdict) Drill {
 	return Drill{
 		Backup: b.Name, BackupUID: b.UID, Schedule: b.Schedule, BackupStart: b.Start,
-		Level: level, Verdict: verdict, Finished: b.Completed.Add(time.Hour),
+		Level: level, Verdict: verdict, Started: b.Completed.Add(50 * time.Minute), Finished: b.Completed.Add(time.Hour),
 		Expected: 100, Restored: 100, Stages: []Stage{{"restore", 12.5}, {"cleanup", 1}},
 	}
 }
@@ -151,8 +151,15 @@ func (b bucket) drill(id string, d Drill) {
 	b.t.Helper()
 	r := report.Report{
 		Schema: report.Schema, ID: id, Level: d.Level, Verdict: d.Verdict,
-		Backup:   report.Backup{Name: d.Backup, UID: d.BackupUID, Schedule: d.Schedule, Started: d.BackupStart, MetadataSHA256: d.MetadataSHA256},
-		Finished: d.Finished, Items: report.Items{Expected: d.Expected, Restored: d.Restored},
+		Backup:  report.Backup{Name: d.Backup, UID: d.BackupUID, Schedule: d.Schedule, Started: d.BackupStart, MetadataSHA256: d.MetadataSHA256},
+		Started: d.Started, Finished: d.Finished, Items: report.Items{Expected: d.Expected, Restored: d.Restored, RestoredBytes: d.RestoredBytes},
+		Policy: d.Policy, PolicySchedule: d.Cron.String(), TimedOut: d.Reason == reasonTimeout,
+	}
+	if d.RTOTarget > 0 {
+		r.Recovery = &report.Recovery{TimeTargetSeconds: d.RTOTarget.Seconds()}
+	}
+	for _, c := range d.Checks {
+		r.Checks = append(r.Checks, report.Check{Name: c.Name, Verdict: c.Result, Kind: map[bool]string{false: "http"}[c.BuiltIn]})
 	}
 	for _, s := range d.Stages {
 		r.Stages = append(r.Stages, report.Stage{Name: s.Name, Seconds: s.Seconds})
@@ -165,7 +172,7 @@ func (b bucket) drill(id string, d Drill) {
 // location reads a store.
 func locationOf(s store.Store) (*StoreLocation, Location) {
 	l := NewStoreLocation(func(context.Context) (store.Store, error) { return s, nil }, silent())
-	return l, Location{Name: "default", Backups: l, Drills: l, Requests: l.Requests}
+	return l, Location{Name: "default", Backups: l, Drills: l, Claims: l, Requests: l.Requests}
 }
 
 var errGone = errors.New("the location does not answer")

@@ -53,4 +53,5 @@ func exporterSamples(out *samples, now time.Time, state State, cfg Config) {
 	}
 	out.add(exporterAmbiguousSchedules, float64(ambiguous))
 	out.add(exporterDroppedSeries, float64(max(len(state.Schedules)-cfg.MaxSchedules, 0)), "schedules")
+	out.add(exporterDroppedSeries, float64(mergedChecks(within(state.Schedules, cfg))), "checks")
 }

@@ -27,7 +27,7 @@ type Config struct {
 	// Default controlplane: an integrity drill restores nothing.
 	ProvenLevel report.Level
 	// ProvenWithin is how long it may take until a backup that has become due
-	// has passed a drill. Default 7 days.
+	// has passed a drill. Zero: by the drill policy, else 7 days.
 	ProvenWithin time.Duration
 	// MaxSchedules bounds the schedules that get series. Default 500.
 	MaxSchedules int
@@ -62,7 +62,6 @@ func (c Config) withDefaults() Config {
 	c.Interval = cmp.Or(c.Interval, time.Minute)
 	c.Timeout = cmp.Or(c.Timeout, time.Minute)
 	c.ProvenLevel = cmp.Or(c.ProvenLevel, report.LevelControlPlane)
-	c.ProvenWithin = cmp.Or(c.ProvenWithin, 7*24*time.Hour)
 	c.MaxSchedules = cmp.Or(c.MaxSchedules, 500)
 	return c
 }
@@ -148,6 +147,10 @@ type ScheduleState struct {
 	// Backups and Drills are newest first.
 	Backups []Backup
 	Drills  []DrillState
+	// DrillInterval is that of the policy that drills, zero when not known.
+	DrillInterval time.Duration
+	// Proof is what Drills prove, at Config.ProvenLevel.
+	Proof Proof
 	// Phases counts Backups, in the order of existingPhases. It is counted when
 	// the state is made, so that a scrape does not walk all backups.
 	Phases [6]int
@@ -193,14 +196,38 @@ func assemble(known State, cfg Config) State {
 	for i, l := range known.Locations {
 		gather(i, l, get)
 	}
+	drilling := intervals{from: known.Started}
 	state := known
 	state.Schedules = make([]ScheduleState, 0, len(byName))
 	for _, s := range byName {
 		s.arrange()
+		s.Proof = prove(s.Drills, rank(cfg.ProvenLevel))
+		s.DrillInterval = drilling.of(drillPolicy(s.Drills).Cron)
 		state.Schedules = append(state.Schedules, *s)
 	}
 	slices.SortFunc(state.Schedules, func(a, b ScheduleState) int { return cmp.Compare(a.Name, b.Name) })
 	return state
+}
+
+// intervals are those of cron expressions, each worked out once: policies are
+// few, and what they drill is not.
+type intervals struct {
+	from  time.Time
+	known map[string]time.Duration
+}
+
+func (i *intervals) of(c schedule.Cron) time.Duration {
+	if c.IsZero() {
+		return 0
+	}
+	if d, ok := i.known[c.String()]; ok {
+		return d
+	}
+	if i.known == nil {
+		i.known = map[string]time.Duration{}
+	}
+	i.known[c.String()] = c.Interval(i.from)
+	return i.known[c.String()]
 }
 
 // gather hands what one location holds to the schedules it belongs to.

@@ -37,7 +37,7 @@ const (
 // location costs listings only. Listing is recursive because only that shows a
 // backup that is half deleted, or was rewritten by Velero's finalizer.
 //
-// It implements BackupLister and ReportLister; its methods are called one at a
+// It implements BackupLister, ReportLister and ClaimLister; its methods are called one at a
 // time, Requests at any time.
 type StoreLocation struct {
 	open func(context.Context) (store.Store, error)
@@ -47,6 +47,7 @@ type StoreLocation struct {
 
 	backups cache[Backup]
 	drills  cache[Drill]
+	claims  map[string]claimed // by the prefix of their run
 	list    atomic.Uint64
 	get     atomic.Uint64
 }

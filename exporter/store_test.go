@@ -60,6 +60,7 @@ func TestAScanFindsBackupsAndEvidence(t *testing.T) {
 	drills, err := source.ListDrills(t.Context())
 	require.NoError(t, err)
 	assert.Empty(t, drills.Unreadable, "other forms of the same evidence are left alone")
+	drill.ID = "d1"
 	assert.Equal(t, []Drill{drill}, drills.Drills)
 }
 
@@ -144,6 +145,7 @@ func TestOneBadObjectStopsNoneOfTheOthers(t *testing.T) {
 
 func TestOneBadPieceOfEvidenceStopsNoneOfTheOthers(t *testing.T) {
 	good := drillOfBackup(completedBackup("db", "db-1", day(0)), controlplane, report.Passed)
+	good.ID = "good"
 	encode := func(change func(*report.Report)) string {
 		r := report.Report{Schema: report.Schema, Verdict: report.Passed, Finished: day(0), Backup: report.Backup{Name: "db-1"}}
 		change(&r)

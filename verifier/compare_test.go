@@ -45,6 +45,9 @@ func TestEveryItemOfAComparisonIsCountedOnce(t *testing.T) {
 		step("mirror", plan.Skip, "mirror pod"), step("own", plan.Skip, plan.ReasonDiffers),
 		step("forgotten", plan.Create, ""),
 	}}
+	for i := range p.Steps {
+		p.Steps[i].Size = 100
+	}
 	changes := apply.ChangeSet{
 		{Key: key("equal"), Outcome: apply.Created}, {Key: key("there-already"), Outcome: apply.Unchanged},
 		{Key: key("different"), Outcome: apply.Created}, {Key: key("vanished"), Outcome: apply.Created},
@@ -57,7 +60,7 @@ func TestEveryItemOfAComparisonIsCountedOnce(t *testing.T) {
 	}
 	c := compareSteps(p, changes, live)
 	assert.Equal(t, report.Items{
-		InBackup: 9, Expected: 7, Restored: 3, Equal: 2, Different: 1, Missing: 4, Skipped: 2,
+		InBackup: 9, Expected: 7, Restored: 3, RestoredBytes: 300, Equal: 2, Different: 1, Missing: 4, Skipped: 2,
 		SkippedBy: map[string]int{"mirror pod": 1, "the sandbox has its own": 1},
 	}, c.items)
 	require.Len(t, c.restored, 3, "an item without an outcome was not restored either")

@@ -124,11 +124,24 @@ func TestASandboxThatDoesNotStartIsAnErrorAndNotABadBackup(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, report.Error, rep.Verdict)
 	assert.Contains(t, rep.Summary, "sandbox: no such binary")
+	assert.False(t, rep.TimedOut)
 	assert.Empty(t, rep.Findings)
 	assert.Equal(t, 1, box.down, "a sandbox that failed to start is removed too")
 	stored := evidence(t, s)
 	require.Len(t, stored, 1)
 	assert.Equal(t, report.Error, stored[0].Verdict)
+}
+
+func TestEvidenceSaysWhichPolicyAskedAndWhenItDrills(t *testing.T) {
+	s := velerosLocation(t, unchanged)
+	d := drill(s, report.LevelIntegrity, nil)
+	d.Policy, d.Spec.Cron = "nightly", "CRON_TZ=Europe/Berlin 0 3 * * *"
+	_, err := d.Run(t.Context())
+	require.NoError(t, err)
+	stored := evidence(t, s)
+	require.Len(t, stored, 1)
+	assert.Equal(t, "nightly", stored[0].Policy)
+	assert.Equal(t, "CRON_TZ=Europe/Berlin 0 3 * * *", stored[0].PolicySchedule)
 }
 
 func TestADrillThatTakesTooLongIsAnError(t *testing.T) {
@@ -139,6 +152,7 @@ func TestADrillThatTakesTooLongIsAnError(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, report.Error, rep.Verdict)
 	assert.Contains(t, rep.Summary, "took longer than 50ms")
+	assert.True(t, rep.TimedOut)
 }
 
 func TestAnInterruptedDrillRemovesItsSandboxAndWritesNoEvidence(t *testing.T) {

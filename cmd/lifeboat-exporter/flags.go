@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"io"
 	"log/slog"
 	"net"
@@ -47,7 +48,7 @@ func (f *flags) add(c *cobra.Command) {
 	set.DurationVar(&f.interval, "refresh-interval", time.Minute, "time between two readings of a location")
 	set.DurationVar(&f.timeout, "refresh-timeout", time.Minute, "time limit of one reading; the next goes on where it ended")
 	set.StringVar(&f.provenLevel, "proven-level", string(report.LevelControlPlane), "weakest `level` of a passed drill that proves a backup: integrity, controlplane or kind")
-	set.DurationVar(&f.provenWithin, "proven-within", 7*24*time.Hour, "how long after it became due a backup may go unproven")
+	set.DurationVar(&f.provenWithin, "proven-within", 0, "how long after it became due a backup may go unproven (default: twice the interval of the drill policy and the rpo, else 168h)")
 	set.IntVar(&f.maxSchedules, "max-schedules", 500, "most schedules that get series")
 	set.StringArrayVar(&f.listen, "web.listen-address", []string{":9808"}, "`address` to serve on; repeatable")
 	set.StringVar(&f.webConfig, "web.config.file", "", "`file` with TLS and authentication settings, in the form of Prometheus' exporter-toolkit")
@@ -93,7 +94,7 @@ func (f *flags) settings(stderr io.Writer) (settings, error) {
 }
 
 func (f *flags) checkRest() error {
-	for name, d := range map[string]time.Duration{"refresh-interval": f.interval, "refresh-timeout": f.timeout, "proven-within": f.provenWithin} {
+	for name, d := range map[string]time.Duration{"refresh-interval": f.interval, "refresh-timeout": f.timeout, "proven-within": cmp.Or(f.provenWithin, time.Hour)} {
 		if d < time.Second {
 			return cli.Usage("--%s %s: it must be a second or more", name, d)
 		}

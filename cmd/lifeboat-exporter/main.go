@@ -90,7 +90,7 @@ func locations(s settings) []exporter.Location {
 			return location.Open(ctx, l.url, location.Options{})
 		}
 		source := exporter.NewStoreLocation(open, s.log.With("location", l.name))
-		out = append(out, exporter.Location{Name: l.name, Backups: source, Drills: source, Requests: source.Requests})
+		out = append(out, exporter.Location{Name: l.name, Backups: source, Drills: source, Claims: source, Requests: source.Requests})
 	}
 	return out
 }
