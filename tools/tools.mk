@@ -9,7 +9,7 @@ GOTESTSUM  := $(TOOLS_DIR)/gotestsum-$(GOTESTSUM_VERSION)
 CONTROLLER_GEN := $(TOOLS_DIR)/controller-gen-$(CONTROLLER_GEN_VERSION)
 
 .PHONY: tools
-tools: $(VERSITYGW) $(GOTESTSUM) $(CONTROLLER_GEN) prometheus ## build or fetch the third-party tools that tests run
+tools: $(VERSITYGW) $(GOTESTSUM) prometheus ## build or fetch the third-party tools that tests run
 
 .PHONY: prometheus
 prometheus:

@@ -81,7 +81,7 @@ type DownloadRequestStatus struct {
 	// DownloadURL gives the file to whoever has it, until expiration.
 	// +optional
 	DownloadURL string `json:"downloadURL,omitempty"`
-	// Expiration is when the URL ends to work, 10 minutes after it was made. The
+	// Expiration is when the URL stops working, 10 minutes after it was made. The
 	// server deletes the request then.
 	// +optional
 	// +nullable

@@ -5,7 +5,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// HookErrorMode says what follows from a hook that fails.
+// HookErrorMode says what follows from a hook that fails. The backup or restore
+// is PartiallyFailed in either mode.
 //
 // +kubebuilder:validation:Enum=Continue;Fail
 type HookErrorMode string
@@ -14,7 +15,8 @@ type HookErrorMode string
 const (
 	// HookErrorModeContinue goes on to the next hook.
 	HookErrorModeContinue HookErrorMode = "Continue"
-	// HookErrorModeFail gives up the later hooks of the pod.
+	// HookErrorModeFail gives up: a pod is not backed up after a hook before it
+	// failed, and later hooks of a restored pod do not run.
 	HookErrorModeFail HookErrorMode = "Fail"
 )
 
