@@ -394,7 +394,7 @@ var catalog = [metricCount]Metric{
 	locationUnreadableObjects: {"lifeboat_location_unreadable_objects", Gauge, location1, Withheld,
 		"velero-backup.json files and pieces of evidence that could not be read or make no sense; the log names each once. They count as no backup and no drill."},
 	locationRequests: {"lifeboat_location_requests_total", Counter, []string{labelLocation, labelOperation}, Served,
-		"Calls the exporter made to the location since it started. A listing counts once, however many pages it has."},
+		"Requests the exporter sent to the location since it started, by operation: list (each page of a listing is one), get, other; repeats included. On a file system, calls."},
 	locationAccessMode: {"lifeboat_location_access_mode", Gauge, locationMode, Withheld,
 		"1 for the access mode of the BackupStorageLocation, ReadWrite or ReadOnly, 0 for the other. Absent without a cluster."},
 	locationLastValidation: {"lifeboat_location_last_validation_timestamp_seconds", Gauge, location1, Served,

@@ -117,7 +117,6 @@ func (r drillRun) prefix() string {
 func (l *StoreLocation) drillRuns(ctx context.Context, s store.Store, now time.Time) ([]drillRun, error) {
 	var out []drillRun
 	policies := 0
-	l.list.Add(1)
 	for info, err := range s.List(ctx, store.LedgerPrefix, false) {
 		if err != nil {
 			return nil, err
@@ -141,7 +140,6 @@ func (l *StoreLocation) drillRuns(ctx context.Context, s store.Store, now time.T
 // runsOf are the newest runs of a policy, newest first.
 func (l *StoreLocation) runsOf(ctx context.Context, s store.Store, policy string, now time.Time) ([]drillRun, error) {
 	var due []time.Time
-	l.list.Add(1)
 	for info, err := range s.List(ctx, store.LedgerPrefix+policy+"/", false) {
 		if err != nil {
 			return nil, err
@@ -204,7 +202,6 @@ func anyUnderWay(claims map[string]claim, now time.Time) bool {
 func (l *StoreLocation) claimsOf(ctx context.Context, s store.Store, run drillRun, known map[string]claim) (map[string]claim, error) {
 	out := map[string]claim{}
 	released := map[string]bool{}
-	l.list.Add(1)
 	for info, err := range s.List(ctx, run.prefix(), true) {
 		if err != nil {
 			return nil, err

@@ -43,7 +43,6 @@ func (l *StoreLocation) ListDrills(ctx context.Context) (DrillScan, error) {
 // evidence lists the reports below metadata/lifeboat/drills/, not the other
 // forms they are kept in beside them.
 func (l *StoreLocation) evidence(ctx context.Context, s store.Store) ([]store.Info, error) {
-	l.list.Add(1)
 	var out []store.Info
 	for info, err := range s.List(ctx, store.DrillsPrefix, true) {
 		if err != nil {

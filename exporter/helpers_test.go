@@ -223,3 +223,47 @@ func (c *countdown) Get(ctx context.Context, key string) (io.ReadCloser, error) 
 	}
 	return c.Store.Get(ctx, key)
 }
+
+// paged is a store that lists in pages, can begin in the middle and counts what
+// it is asked, as S3 does.
+type paged struct {
+	store.Store
+	size      int // entries of a page
+	list, get atomic.Uint64
+}
+
+func (p *paged) List(ctx context.Context, prefix string, recursive bool) iter.Seq2[store.Info, error] {
+	return p.pages(p.Store.List(ctx, prefix, recursive), "")
+}
+
+func (p *paged) ListAfter(ctx context.Context, prefix, after string) iter.Seq2[store.Info, error] {
+	return p.pages(p.Store.List(ctx, prefix, true), after)
+}
+
+func (p *paged) pages(all iter.Seq2[store.Info, error], after string) iter.Seq2[store.Info, error] {
+	return func(yield func(store.Info, error) bool) {
+		p.list.Add(1)
+		n := 0
+		for info, err := range all {
+			if info.Key <= after {
+				continue
+			}
+			if n++; n > p.size {
+				p.list.Add(1)
+				n = 1
+			}
+			if !yield(info, err) {
+				return
+			}
+		}
+	}
+}
+
+func (p *paged) Get(ctx context.Context, key string) (io.ReadCloser, error) {
+	p.get.Add(1)
+	return p.Store.Get(ctx, key)
+}
+
+func (p *paged) Requests() map[string]uint64 {
+	return map[string]uint64{"ListObjectsV2": p.list.Load(), "GetObject": p.get.Load()}
+}

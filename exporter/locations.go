@@ -9,6 +9,7 @@ func locationSamples(out *samples, now time.Time, state State, cfg Config) {
 	for _, l := range state.Locations {
 		out.add(locationRequests, float64(l.Requests.List), l.Name, "list")
 		out.add(locationRequests, float64(l.Requests.Get), l.Name, "get")
+		out.add(locationRequests, float64(l.Requests.Other), l.Name, "other")
 		last := later(l.Backups.LastAttempt, l.Drills.LastAttempt)
 		if last.IsZero() {
 			continue

@@ -35,21 +35,20 @@ func (l *StoreLocation) readBackup(ctx context.Context, s store.Store, info stor
 	return b, nil
 }
 
-// decodeBackup reads a velero-backup.json.
-func decodeBackup(raw []byte) (Backup, error) {
-	var v velerov1.Backup
-	if err := json.Unmarshal(raw, &v); err != nil {
-		return Backup{}, fmt.Errorf("decode: %w", err)
-	}
-	sum := sha256.Sum256(raw)
+// backupOf is what a Backup says of itself, in a cluster as in a location.
+func backupOf(v velerov1.Backup) Backup {
 	b := Backup{
-		Name:           v.Name,
-		UID:            string(v.UID),
-		Schedule:       v.Labels[api.LabelScheduleName],
-		Phase:          v.Status.Phase,
-		Start:          v.CreationTimestamp.Time,
-		Errors:         v.Status.Errors,
-		MetadataSHA256: hex.EncodeToString(sum[:]),
+		Name:         v.Name,
+		UID:          string(v.UID),
+		Schedule:     v.Labels[api.LabelScheduleName],
+		Phase:        v.Status.Phase,
+		Start:        v.CreationTimestamp.Time,
+		Created:      v.CreationTimestamp.Time,
+		Errors:       v.Status.Errors,
+		Warnings:     v.Status.Warnings,
+		GCFailure:    v.Labels[api.LabelGCFailure],
+		Snapshots:    Snapshots{Attempted: v.Status.VolumeSnapshotsAttempted, Completed: v.Status.VolumeSnapshotsCompleted},
+		CSISnapshots: Snapshots{Attempted: v.Status.CSIVolumeSnapshotsAttempted, Completed: v.Status.CSIVolumeSnapshotsCompleted},
 	}
 	if v.Status.StartTimestamp != nil {
 		b.Start = v.Status.StartTimestamp.Time
@@ -57,9 +56,27 @@ func decodeBackup(raw []byte) (Backup, error) {
 	if v.Status.CompletionTimestamp != nil {
 		b.Completed = v.Status.CompletionTimestamp.Time
 	}
+	if v.Status.Expiration != nil {
+		b.Expires = v.Status.Expiration.Time
+	}
 	if v.Status.Progress != nil {
 		b.Items = v.Status.Progress.ItemsBackedUp
 	}
+	if v.Status.HookStatus != nil {
+		b.HooksFailed = v.Status.HookStatus.HooksFailed
+	}
+	return b
+}
+
+// decodeBackup reads a velero-backup.json.
+func decodeBackup(raw []byte) (Backup, error) {
+	var v velerov1.Backup
+	if err := json.Unmarshal(raw, &v); err != nil {
+		return Backup{}, fmt.Errorf("decode: %w", err)
+	}
+	b := backupOf(v)
+	sum := sha256.Sum256(raw)
+	b.MetadataSHA256 = hex.EncodeToString(sum[:])
 	switch {
 	case len(b.Schedule) > maxLabel:
 		return Backup{}, fmt.Errorf("its label %s is %d characters long; at most %d are allowed", api.LabelScheduleName, len(b.Schedule), maxLabel)

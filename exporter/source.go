@@ -284,12 +284,13 @@ type Location struct {
 	// Claims and Storage may be nil: then nothing is said of them.
 	Claims  ClaimLister
 	Storage StorageLister
-	// Requests returns the calls made so far. Nil means that nobody counts.
+	// Requests returns the requests made so far. Nil means that nobody counts.
 	Requests func() Requests
 }
 
-// Requests counts calls to a store.
-type Requests struct{ List, Get uint64 }
+// Requests counts what a store was asked: a page of a listing each, objects
+// read, and the rest.
+type Requests struct{ List, Get, Other uint64 }
 
 // What the ledger keeps and says, under the names it has here.
 type (

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/lifeboat-backup/lifeboat/core/jsonbound"
@@ -31,11 +29,11 @@ const (
 	readers = 8
 )
 
-// StoreLocation reads one location through a store. It lists everything at each
-// scan and reads only what it has not read yet: an object whose key, size and
-// time of change are as before is not fetched again, so scanning an unchanged
-// location costs listings only. Listing is recursive because only that shows a
-// backup that is half deleted, or was rewritten by Velero's finalizer.
+// StoreLocation reads one location through a store. At each reading it lists the
+// names of all backups, the files of those that may have changed (see folders),
+// and all evidence, and it reads only what it has not read yet: an object whose
+// key, size and time of change are as before is not fetched again, so reading an
+// unchanged location costs listings only.
 //
 // It implements BackupLister, ReportLister and ClaimLister; its methods are called one at a
 // time, Requests at any time.
@@ -43,13 +41,13 @@ type StoreLocation struct {
 	open func(context.Context) (store.Store, error)
 	log  *slog.Logger
 
-	current store.Store // nil when nothing is open
+	current *counted // nil when nothing is open
+	meter   meter
 
+	folders folders
 	backups cache[Backup]
 	drills  cache[Drill]
 	claims  map[string]claimed // by the prefix of their run
-	list    atomic.Uint64
-	get     atomic.Uint64
 }
 
 // NewStoreLocation makes a location that is opened when it is first read: one
@@ -61,53 +59,70 @@ func NewStoreLocation(open func(context.Context) (store.Store, error), log *slog
 	return &StoreLocation{open: open, log: log}
 }
 
-// Requests returns the calls made so far.
-func (l *StoreLocation) Requests() Requests {
-	return Requests{List: l.list.Load(), Get: l.get.Load()}
-}
+// Requests returns the requests made so far: what the store sent, repeats and
+// pages of a listing each for itself, if it counts them, else the calls.
+func (l *StoreLocation) Requests() Requests { return l.meter.total() }
 
 // ListBackups implements BackupLister.
 func (l *StoreLocation) ListBackups(ctx context.Context) (BackupScan, error) {
-	if _, ok := l.current.(io.Closer); ok {
+	if l.current != nil && isCloser(l.current.Store) {
 		l.release()
 	}
 	s, err := l.opened(ctx)
 	if err != nil {
 		return BackupScan{}, err
 	}
-	folders, err := l.folders(ctx, s)
-	scan := BackupScan{Answered: err == nil}
+	now := time.Now()
+	list, answered, err := l.folders.refresh(ctx, s, now, func(f *folder) bool { return l.quiet(f, now) })
+	scan := BackupScan{Answered: answered}
 	if err != nil {
 		l.release()
 		return scan, fmt.Errorf("list backups in %s: %w", s, err)
 	}
-	var markers []store.Info
-	for _, f := range folders {
-		if f.marker.Key != "" {
-			markers = append(markers, f.marker)
-		}
-	}
-	err = l.backups.refresh(ctx, markers, func(ctx context.Context, info store.Info) (Backup, error) {
+	err = l.backups.refresh(ctx, metadataFiles(list), func(ctx context.Context, info store.Info) (Backup, error) {
 		return l.readBackup(ctx, s, info)
 	}, l.noteUnreadable)
 	if err != nil {
 		return scan, fmt.Errorf("read backups in %s: %w", s, err)
 	}
-	l.fill(&scan, folders)
+	l.fill(&scan, list)
 	return scan, nil
 }
 
+// quiet reports whether nothing new is expected in a folder: what it holds is
+// whole, finished, and not of late.
+func (l *StoreLocation) quiet(f *folder, now time.Time) bool {
+	age := now.Sub(f.newest)
+	if !f.metadata.exists() {
+		return age > quietUnfinished
+	}
+	b, err := l.backups.get(store.Metadata(f.name))
+	whole := err == nil && b.Phase.Finished() && (f.archive || !b.Phase.Restorable())
+	return whole && age > quietAfter || age > quietUnfinished
+}
+
+func metadataFiles(list []*folder) []store.Info {
+	out := make([]store.Info, 0, len(list))
+	for _, f := range list {
+		if f.metadata.exists() {
+			out = append(out, f.metadata.info(store.Metadata(f.name)))
+		}
+	}
+	return out
+}
+
 // fill joins what was listed with what was read.
-func (l *StoreLocation) fill(scan *BackupScan, folders []folder) {
-	for _, f := range folders {
-		if f.marker.Key == "" {
+func (l *StoreLocation) fill(scan *BackupScan, list []*folder) {
+	for _, f := range list {
+		if !f.metadata.exists() {
 			scan.Incomplete++
 			continue
 		}
-		b, err := l.backups.get(f.marker.Key)
+		key := store.Metadata(f.name)
+		b, err := l.backups.get(key)
 		switch {
 		case err != nil:
-			scan.Unreadable = append(scan.Unreadable, ObjectError{Key: f.marker.Key, Err: err})
+			scan.Unreadable = append(scan.Unreadable, ObjectError{Key: key, Err: err})
 		case !f.archive && b.Phase.Restorable():
 			scan.Incomplete++
 		default:
@@ -122,7 +137,7 @@ func (l *StoreLocation) noteUnreadable(key string, err error) {
 }
 
 // opened returns what is open, or opens it.
-func (l *StoreLocation) opened(ctx context.Context) (store.Store, error) {
+func (l *StoreLocation) opened(ctx context.Context) (*counted, error) {
 	if l.current != nil {
 		return l.current, nil
 	}
@@ -130,55 +145,30 @@ func (l *StoreLocation) opened(ctx context.Context) (store.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.current = s
-	return s, nil
+	l.current = l.meter.opened(s)
+	return l.current, nil
 }
 
 // release closes what is open, so that the next use opens it anew.
 func (l *StoreLocation) release() {
-	if c, ok := l.current.(io.Closer); ok {
-		if err := c.Close(); err != nil {
-			l.log.Debug("close location", "err", err)
-		}
+	if l.current != nil {
+		l.close(l.current)
 	}
 	l.current = nil
 }
 
-// folder is what a listing shows of a backup.
-type folder struct {
-	name        string
-	marker      store.Info // velero-backup.json; zero when it is not there
-	archive     bool
-	archiveSize int64
-}
-
-// folders lists the folders below backups/.
-func (l *StoreLocation) folders(ctx context.Context, s store.Store) ([]folder, error) {
-	var out []folder
-	l.list.Add(1)
-	for info, err := range s.List(ctx, store.BackupsPrefix, true) {
-		if err != nil {
-			return nil, err
-		}
-		name, file, ok := strings.Cut(strings.TrimPrefix(info.Key, store.BackupsPrefix), "/")
-		if !ok || name == "" {
-			continue
-		}
-		if len(out) == 0 || out[len(out)-1].name != name {
-			if len(out) == maxListed {
-				return nil, fmt.Errorf("more than %d backups", maxListed)
-			}
-			out = append(out, folder{name: name})
-		}
-		last := &out[len(out)-1]
-		switch store.BackupPrefix(name) + file {
-		case store.Metadata(name):
-			last.marker = info
-		case store.Contents(name), store.SealedContents(name):
-			last.archive, last.archiveSize = true, info.Size
+func (l *StoreLocation) close(s *counted) {
+	l.meter.closed(s)
+	if c, ok := s.Store.(io.Closer); ok {
+		if err := c.Close(); err != nil {
+			l.log.Debug("close location", "err", err)
 		}
 	}
-	return out, nil
+}
+
+func isCloser(s store.Store) bool {
+	_, ok := s.(io.Closer)
+	return ok
 }
 
 // maxValues is how many values of JSON an object may hold: a bucket is not to
@@ -187,7 +177,6 @@ const maxValues = 1 << 20
 
 // read reads one object of at most limit bytes and maxValues values of JSON.
 func (l *StoreLocation) read(ctx context.Context, s store.Store, key string, limit int64) ([]byte, error) {
-	l.get.Add(1)
 	r, err := s.Get(ctx, key)
 	if err != nil {
 		return nil, err

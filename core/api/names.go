@@ -15,6 +15,8 @@ const (
 	LabelScheduleName      = "velero.io/schedule-name"
 	LabelStorageLocation   = "velero.io/storage-location"
 	LabelExcludeFromBackup = "velero.io/exclude-from-backup"
+	// LabelGCFailure says why garbage collection could not delete a backup.
+	LabelGCFailure = "velero.io/gc-failure"
 )
 
 // Annotations.

@@ -21,17 +21,28 @@ var errCut = errors.New("the server says there is more but not where it goes on"
 // Objects whose key ends in "/", which some tools make to show a folder, are
 // not shown.
 func (s *Store) List(ctx context.Context, prefix string, recursive bool) iter.Seq2[store.Info, error] {
+	in := &awss3.ListObjectsV2Input{Bucket: &s.options.Bucket, Prefix: s.key(prefix)}
+	if !recursive {
+		in.Delimiter = aws.String("/")
+	}
+	return s.list(ctx, prefix, in)
+}
+
+// ListAfter is List, recursive, of the keys that come after one, which need not
+// exist. Whoever stops early is sent no further pages.
+func (s *Store) ListAfter(ctx context.Context, prefix, after string) iter.Seq2[store.Info, error] {
+	return s.list(ctx, prefix, &awss3.ListObjectsV2Input{Bucket: &s.options.Bucket, Prefix: s.key(prefix), StartAfter: s.key(after)})
+}
+
+func (s *Store) list(ctx context.Context, prefix string, first *awss3.ListObjectsV2Input) iter.Seq2[store.Info, error] {
 	return func(yield func(store.Info, error) bool) {
 		if err := store.CheckPrefix(prefix); err != nil {
 			yield(store.Info{}, fmt.Errorf("list: %w", err))
 			return
 		}
-		in := &awss3.ListObjectsV2Input{Bucket: &s.options.Bucket, Prefix: s.key(prefix)}
-		if !recursive {
-			in.Delimiter = aws.String("/")
-		}
+		in := *first // the sequence may be run again
 		for more := true; more; {
-			page, err := s.page(ctx, in)
+			page, err := s.page(ctx, &in)
 			if err != nil {
 				yield(store.Info{}, fmt.Errorf("list %q: %w", prefix, err))
 				return

@@ -67,7 +67,10 @@ const (
 	// restarts does, after the 5 seconds of the pauses.
 	maxAttempts = 4
 	dialTimeout = 2500 * time.Millisecond
-	maxBackoff  = 2 * time.Second
+	// idleConnections is how many connections are kept for reuse: the most
+	// requests one caller has under way.
+	idleConnections = 32
+	maxBackoff      = 2 * time.Second
 	// Completing a large multipart upload takes some servers a minute.
 	answerTimeout = 2 * time.Minute
 	// stallTimeout is how long a connection may stand still before it is taken
@@ -130,6 +133,7 @@ type Store struct {
 	where   string // the endpoint, for messages
 	client  *awss3.Client
 	upload  *manager.Uploader
+	sent    *sent
 	// unconditional is set once the server has refused If-None-Match.
 	unconditional atomic.Bool
 }
@@ -173,6 +177,8 @@ func open(ctx context.Context, o Options) (*Store, error) {
 			c.BaseEndpoint = aws.String(o.Endpoint)
 		}
 		c.UsePathStyle = o.PathStyle
+		s.sent = &sent{client: c.HTTPClient, n: map[string]uint64{}}
+		c.HTTPClient = s.sent
 		s.where = "AWS region " + c.Region
 		if c.BaseEndpoint != nil {
 			s.where = *c.BaseEndpoint
@@ -190,6 +196,7 @@ func httpClient(stall time.Duration) *awshttp.BuildableClient {
 	return awshttp.NewBuildableClient().
 		WithDialerOptions(func(d *net.Dialer) { d.Timeout = dialTimeout }).
 		WithTransportOptions(func(t *http.Transport) {
+			t.MaxIdleConnsPerHost = idleConnections
 			t.TLSHandshakeTimeout = dialTimeout
 			t.ResponseHeaderTimeout = answerTimeout
 			dial := t.DialContext
