@@ -167,14 +167,15 @@ func TestNothingIsSaidBeforeTheFirstReading(t *testing.T) {
 	cfg := daily(t)
 	state := assembled(noon, []LocationState{{Name: "default"}}, cfg.withDefaults())
 	assert.Equal(t, map[string]float64{
-		`lifeboat_exporter_build_info{version="",revision="",goversion=""}`:                 0,
-		`lifeboat_exporter_source_up{source="bucket",backup_location_name="default"}`:       0,
-		`lifeboat_exporter_source_up{source="drills",backup_location_name="default"}`:       0,
-		`lifeboat_exporter_ambiguous_schedules`:                                             0,
-		`lifeboat_exporter_dropped_series{reason="checks"}`:                                 0,
-		`lifeboat_exporter_dropped_series{reason="schedules"}`:                              0,
-		`lifeboat_location_requests_total{backup_location_name="default",operation="get"}`:  0,
-		`lifeboat_location_requests_total{backup_location_name="default",operation="list"}`: 0,
+		`lifeboat_exporter_build_info{version="",revision="",goversion=""}`:                  0,
+		`lifeboat_exporter_source_up{source="bucket",backup_location_name="default"}`:        0,
+		`lifeboat_exporter_source_up{source="drills",backup_location_name="default"}`:        0,
+		`lifeboat_exporter_ambiguous_schedules`:                                              0,
+		`lifeboat_exporter_dropped_series{reason="schedules"}`:                               0,
+		`lifeboat_location_requests_total{backup_location_name="default",operation="get"}`:   0,
+		`lifeboat_location_requests_total{backup_location_name="default",operation="list"}`:  0,
+		`lifeboat_location_requests_total{backup_location_name="default",operation="other"}`: 0,
+		`lifeboat_exporter_dropped_series{reason="checks"}`:                                  0,
 	}, func() map[string]float64 {
 		got := derived(t, noon, state, cfg)
 		got[`lifeboat_exporter_build_info{version="",revision="",goversion=""}`]--
