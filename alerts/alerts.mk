@@ -18,4 +18,4 @@ check-dashboards: ## Dashboards: form, known metrics, every query against a real
 
 check-docs: ## Documents: the catalog of metrics is docs/metrics.md, every alert has a runbook
 	$(GO) test -count=1 -run 'TestTheDocumentIsMadeFromTheCatalog|TestTheMetricsFollowTheConventions' ./exporter
-	$(GO) test -count=1 -run 'Runbook|UseOnly' ./alerts ./dashboards
+	$(GO) test -count=1 -run 'Runbook|Only' ./alerts ./dashboards
