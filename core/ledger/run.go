@@ -54,9 +54,10 @@ type Totals struct {
 	// Persistent says that the ledger outlives the process.
 	Persistent bool
 	Counts     map[Key]Count
-	// Unreadable counts the objects of the ledger that could not be read or make
-	// no sense, and whose runs are in no count.
-	Unreadable int
+	// Unreadable are the objects of the ledger that make no sense, and whose runs
+	// are in no count, in the order in which they were found: at most
+	// maxUnreadable. Each error names its object.
+	Unreadable []error
 }
 
 // Key is what runs are counted by.
@@ -71,9 +72,9 @@ type Count struct {
 	Runs, Warned            uint64
 	Snapshots, CSISnapshots Snapshots
 	Took                    [len(DurationBuckets) + 1]uint64
-	// TookTotal is a duration, not a float: the order in which runs are added
-	// makes no difference then.
-	TookTotal time.Duration
+	// TookMillis is how long they took together, in milliseconds. It is no float,
+	// so the order in which runs are added makes no difference.
+	TookMillis uint64
 	// LastStarted is the start of the newest run.
 	LastStarted time.Time
 }

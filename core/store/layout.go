@@ -5,6 +5,7 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -21,6 +22,9 @@ const (
 	DrillsPrefix = "metadata/lifeboat/drills/"
 	// LedgerPrefix holds the records of scheduled runs, a folder for each policy.
 	LedgerPrefix = "metadata/lifeboat/ledger/"
+	// RunsPrefix holds the ends of runs, a folder for each ledger. No policy can
+	// have its name.
+	RunsPrefix = LedgerPrefix + "_runs/"
 )
 
 // The files of a backup, as names below BackupPrefix(name). MetadataFile is
@@ -96,6 +100,41 @@ func Run(policy, run string) string { return LedgerPrefix + policy + "/" + run +
 // Attempts is the prefix of the records of one backup's drills in a run.
 func Attempts(policy, run, backup string) string {
 	return LedgerPrefix + policy + "/" + run + "/" + backup + "/"
+}
+
+// RunsEpoch is the key of the record of when a ledger of runs began. The name of
+// the ledger passes CheckName.
+func RunsEpoch(ledger string) string { return RunsPrefix + ledger + "/epoch.json" }
+
+// RunsBatch is the key of some runs, written on a day in the form 2006-01-02,
+// gzipped JSON.
+func RunsBatch(ledger, day, batch string) string {
+	return RunsPrefix + ledger + "/" + day + "/" + batch + runsSuffix
+}
+
+// RunsSeal is the key of the runs of several batches of a day in one, gzipped
+// JSON.
+func RunsSeal(ledger, day string) string { return RunsBatch(ledger, day, RunsSealed) }
+
+// RunsSealed is the name of a seal. Batches begin with a digit.
+const RunsSealed = "sealed"
+
+const runsSuffix = ".json.gz"
+
+// SplitRuns is the inverse of RunsBatch and RunsSeal; ok is false for any other
+// key.
+func SplitRuns(key string) (ledger, day, batch string, ok bool) {
+	rest, ok := strings.CutPrefix(key, RunsPrefix)
+	if !ok {
+		return "", "", "", false
+	}
+	parts := strings.Split(rest, "/")
+	if len(parts) != 3 {
+		return "", "", "", false
+	}
+	batch, ok = strings.CutSuffix(parts[2], runsSuffix)
+	_, err := time.Parse(time.DateOnly, parts[1])
+	return parts[0], parts[1], batch, ok && err == nil && batch != ""
 }
 
 func file(backup, suffix string) string { return BackupPrefix(backup) + backup + suffix }

@@ -1,0 +1,194 @@
+package ledger
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/lifeboat-backup/lifeboat/core/jsonbound"
+)
+
+// Schema names the form of the records. It changes when a reader would have to.
+const (
+	Schema       = schemaPrefix + "v1"
+	schemaPrefix = "lifeboat.dev/runs/"
+)
+
+var (
+	// ErrLater says that an object was written by a version that this one does
+	// not know.
+	ErrLater = errors.New("written by a later version of lifeboat: update this one")
+	// errContent says that an object makes no sense. Reading it again would not
+	// help.
+	errContent = errors.New("it makes no sense")
+)
+
+// Bounds on one object.
+const (
+	maxRuns  = 10_000
+	maxBytes = 32 << 20 // unpacked
+	// maxValues leaves 64 values of JSON for each run, which has at most 20.
+	maxValues   = 64 * maxRuns
+	maxWord     = 64   // bytes of a kind, an outcome, a reason
+	maxName     = 253  // bytes of a subject or a name: those of an object's name
+	maxID       = 1024 // bytes
+	maxPerRun   = 1_000_000 // snapshots
+	maxCompress = maxBytes // packed
+)
+
+// epochRecord says when a ledger began.
+type epochRecord struct {
+	Schema string    `json:"schema"`
+	Since  time.Time `json:"since"`
+	Writer string    `json:"writer"`
+}
+
+// record is the content of a batch or of a seal.
+type record struct {
+	Schema  string    `json:"schema"`
+	Writer  string    `json:"writer"`
+	Written time.Time `json:"written"`
+	// Batches are the names of those that a seal holds the runs of.
+	Batches []string `json:"batches,omitempty"`
+	Runs    []Run    `json:"runs"`
+}
+
+func encodeRecord(r record) ([]byte, error) {
+	r.Schema = Schema
+	var out bytes.Buffer
+	z := gzip.NewWriter(&out)
+	if err := json.NewEncoder(z).Encode(r); err != nil {
+		return nil, fmt.Errorf("encode: %w", err)
+	}
+	if err := z.Close(); err != nil {
+		return nil, fmt.Errorf("encode: %w", err)
+	}
+	return out.Bytes(), nil
+}
+
+// decodeRecord reads a batch or a seal. Its errors wrap errContent or ErrLater,
+// unless it is reading that failed.
+func decodeRecord(r io.Reader) (record, error) {
+	// Whole first: what fails in the middle is the reading, what fails afterwards
+	// the content.
+	raw, err := readAll(r, maxCompress)
+	if err != nil {
+		return record{}, err
+	}
+	z, err := gzip.NewReader(bytes.NewReader(raw))
+	if err != nil {
+		return record{}, fmt.Errorf("%w: %w", errContent, err)
+	}
+	var rec record
+	if err := decodeJSON(z, &rec); err != nil {
+		return record{}, err
+	}
+	if err := checkSchema(rec.Schema); err != nil {
+		return record{}, err
+	}
+	if len(rec.Runs) > maxRuns {
+		return record{}, fmt.Errorf("%w: %d runs, at most %d are written into one object", errContent, len(rec.Runs), maxRuns)
+	}
+	for i, run := range rec.Runs {
+		if err := run.check(); err != nil {
+			return record{}, fmt.Errorf("%w: run %d: %w", errContent, i, err)
+		}
+	}
+	return rec, nil
+}
+
+func decodeEpoch(r io.Reader) (epochRecord, error) {
+	raw, err := readAll(r, 1<<16)
+	if err != nil {
+		return epochRecord{}, err
+	}
+	var e epochRecord
+	if err := decodeJSON(bytes.NewReader(raw), &e); err != nil {
+		return epochRecord{}, err
+	}
+	if err := checkSchema(e.Schema); err != nil {
+		return epochRecord{}, err
+	}
+	if e.Since.IsZero() {
+		return epochRecord{}, fmt.Errorf("%w: it does not say when", errContent)
+	}
+	return e, nil
+}
+
+func readAll(r io.Reader, limit int64) ([]byte, error) {
+	raw, err := io.ReadAll(io.LimitReader(r, limit+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(raw)) > limit {
+		return nil, fmt.Errorf("%w: it has more than %d bytes", errContent, limit)
+	}
+	return raw, nil
+}
+
+func decodeJSON(r io.Reader, into any) error {
+	d := json.NewDecoder(jsonbound.NewReader(r, jsonbound.Limits{Bytes: maxBytes, Values: maxValues}))
+	if err := d.Decode(into); err != nil {
+		return fmt.Errorf("%w: %w", errContent, err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return fmt.Errorf("%w: something follows its end", errContent)
+	}
+	return nil
+}
+
+func checkSchema(schema string) error {
+	switch {
+	case schema == Schema:
+		return nil
+	case strings.HasPrefix(schema, schemaPrefix):
+		return fmt.Errorf("schema %.80q: %w", schema, ErrLater)
+	}
+	return fmt.Errorf("%w: its schema is %.80q", errContent, schema)
+}
+
+// check says why a run cannot be kept, or nil.
+func (r Run) check() error {
+	for _, f := range []struct {
+		field, value string
+		most         int
+		empty        bool
+	}{
+		{"kind", string(r.Kind), maxWord, false},
+		{"id", r.ID, maxID, false},
+		{"subject", r.Subject, maxName, true},
+		{"outcome", r.Outcome, maxWord, false},
+		{"reason", r.Reason, maxWord, true},
+		{"name", r.Name, maxName, true},
+	} {
+		switch {
+		case f.value == "" && !f.empty:
+			return fmt.Errorf("it has no %s", f.field)
+		case len(f.value) > f.most:
+			return fmt.Errorf("its %s has %d bytes, at most %d are kept", f.field, len(f.value), f.most)
+		}
+	}
+	switch {
+	case r.Ended.IsZero():
+		return errors.New("it does not say when it ended")
+	case !plausible(r.Ended) || !plausible(r.Started):
+		return fmt.Errorf("its times make no sense: started %s, ended %s", r.Started, r.Ended)
+	case r.Warnings < 0 || !r.Snapshots.plausible() || !r.CSISnapshots.plausible():
+		return errors.New("its counts make no sense")
+	}
+	return nil
+}
+
+// plausible leaves out what JSON cannot hold: years of more than four digits.
+func plausible(t time.Time) bool { return t.UTC().Year() >= 1 && t.UTC().Year() <= 9999 }
+
+func (s *Snapshots) plausible() bool {
+	return s == nil || within(s.Attempted) && within(s.Completed)
+}
+
+func within(n int) bool { return n >= 0 && n <= maxPerRun }
