@@ -2,6 +2,7 @@ package exporter
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -31,7 +32,7 @@ type Distribution struct {
 // that has just started does not know of none, it does not know.
 func Derive(now time.Time, state State, cfg Config) []Sample {
 	cfg = cfg.withDefaults()
-	out := &samples{}
+	out := &samples{hidden: hidden(cfg)}
 	exporterSamples(out, now, state, cfg)
 	locationSamples(out, now, state, cfg)
 	claimSamples(out, now, state, cfg)
@@ -47,20 +48,36 @@ func Derive(now time.Time, state State, cfg Config) []Sample {
 		out.stale = !known.of(s, known.drills)
 		drillSamples(out, s, state, cfg)
 	}
+	out.stale = false
+	counterSamples(out, state, cfg)
 	return out.list
 }
 
 // samples collects samples, and leaves out those that a stale source withholds.
 type samples struct {
-	list  []Sample
-	stale bool
+	list   []Sample
+	stale  bool
+	hidden [metricCount]bool
 }
 
 func (s *samples) add(id ID, value float64, labels ...string) {
-	if s.stale && catalog[id].WhenStale == Withheld {
+	s.addSample(Sample{Metric: id, Labels: labels, Value: value})
+}
+
+func (s *samples) addSample(sample Sample) {
+	if s.hidden[sample.Metric] || s.stale && catalog[sample.Metric].WhenStale == Withheld {
 		return
 	}
-	s.list = append(s.list, Sample{Metric: id, Labels: labels, Value: value})
+	s.list = append(s.list, sample)
+}
+
+// hidden are the metrics that the user does not want.
+func hidden(cfg Config) (out [metricCount]bool) {
+	for id, m := range catalog {
+		out[id] = !cfg.CompatNames && strings.HasPrefix(m.Name, "velero_")
+	}
+	out[veleroRestoreFailures] = !cfg.CompatNames || !cfg.CompatAliases
+	return out
 }
 
 // addTime adds a timestamp, unless it is not known.

@@ -176,6 +176,7 @@ func TestNothingIsSaidBeforeTheFirstReading(t *testing.T) {
 		`lifeboat_location_requests_total{backup_location_name="default",operation="list"}`:  0,
 		`lifeboat_location_requests_total{backup_location_name="default",operation="other"}`: 0,
 		`lifeboat_exporter_dropped_series{reason="checks"}`:                                  0,
+		`lifeboat_exporter_source_up{source="ledger",backup_location_name=""}`:               0,
 	}, func() map[string]float64 {
 		got := derived(t, noon, state, cfg)
 		got[`lifeboat_exporter_build_info{version="",revision="",goversion=""}`]--
@@ -187,6 +188,7 @@ func TestAStaleSourceKeepsTimestampsAndWithholdsVerdicts(t *testing.T) {
 	cfg := daily(t)
 	b := completedBackup("db", "db-1", day(0))
 	state := oneLocation(cfg, []Backup{b}, drillOfBackup(b, report.LevelControlPlane, report.Passed))
+	state.Ledger = &LedgerState{Source: readAt(noon), Totals: Totals{Since: day(0)}}
 	staleAfter := cfg.withDefaults().StaleAfter()
 	assert.Equal(t, 3*time.Minute, staleAfter)
 

@@ -12,6 +12,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/lifeboat-backup/lifeboat/core/ledger"
 )
 
 // Exporter reads locations in the background and serves what it knows as a
@@ -31,7 +33,7 @@ type Exporter struct {
 type Sources struct {
 	Locations []Location
 	Kube      KubeLister   // nil for none
-	Ledger    LedgerKeeper // nil: counters count in memory, from the start of the exporter on
+	Ledger    LedgerKeeper // nil: counters count in memory, from New on
 }
 
 // New makes an exporter that knows nothing yet; Run makes it read. Metrics are
@@ -40,6 +42,9 @@ func New(cfg Config, log *slog.Logger, sources Sources) *Exporter {
 	e := &Exporter{cfg: cfg.withDefaults(), log: log, sources: sources}
 	for id, m := range catalog {
 		e.descs[id] = prometheus.NewDesc(m.Name, m.Help, m.Labels, nil)
+	}
+	if sources.Ledger == nil {
+		e.sources.Ledger = ledger.InMemory()
 	}
 	first := State{Started: time.Now(), Locations: make([]LocationState, len(sources.Locations))}
 	for i, l := range sources.Locations {
@@ -72,9 +77,7 @@ func (e *Exporter) Run(ctx context.Context) error {
 	if e.sources.Kube != nil {
 		again(min(e.cfg.Interval, kubeInterval), e.refreshKube)
 	}
-	if e.sources.Ledger != nil {
-		again(e.cfg.Interval, e.refreshLedger)
-	}
+	again(e.cfg.Interval, e.refreshLedger)
 	return group.Wait()
 }
 
@@ -119,7 +122,7 @@ func (e *Exporter) refreshLedger(ctx context.Context) {
 	scanCtx, cancel := context.WithTimeout(ctx, e.cfg.Timeout)
 	defer cancel()
 	began := time.Now()
-	totals, err := e.sources.Ledger.Keep(scanCtx, runs(e.known()))
+	totals, err := e.sources.Ledger.Keep(scanCtx, runs(e.known(), e.cfg))
 	if ctx.Err() != nil {
 		return
 	}
@@ -128,10 +131,10 @@ func (e *Exporter) refreshLedger(ctx context.Context) {
 		if s.Ledger != nil {
 			next = *s.Ledger
 		}
-		next.Source = attempt(next.Source, began, time.Now(), err)
-		if !totals.Since.IsZero() {
-			next.Totals = totals
+		for _, unreadable := range totals.Unreadable[min(len(next.Unreadable), len(totals.Unreadable)):] {
+			e.log.Warn("object of the ledger left out: it makes no sense", "err", unreadable)
 		}
+		next.Source, next.Totals = attempt(next.Source, began, time.Now(), err), totals
 		s.Ledger = &next
 	})
 	e.report("", sourceLedger, err)
@@ -255,7 +258,7 @@ func (e *Exporter) known() State {
 func (e *Exporter) Ready() bool {
 	state := e.known()
 	untried := func(l LocationState) bool { return l.Backups.LastAttempt.IsZero() }
-	return !slices.ContainsFunc(state.Locations, untried) && (state.Kube == nil || !state.Kube.Source.LastAttempt.IsZero())
+	return state.Ledger != nil && !slices.ContainsFunc(state.Locations, untried) && (state.Kube == nil || !state.Kube.Source.LastAttempt.IsZero())
 }
 
 // Describe implements prometheus.Collector.

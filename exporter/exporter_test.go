@@ -26,6 +26,7 @@ import (
 // inBubble runs an exporter of one location in a synctest bubble, where it is
 // midnight of 2000-01-01 UTC and time passes only when everything waits.
 func inBubble(t *testing.T, cfg Config, location Location, f func(t *testing.T, e *Exporter)) {
+	cfg.CompatNames, cfg.CompatAliases = true, true
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		e := New(cfg, silent(), Sources{Locations: []Location{location}})
@@ -111,7 +112,7 @@ func TestTheExpositionOfALocationThatIsGoneIsAsRecorded(t *testing.T) {
 		// When an attempt ends depends on chance, so only what does not is kept.
 		var kept []string
 		for line := range strings.Lines(exposition(t, e)) {
-			if !strings.HasPrefix(line, "lifeboat_location_last_scan_timestamp_seconds{") {
+			if !strings.HasPrefix(line, "lifeboat_location_last_scan_timestamp_seconds{") && !strings.Contains(line, `_last_success_timestamp_seconds{backup_location_name="",source="ledger"}`) {
 				kept = append(kept, line)
 			}
 		}

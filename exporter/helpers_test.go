@@ -81,6 +81,7 @@ func oneLocation(cfg Config, backups []Backup, drills ...Drill) State {
 // derived is Derive as a map from series to value.
 func derived(t testing.TB, now time.Time, state State, cfg Config) map[string]float64 {
 	t.Helper()
+	cfg.CompatNames, cfg.CompatAliases = true, true
 	out := map[string]float64{}
 	for _, s := range Derive(now, state, cfg) {
 		require.NotContains(t, out, s.String(), "each series is served once")

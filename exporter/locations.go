@@ -46,6 +46,7 @@ func exporterSamples(out *samples, now time.Time, state State, cfg Config) {
 		out.addTime(exporterSourceLastSuccess, l.Backups.LastSuccess, sourceBucket, l.Name)
 		out.addTime(exporterSourceLastSuccess, l.Drills.LastSuccess, sourceDrills, l.Name)
 	}
+	ledgerSamples(out, now, state, cfg)
 	ambiguous := 0
 	for _, s := range state.Schedules {
 		if s.Name != "" && len(s.Locations) > 1 {
@@ -55,4 +56,19 @@ func exporterSamples(out *samples, now time.Time, state State, cfg Config) {
 	out.add(exporterAmbiguousSchedules, float64(ambiguous))
 	out.add(exporterDroppedSeries, float64(max(len(state.Schedules)-cfg.MaxSchedules, 0)), "schedules")
 	out.add(exporterDroppedSeries, float64(mergedChecks(within(state.Schedules, cfg))), "checks")
+}
+
+// ledgerSamples say of what the counters are made.
+func ledgerSamples(out *samples, now time.Time, state State, cfg Config) {
+	if state.Ledger == nil {
+		out.add(exporterSourceUp, 0, sourceLedger, "")
+		return
+	}
+	out.add(exporterSourceUp, boolean(state.Ledger.Source.up(now, cfg.StaleAfter())), sourceLedger, "")
+	out.addTime(exporterSourceLastSuccess, state.Ledger.Source.LastSuccess, sourceLedger, "")
+	out.add(exporterLedgerPersistent, boolean(state.Ledger.Persistent))
+	out.addTime(exporterLedgerSince, state.Ledger.Since)
+	if cfg.Repositories && state.Kube != nil {
+		out.add(exporterDroppedSeries, float64(max(len(state.Kube.Repositories)-maxRepositories, 0)), "repositories")
+	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"io"
 	"log/slog"
 	"net"
@@ -15,8 +16,10 @@ import (
 
 	"github.com/lifeboat-backup/lifeboat/cmd/internal/cli"
 	"github.com/lifeboat-backup/lifeboat/core/api"
+	"github.com/lifeboat-backup/lifeboat/core/ledger"
 	"github.com/lifeboat-backup/lifeboat/core/location"
 	"github.com/lifeboat-backup/lifeboat/core/schedule"
+	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/exporter"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
@@ -31,6 +34,10 @@ type flags struct {
 	provenLevel  string
 	provenWithin time.Duration
 	maxSchedules int
+	ledger       string
+	ledgerName   string
+	compatNames  bool
+	aliases      bool
 	listen       []string
 	webConfig    string
 	logLevel     string
@@ -50,6 +57,10 @@ func (f *flags) add(c *cobra.Command) {
 	set.StringVar(&f.provenLevel, "proven-level", string(report.LevelControlPlane), "weakest `level` of a passed drill that proves a backup: integrity, controlplane or kind")
 	set.DurationVar(&f.provenWithin, "proven-within", 0, "how long after it became due a backup may go unproven (default: twice the interval of the drill policy and the rpo, else 168h)")
 	set.IntVar(&f.maxSchedules, "max-schedules", 500, "most schedules that get series")
+	set.StringVar(&f.ledger, "ledger", "", "location to keep the ends of runs in, `URL`, so that counters survive restarts, expiry and the cluster; this is all the exporter ever writes (default: counters begin anew with the exporter)")
+	set.StringVar(&f.ledgerName, "ledger.name", defaultName, "`name` of the ledger, for clusters that share its location")
+	set.BoolVar(&f.compatNames, "compat.names", true, "serve metrics under Velero's names; turn it off where Velero is scraped, too")
+	set.BoolVar(&f.aliases, "compat.aliases", true, "serve velero_restore_failure_total, which Velero itself lacks and many rules ask for")
 	set.StringArrayVar(&f.listen, "web.listen-address", []string{":9808"}, "`address` to serve on; repeatable")
 	set.StringVar(&f.webConfig, "web.config.file", "", "`file` with TLS and authentication settings, in the form of Prometheus' exporter-toolkit")
 	set.BoolVar(&f.checkOnly, "config.check", false, "check flags and files, and end")
@@ -60,6 +71,7 @@ func (f *flags) add(c *cobra.Command) {
 // settings are flags that make sense.
 type settings struct {
 	locations []namedURL
+	ledger    *ledger.Ledger // nil: in memory
 	exporter  exporter.Config
 	listen    []string
 	webConfig string
@@ -75,9 +87,13 @@ func (f *flags) settings(stderr io.Writer) (settings, error) {
 	s.exporter = exporter.Config{
 		Interval: f.interval, Timeout: f.timeout, ProvenLevel: report.Level(f.provenLevel),
 		ProvenWithin: f.provenWithin, MaxSchedules: f.maxSchedules, Build: build(),
+		CompatNames: f.compatNames, CompatAliases: f.aliases,
 	}
 	var err error
 	if s.locations, err = parseLocations(f.locations); err != nil {
+		return settings{}, err
+	}
+	if s.ledger, err = openLedger(f.ledger, f.ledgerName); err != nil {
 		return settings{}, err
 	}
 	if s.exporter.Schedules, err = parseSchedules(f.schedules); err != nil {
@@ -144,6 +160,24 @@ func parseLocations(args []string) ([]namedURL, error) {
 		out = append(out, l)
 	}
 	return out, nil
+}
+
+// openLedger makes a ledger that is opened when it is first used; nil without a
+// URL. A directory must be there: a mistyped one would begin a new ledger.
+func openLedger(rawURL, name string) (*ledger.Ledger, error) {
+	if rawURL == "" {
+		return nil, nil
+	}
+	if _, err := location.Parse(rawURL); err != nil {
+		return nil, cli.Usage("--ledger: %w", err)
+	}
+	l, err := ledger.New(name, func(ctx context.Context) (store.Store, error) {
+		return location.Open(ctx, rawURL, location.Options{})
+	})
+	if err != nil {
+		return nil, cli.Usage("--ledger.name: %w", err)
+	}
+	return l, nil
 }
 
 func parseSchedules(args []string) (map[string]schedule.Cron, error) {

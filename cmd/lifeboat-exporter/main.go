@@ -1,6 +1,6 @@
 // Command lifeboat-exporter tells Prometheus how fresh the backups of a cluster
-// are and what restore drills proved of them. It reads a location and writes
-// nothing.
+// are and what restore drills proved of them. It reads a location, and writes
+// nothing but the ledger, where it is given one.
 package main
 
 import (
@@ -32,8 +32,9 @@ func newRoot() *cobra.Command {
 		Args:    cli.Args(0, 0),
 		Version: cli.Version(),
 		Long: `lifeboat-exporter reads the backups and the evidence of drills in a location, at
-an interval, and serves what they are worth on /metrics. It writes nothing, and
-works beside Velero as it does beside lifeboat.
+an interval, and serves what they are worth on /metrics. It writes nothing but
+the ledger of its counters, and that only with --ledger. It works beside Velero as
+it does beside lifeboat.
 
 One exporter watches one cluster: give it the location, or locations, of that
 cluster's backups, and a second cluster an exporter of its own.
@@ -64,7 +65,11 @@ func run(ctx context.Context, s settings) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("start: %w", err)
 	}
-	e := exporter.New(s.exporter, s.log, exporter.Sources{Locations: locations(s)})
+	sources := exporter.Sources{Locations: locations(s)}
+	if s.ledger != nil { // a nil *ledger.Ledger would be no nil LedgerKeeper
+		sources.Ledger = s.ledger
+	}
+	e := exporter.New(s.exporter, s.log, sources)
 	listeners, err := listen(ctx, s.listen)
 	if err != nil {
 		return err

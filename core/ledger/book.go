@@ -92,25 +92,43 @@ func (b *book) count(d digest, r Run) {
 const maxTook = 366 * 24 * time.Hour
 
 func (c *Count) add(r Run) {
-	c.Runs++
+	one := Count{Runs: 1, Snapshots: counted(r.Snapshots), CSISnapshots: counted(r.CSISnapshots), LastStarted: r.Started}
 	if r.Warnings > 0 {
-		c.Warned++
+		one.Warned = 1
 	}
-	c.Snapshots.add(r.Snapshots)
-	c.CSISnapshots.add(r.CSISnapshots)
 	took := min(max(r.Ended.Sub(r.Started), 0), maxTook)
-	c.TookMillis += uint64(took.Milliseconds())
-	c.Took[bucketOf(took)]++
-	if r.Started.After(c.LastStarted) {
-		c.LastStarted = r.Started
-	}
+	one.TookMillis = uint64(took.Milliseconds())
+	one.Took[bucketOf(took)] = 1
+	*c = c.Plus(one)
 }
 
-func (s *Snapshots) add(o *Snapshots) {
-	if o != nil {
-		s.Attempted += o.Attempted
-		s.Completed += o.Completed
+// Plus is the count of the runs of both.
+func (c Count) Plus(o Count) Count {
+	c.Runs += o.Runs
+	c.Warned += o.Warned
+	c.Snapshots = c.Snapshots.plus(o.Snapshots)
+	c.CSISnapshots = c.CSISnapshots.plus(o.CSISnapshots)
+	for i, n := range o.Took {
+		c.Took[i] += n
 	}
+	c.TookMillis += o.TookMillis
+	if o.LastStarted.After(c.LastStarted) {
+		c.LastStarted = o.LastStarted
+	}
+	return c
+}
+
+func (s Snapshots) plus(o Snapshots) Snapshots {
+	return Snapshots{Attempted: s.Attempted + o.Attempted, Completed: s.Completed + o.Completed}
+}
+
+// counted never has more completed than attempted, so that the difference of
+// sums does not decrease either.
+func counted(s *Snapshots) Snapshots {
+	if s == nil {
+		return Snapshots{}
+	}
+	return Snapshots{Attempted: s.Attempted, Completed: min(s.Attempted, s.Completed)}
 }
 
 func bucketOf(took time.Duration) int {

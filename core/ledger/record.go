@@ -34,11 +34,11 @@ const (
 	maxBytes = 32 << 20 // unpacked
 	// maxValues leaves 64 values of JSON for each run, which has at most 20.
 	maxValues   = 64 * maxRuns
-	maxWord     = 64   // bytes of a kind, an outcome, a reason
-	maxName     = 253  // bytes of a subject or a name: those of an object's name
-	maxID       = 1024 // bytes
+	maxWord     = 64        // bytes of a kind, an outcome, a reason
+	maxName     = 253       // bytes of a subject or a name: those of an object's name
+	maxID       = 1024      // bytes
 	maxPerRun   = 1_000_000 // snapshots
-	maxCompress = maxBytes // packed
+	maxCompress = maxBytes  // packed
 )
 
 // epochRecord says when a ledger began.
