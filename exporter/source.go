@@ -67,6 +67,8 @@ type KubeScan struct {
 	Deletions    []Deletion
 	Locations    []StorageLocation
 	Repositories []Repository
+	// changes is another number whenever something has changed.
+	changes uint64
 }
 
 // Schedule is a Schedule of the cluster.
@@ -74,8 +76,12 @@ type Schedule struct {
 	Name     string // as the label of its backups has it
 	Expr     string // spec.schedule as written
 	Cron     schedule.Cron
-	Invalid  string // why it can never run; "" when it can
+	Interval time.Duration // the longest between two runs; zero when there are none
+	Invalid  string        // why it can never run; "" when it can
 	Paused   bool
+	// Resumed is when it was first seen not to be paused any more; zero when it
+	// was never seen paused.
+	Resumed  time.Time
 	Created  time.Time
 	Location string // spec.template.storageLocation; "" is the default one
 	TTL      time.Duration
@@ -224,6 +230,9 @@ type Backup struct {
 	ArchiveSize int64
 	// MetadataSHA256 is of velero-backup.json, hex; "" when not known.
 	MetadataSHA256 string
+	// gone says that whoever can be asked now does not list it any more, missing
+	// that the location was asked and does not hold it. merge says so.
+	gone, missing bool
 }
 
 // Volumes counts the volumes of one backup by what became of them, and their

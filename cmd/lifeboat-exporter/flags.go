@@ -16,6 +16,7 @@ import (
 
 	"github.com/lifeboat-backup/lifeboat/cmd/internal/cli"
 	"github.com/lifeboat-backup/lifeboat/core/api"
+	"github.com/lifeboat-backup/lifeboat/core/cluster"
 	"github.com/lifeboat-backup/lifeboat/core/ledger"
 	"github.com/lifeboat-backup/lifeboat/core/location"
 	"github.com/lifeboat-backup/lifeboat/core/schedule"
@@ -27,6 +28,7 @@ import (
 // flags are what the user wrote.
 type flags struct {
 	locations    []string
+	kube         kubeFlags
 	schedules    []string
 	rpos         []string
 	interval     time.Duration
@@ -50,6 +52,7 @@ func (f *flags) add(c *cobra.Command) {
 	set.SortFlags = false
 	// StringArray, not StringSlice: a cron expression holds commas.
 	set.StringArrayVar(&f.locations, "location", nil, "location to read, `[name=]URL`: file:///dir or s3://bucket/prefix; repeatable. Without a name it is called default, or when there are several by its URL")
+	f.kube.add(set)
 	set.StringArrayVar(&f.schedules, "schedule", nil, "cron expression of a schedule, `name=cron`, as in its spec.schedule; repeatable. Without it deadlines are inferred from the backups there are, and a schedule that never ran is not known")
 	set.StringArrayVar(&f.rpos, "rpo", nil, "how old the newest recovery point of a schedule may become, `name=duration`; repeatable (default: two intervals and a grace)")
 	set.DurationVar(&f.interval, "refresh-interval", time.Minute, "time between two readings of a location")
@@ -71,7 +74,9 @@ func (f *flags) add(c *cobra.Command) {
 // settings are flags that make sense.
 type settings struct {
 	locations []namedURL
-	ledger    *ledger.Ledger // nil: in memory
+	ledger    *ledger.Ledger  // nil: in memory
+	cluster   *cluster.Client // nil for none
+	namespace string
 	exporter  exporter.Config
 	listen    []string
 	webConfig string
@@ -83,11 +88,12 @@ type namedURL struct{ name, url string }
 
 // settings checks everything and returns the first mistake.
 func (f *flags) settings(stderr io.Writer) (settings, error) {
-	s := settings{listen: f.listen, webConfig: f.webConfig}
+	s := settings{listen: f.listen, webConfig: f.webConfig, namespace: f.kube.namespace}
 	s.exporter = exporter.Config{
 		Interval: f.interval, Timeout: f.timeout, ProvenLevel: report.Level(f.provenLevel),
 		ProvenWithin: f.provenWithin, MaxSchedules: f.maxSchedules, Build: build(),
 		CompatNames: f.compatNames, CompatAliases: f.aliases,
+		ServerTTL: f.kube.ttl, GCPeriod: f.kube.gcPeriod,
 	}
 	var err error
 	if s.locations, err = parseLocations(f.locations); err != nil {
@@ -95,6 +101,12 @@ func (f *flags) settings(stderr io.Writer) (settings, error) {
 	}
 	if s.ledger, err = openLedger(f.ledger, f.ledgerName); err != nil {
 		return settings{}, err
+	}
+	if s.cluster, err = f.kube.client(); err != nil {
+		return settings{}, err
+	}
+	if len(s.locations) == 0 && s.cluster == nil {
+		return settings{}, cli.Usage("nothing to read: give --location file:///dir or --location s3://bucket/prefix, or --kubeconfig FILE")
 	}
 	if s.exporter.Schedules, err = parseSchedules(f.schedules); err != nil {
 		return settings{}, err
@@ -139,9 +151,6 @@ var locationName = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z
 const defaultName = "default"
 
 func parseLocations(args []string) ([]namedURL, error) {
-	if len(args) == 0 {
-		return nil, cli.Usage("no location to read: give --location file:///dir or --location s3://bucket/prefix")
-	}
 	var out []namedURL
 	for _, arg := range args {
 		l := namedURL{name: defaultName, url: arg}

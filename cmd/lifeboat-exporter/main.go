@@ -69,6 +69,11 @@ func run(ctx context.Context, s settings) error {
 	if s.ledger != nil { // a nil *ledger.Ledger would be no nil LedgerKeeper
 		sources.Ledger = s.ledger
 	}
+	watch := func(context.Context) {}
+	if s.cluster != nil {
+		kube := exporter.NewKube(s.cluster, s.namespace)
+		sources.Kube, watch = kube, kube.Run
+	}
 	e := exporter.New(s.exporter, s.log, sources)
 	listeners, err := listen(ctx, s.listen)
 	if err != nil {
@@ -79,6 +84,10 @@ func run(ctx context.Context, s settings) error {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		watch(ctx)
+		return nil
+	})
 	group.Go(func() error { return e.Run(ctx) })
 	group.Go(func() error { return serve(listeners, server, s) })
 	group.Go(func() error {

@@ -199,7 +199,11 @@ func TestAMistakeInTheFlagsIsOneClearError(t *testing.T) {
 		args []string
 		want string
 	}{
-		"no location":             {nil, "no location to read: give --location"},
+		"nothing to read":         {nil, "nothing to read: give --location"},
+		"a kubeconfig not there":  {[]string{"--kubeconfig=/nowhere/config"}, "--kubeconfig"},
+		"no namespace":            {[]string{good, "--namespace="}, "--namespace: it must not be empty"},
+		"a ttl of nothing":        {[]string{good, "--server.default-backup-ttl=0s"}, "--server.default-backup-ttl 0s: it must be a second or more"},
+		"garbage collected never": {[]string{good, "--server.garbage-collection-frequency=0s"}, "it must be a second or more"},
 		"a path for a URL":        {[]string{"--location=/var/backups"}, "does not begin with file:// or s3://"},
 		"a name and a path":       {[]string{"--location=prod=/var/backups"}, "does not begin with file:// or s3://"},
 		"the same twice":          {[]string{good, good}, "is given twice"},

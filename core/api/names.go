@@ -31,6 +31,14 @@ const (
 	// AnnotationEncryption on a Backup says that its tarball is encrypted, and
 	// how; the value is EncryptionAge.
 	AnnotationEncryption = "lifeboat.dev/encryption"
+	// What is expected of a Schedule's backups, as Go durations: how long after
+	// its due time a run may succeed, how old the newest recovery point may
+	// become, how long a recovery may take, and how old the newest recovery point
+	// that a drill proved may become.
+	AnnotationSuccessGrace = "lifeboat.dev/success-grace"
+	AnnotationRPO          = "lifeboat.dev/rpo"
+	AnnotationRTO          = "lifeboat.dev/rto"
+	AnnotationProvenRPO    = "lifeboat.dev/proven-rpo"
 )
 
 // EncryptionAge says that the tarball is a file of age

@@ -1,0 +1,275 @@
+package exporter
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/lifeboat-backup/lifeboat/core/api"
+	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
+	"github.com/lifeboat-backup/lifeboat/core/cluster"
+	"github.com/lifeboat-backup/lifeboat/core/item"
+	"github.com/lifeboat-backup/lifeboat/core/schedule"
+)
+
+// Kube watches the objects of velero.io in one namespace and keeps what the
+// metrics need to know of them. It needs the verbs list and watch on all six
+// kinds: one that may not be read makes the source down, because a metric that is
+// silently missing reads as all being well.
+//
+// It implements KubeLister.
+type Kube struct {
+	schedules    *cluster.Watch[Schedule]
+	backups      *cluster.Watch[Backup]
+	restores     *cluster.Watch[Restore]
+	deletions    *cluster.Watch[Deletion]
+	locations    *cluster.Watch[StorageLocation]
+	repositories *cluster.Watch[Repository]
+
+	tried []<-chan struct{}
+
+	// What ListKube, which is called by one at a time, remembers.
+	last    KubeScan
+	changes [6]uint64
+	paused  map[string]bool      // of the last scan
+	resumed map[string]time.Time // when a schedule was first seen not to be paused any more
+}
+
+// NewKube makes a source that knows nothing until Run runs.
+func NewKube(c *cluster.Client, namespace string) *Kube {
+	k := &Kube{
+		schedules:    cluster.NewWatch(c, resource("schedules", "Schedule"), namespace, readSchedule),
+		backups:      cluster.NewWatch(c, resource("backups", "Backup"), namespace, readKubeBackup),
+		restores:     cluster.NewWatch(c, resource("restores", "Restore"), namespace, readRestore),
+		deletions:    cluster.NewWatch(c, resource("deletebackuprequests", "DeleteBackupRequest"), namespace, readDeletion),
+		locations:    cluster.NewWatch(c, resource("backupstoragelocations", "BackupStorageLocation"), namespace, readStorageLocation),
+		repositories: cluster.NewWatch(c, resource("backuprepositories", "BackupRepository"), namespace, readRepository),
+		paused:       map[string]bool{}, resumed: map[string]time.Time{},
+	}
+	k.tried = []<-chan struct{}{
+		k.schedules.Tried(), k.backups.Tried(), k.restores.Tried(), k.deletions.Tried(), k.locations.Tried(), k.repositories.Tried(),
+	}
+	return k
+}
+
+func resource(name, kind string) item.Resource {
+	return item.Resource{Group: "velero.io", Version: "v1", Name: name, Kind: kind, Namespaced: true}
+}
+
+// Run watches until ctx is done.
+func (k *Kube) Run(ctx context.Context) {
+	var group sync.WaitGroup
+	for _, run := range []func(context.Context){k.schedules.Run, k.backups.Run, k.restores.Run, k.deletions.Run, k.locations.Run, k.repositories.Run} {
+		group.Go(func() { run(ctx) })
+	}
+	group.Wait()
+}
+
+// ListKube implements KubeLister. As long as nothing has changed it returns the
+// same slices.
+func (k *Kube) ListKube(ctx context.Context) (KubeScan, error) {
+	for _, tried := range k.tried {
+		select {
+		case <-tried:
+		case <-ctx.Done():
+			return KubeScan{}, ctx.Err()
+		}
+	}
+	var scan KubeScan
+	var changes [6]uint64
+	var errs [6]error
+	scan.Schedules, changes[0], errs[0] = k.schedules.All()
+	scan.Backups, changes[1], errs[1] = k.backups.All()
+	scan.Restores, changes[2], errs[2] = k.restores.All()
+	scan.Deletions, changes[3], errs[3] = k.deletions.All()
+	scan.Locations, changes[4], errs[4] = k.locations.All()
+	scan.Repositories, changes[5], errs[5] = k.repositories.All()
+	for _, err := range errs {
+		if err != nil {
+			return KubeScan{}, err
+		}
+	}
+	if changes == k.changes {
+		return k.last, nil
+	}
+	scan.Schedules = k.noteResumed(scan.Schedules, time.Now())
+	scan.Restores = withSchedules(scan.Restores, scan.Backups)
+	scan.changes = k.last.changes + 1
+	k.last, k.changes = scan, changes
+	return scan, nil
+}
+
+// noteResumed fills in since when schedules run that were seen to be paused:
+// Velero records it nowhere.
+func (k *Kube) noteResumed(schedules []Schedule, now time.Time) []Schedule {
+	out := make([]Schedule, len(schedules))
+	paused := map[string]bool{}
+	for i, s := range schedules {
+		if k.paused[s.Name] && !s.Paused {
+			k.resumed[s.Name] = now
+		}
+		paused[s.Name] = s.Paused
+		s.Resumed = k.resumed[s.Name]
+		out[i] = s
+	}
+	for name := range k.resumed {
+		if _, there := paused[name]; !there {
+			delete(k.resumed, name)
+		}
+	}
+	k.paused = paused
+	return out
+}
+
+// withSchedules gives restores that name a backup the schedule of that backup.
+func withSchedules(restores []Restore, backups []Backup) []Restore {
+	schedules := make(map[string]string, len(restores))
+	for _, r := range restores {
+		if r.Schedule == "" && r.Backup != "" {
+			schedules[r.Backup] = ""
+		}
+	}
+	for _, b := range backups {
+		if _, wanted := schedules[b.Name]; wanted {
+			schedules[b.Name] = b.Schedule
+		}
+	}
+	out := make([]Restore, len(restores))
+	for i, r := range restores {
+		if r.Schedule == "" {
+			r.Schedule = schedules[r.Backup]
+		}
+		out[i] = r
+	}
+	return out
+}
+
+// readSchedule keeps of a Schedule what the metrics need. One that cannot be
+// decoded, such as for a duration that is none, is one that can never run.
+func readSchedule(it item.Item) (Schedule, error) {
+	var v velerov1.Schedule
+	if err := json.Unmarshal(it.Raw, &v); err != nil {
+		var meta metav1.PartialObjectMetadata
+		if json.Unmarshal(it.Raw, &meta) != nil {
+			return Schedule{}, fmt.Errorf("decode: %w", err)
+		}
+		return Schedule{Name: api.LabelValue(it.Key.Name), Created: meta.CreationTimestamp.Time, Invalid: err.Error()}, nil
+	}
+	s := Schedule{
+		Name: api.LabelValue(v.Name), Expr: v.Spec.Schedule, Paused: v.Spec.Paused, Created: v.CreationTimestamp.Time,
+		Location: v.Spec.Template.StorageLocation, TTL: v.Spec.Template.TTL.Duration,
+		LastBackup: timeOf(v.Status.LastBackup), LastSkipped: timeOf(v.Status.LastSkipped),
+		Grace:     duration(v.Annotations, api.AnnotationSuccessGrace),
+		RPO:       duration(v.Annotations, api.AnnotationRPO),
+		RTO:       duration(v.Annotations, api.AnnotationRTO),
+		ProvenRPO: duration(v.Annotations, api.AnnotationProvenRPO),
+	}
+	cron, err := schedule.Parse(s.Expr)
+	switch {
+	case err != nil:
+		s.Invalid = err.Error()
+	case v.Status.Phase == velerov1.SchedulePhaseFailedValidation:
+		s.Invalid = "Velero refuses it: " + strings.Join(v.Status.ValidationErrors, "; ")
+	}
+	s.Cron, s.Interval = cron, cron.Interval(s.Created)
+	return s, nil
+}
+
+// duration reads an annotation. One that is no duration above zero counts as not
+// there: the defaults are stricter than silence.
+func duration(annotations map[string]string, name string) time.Duration {
+	d, err := time.ParseDuration(annotations[name])
+	if err != nil || d < 0 {
+		return 0
+	}
+	return d
+}
+
+func timeOf(t *metav1.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.Time
+}
+
+// readKubeBackup keeps of a Backup what the metrics need.
+func readKubeBackup(it item.Item) (Backup, error) {
+	var v velerov1.Backup
+	if err := json.Unmarshal(it.Raw, &v); err != nil {
+		return Backup{}, fmt.Errorf("decode: %w", err)
+	}
+	b := backupOf(v)
+	b.Location = v.Spec.StorageLocation
+	b.InCluster = true
+	return b, nil
+}
+
+func readRestore(it item.Item) (Restore, error) {
+	var v velerov1.Restore
+	if err := json.Unmarshal(it.Raw, &v); err != nil {
+		return Restore{}, fmt.Errorf("decode: %w", err)
+	}
+	return Restore{
+		Name: v.Name, UID: string(v.UID), Backup: v.Spec.BackupName, Schedule: api.LabelValue(v.Spec.ScheduleName),
+		Phase: v.Status.Phase, Created: v.CreationTimestamp.Time,
+		Started: timeOf(v.Status.StartTimestamp), Completed: timeOf(v.Status.CompletionTimestamp),
+	}, nil
+}
+
+func readDeletion(it item.Item) (Deletion, error) {
+	var v velerov1.DeleteBackupRequest
+	if err := json.Unmarshal(it.Raw, &v); err != nil {
+		return Deletion{}, fmt.Errorf("decode: %w", err)
+	}
+	return Deletion{
+		Name: v.Name, UID: string(v.UID), Backup: v.Spec.BackupName, Created: v.CreationTimestamp.Time,
+		Processed: v.Status.Phase == velerov1.DeleteBackupRequestPhaseProcessed, Errors: len(v.Status.Errors),
+	}, nil
+}
+
+// serverPeriod is how often Velero's server validates and synchronises a location
+// that does not say it.
+const serverPeriod = time.Minute
+
+func readStorageLocation(it item.Item) (StorageLocation, error) {
+	var v velerov1.BackupStorageLocation
+	if err := json.Unmarshal(it.Raw, &v); err != nil {
+		return StorageLocation{}, fmt.Errorf("decode: %w", err)
+	}
+	return StorageLocation{
+		Name: v.Name, Default: v.Spec.Default, Message: v.Status.Message,
+		Available:          v.Status.Phase == velerov1.BackupStorageLocationPhaseAvailable,
+		ReadOnly:           v.Spec.AccessMode == velerov1.BackupStorageLocationAccessModeReadOnly,
+		Validated:          timeOf(v.Status.LastValidationTime),
+		ValidationInterval: period(v.Spec.ValidationFrequency),
+		SyncInterval:       period(v.Spec.BackupSyncPeriod),
+	}, nil
+}
+
+// period is zero for what is turned off; Velero takes a negative one for not set.
+func period(d *metav1.Duration) time.Duration {
+	if d == nil || d.Duration < 0 {
+		return serverPeriod
+	}
+	return d.Duration
+}
+
+func readRepository(it item.Item) (Repository, error) {
+	var v velerov1.BackupRepository
+	if err := json.Unmarshal(it.Raw, &v); err != nil {
+		return Repository{}, fmt.Errorf("decode: %w", err)
+	}
+	r := Repository{Name: v.Name, Location: v.Spec.BackupStorageLocation, LastMaintained: timeOf(v.Status.LastMaintenanceTime)}
+	for _, m := range v.Status.RecentMaintenance {
+		r.Recent = append(r.Recent, Maintenance{
+			Succeeded: m.Result == velerov1.BackupRepositoryMaintenanceSucceeded,
+			Started:   timeOf(m.StartTimestamp), Ended: timeOf(m.CompleteTimestamp),
+		})
+	}
+	return r, nil
+}
