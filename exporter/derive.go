@@ -28,23 +28,24 @@ type Distribution struct {
 // Derive turns what is known into what is served. It is pure: now is an
 // argument, state and cfg are not changed.
 //
-// Nothing is said of schedules before the first location was read: an exporter
-// that has just started does not know of none, it does not know.
+// Nothing is said of schedules before a source was read: an exporter that has
+// just started does not know of none, it does not know. Neither before the
+// cluster was tried, which alone can tell which schedules there are no more.
 func Derive(now time.Time, state State, cfg Config) []Sample {
 	cfg = cfg.withDefaults()
 	out := &samples{hidden: hidden(cfg)}
 	exporterSamples(out, now, state, cfg)
 	locationSamples(out, now, state, cfg)
 	claimSamples(out, now, state, cfg)
-	if !slices.ContainsFunc(state.Locations, func(l LocationState) bool { return l.Backups.read() }) {
+	known := newKnowledge(now, state, cfg)
+	homeSamples(out, state, known)
+	if !begun(state) {
 		return out.list
 	}
-	known := newKnowledge(now, state, cfg)
 	backupTotal(out, state, known)
 	for _, s := range within(state.Schedules, cfg) {
-		out.stale = !known.of(s, known.backups)
-		backupSamples(out, s)
-		scheduleSamples(out, s, state, cfg)
+		backupSamples(out, s, known)
+		scheduleSamples(out, s, state, known, cfg)
 		out.stale = !known.of(s, known.drills)
 		drillSamples(out, s, state, cfg)
 	}
@@ -101,11 +102,29 @@ func boolean(b bool) float64 {
 	return 0
 }
 
-// knowledge says of which locations the present is known.
-type knowledge struct{ backups, drills []bool }
+// begun reports whether anything can be said of schedules.
+func begun(state State) bool {
+	bucket := slices.ContainsFunc(state.Locations, func(l LocationState) bool { return l.Backups.read() })
+	if state.Kube == nil {
+		return bucket
+	}
+	return state.Kube.Source.read() || (bucket && !state.Kube.Source.LastAttempt.IsZero())
+}
+
+// knowledge says of which sources the present is known.
+type knowledge struct {
+	now        time.Time
+	staleAfter time.Duration
+	watched    bool // whether a cluster is a source
+	// cluster is false without one.
+	cluster bool
+	// backups and drills are of the locations.
+	backups, drills []bool
+}
 
 func newKnowledge(now time.Time, state State, cfg Config) knowledge {
-	var k knowledge
+	k := knowledge{now: now, staleAfter: cfg.StaleAfter(), watched: state.Kube != nil}
+	k.cluster = k.watched && state.Kube.Source.fresh(now, cfg.StaleAfter())
 	for _, l := range state.Locations {
 		k.backups = append(k.backups, l.Backups.fresh(now, cfg.StaleAfter()))
 		k.drills = append(k.drills, l.Drills.fresh(now, cfg.StaleAfter()))
@@ -113,24 +132,39 @@ func newKnowledge(now time.Time, state State, cfg Config) knowledge {
 	return k
 }
 
+// exists reports whether it is known which backups of a schedule exist: the
+// cluster or the bucket can say it.
+func (k knowledge) exists(s ScheduleState) bool { return k.cluster || k.of(s, k.backups) }
+
+// runs reports whether it is known how the runs of a schedule ended. Where there is
+// a cluster only that can say it: a run that fails may leave nothing in a bucket.
+func (k knowledge) runs(s ScheduleState) bool {
+	if k.watched {
+		return k.cluster
+	}
+	return k.of(s, k.backups)
+}
+
 // of reports whether the present of a schedule is known: that of every location
-// that holds something of it, or of all of them when none does.
+// that holds something of it, or of all of them when none does. Without any it is
+// not.
 func (k knowledge) of(s ScheduleState, fresh []bool) bool {
 	if len(s.Locations) == 0 {
-		return !slices.Contains(fresh, false)
+		return len(fresh) > 0 && !slices.Contains(fresh, false)
 	}
 	return !slices.ContainsFunc(s.Locations, func(i int) bool { return !fresh[i] })
 }
 
-// within returns the schedules that get series: those with a known cron
-// expression first, then by name, at most cfg.MaxSchedules.
+// within returns the schedules that get series: those that the cluster or the
+// flags name first, then by name, at most cfg.MaxSchedules.
 func within(schedules []ScheduleState, cfg Config) []ScheduleState {
 	if len(schedules) <= cfg.MaxSchedules {
 		return schedules
 	}
 	kept := slices.Clone(schedules)
 	slices.SortStableFunc(kept, func(a, b ScheduleState) int {
-		return int(boolean(a.Cron.IsZero()) - boolean(b.Cron.IsZero()))
+		named := func(s ScheduleState) bool { return s.Kube != nil || !s.Cron.IsZero() }
+		return int(boolean(named(b)) - boolean(named(a)))
 	})
 	return kept[:cfg.MaxSchedules]
 }

@@ -19,7 +19,7 @@ var results = []string{string(report.Passed), string(report.Failed), string(repo
 
 // drillSamples say what the drills of a schedule's backups proved.
 func drillSamples(out *samples, s ScheduleState, state State, cfg Config) {
-	agreed := agreement(s, state)
+	agreed := agreement(s)
 	if s.Name != "" {
 		if target := provenTarget(s, agreed, cfg); target > 0 {
 			out.add(drillProvenTarget, target.Seconds(), s.Name)
@@ -67,15 +67,11 @@ func drillSamples(out *samples, s ScheduleState, state State, cfg Config) {
 
 // agreement is what the annotations of the Schedule say; zero when no Schedule
 // is known.
-func agreement(s ScheduleState, state State) Schedule {
-	if state.Kube == nil {
+func agreement(s ScheduleState) Schedule {
+	if s.Kube == nil {
 		return Schedule{}
 	}
-	i := slices.IndexFunc(state.Kube.Schedules, func(o Schedule) bool { return o.Name == s.Name })
-	if i < 0 {
-		return Schedule{}
-	}
-	return state.Kube.Schedules[i]
+	return *s.Kube
 }
 
 func newestDrill(drills []DrillState, wanted func(DrillState) bool) (DrillState, bool) {

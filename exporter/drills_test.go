@@ -264,8 +264,9 @@ func TestHowOldAProvenBackupMayBecome(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			cfg := daily(t)
 			cfg.ProvenWithin = tc.within
-			state := oneLocation(cfg, []Backup{b}, tc.drill)
-			state.Kube = &KubeState{KubeScan: KubeScan{Schedules: []Schedule{{Name: "db", ProvenRPO: tc.agreed}}}}
+			k := kubeSchedule(t, "db", "0 2 * * *", noon.AddDate(0, 0, -90))
+			k.ProvenRPO = tc.agreed
+			state := watched(cfg, KubeScan{Schedules: []Schedule{k}, Backups: inCluster("default", b)}, []Backup{b}, tc.drill)
 			got := derived(t, noon, state, cfg)
 			assert.Equal(t, tc.want.Seconds(), got[`lifeboat_drill_proven_target_seconds{schedule="db"}`])
 			assert.Equal(t, unix(b.Start)+tc.want.Seconds(), got[provenBy], "the deadline means the same")
@@ -287,8 +288,9 @@ func TestTheRecoveryTimeThatWasAgreed(t *testing.T) {
 	got = derived(t, noon, oneLocation(cfg, []Backup{b}, measured, withdrawn), cfg)
 	assert.NotContains(t, got, target, "the newest drill has no target any more")
 
-	state := oneLocation(cfg, []Backup{b}, measured)
-	state.Kube = &KubeState{KubeScan: KubeScan{Schedules: []Schedule{{Name: "other"}, {Name: "db", RTO: time.Hour}}}}
+	k := kubeSchedule(t, "db", "0 2 * * *", noon.AddDate(0, 0, -90))
+	k.RTO = time.Hour
+	state := watched(cfg, KubeScan{Schedules: []Schedule{{Name: "other"}, k}, Backups: inCluster("default", b)}, []Backup{b}, measured)
 	assert.Equal(t, 3600.0, derived(t, noon, state, cfg)[target], "the Schedule's annotation comes first")
 }
 

@@ -59,7 +59,7 @@ func New(cfg Config, log *slog.Logger, sources Sources) *Exporter {
 
 // kubeInterval is how often the objects of the cluster are taken over, at most:
 // they come from memory.
-const kubeInterval = 15 * time.Second
+const kubeInterval = 5 * time.Second
 
 // Run reads every source at once, and then again and again until ctx is done.
 // It returns when all readings have ended, with nil.
@@ -198,11 +198,14 @@ func (e *Exporter) refreshClaims(ctx context.Context, i int) {
 }
 
 func (e *Exporter) report(location, source string, err error) {
-	if err != nil {
+	switch {
+	case err != nil && location == "":
+		e.log.Warn("cannot read the source", "source", source, "err", err)
+	case err != nil:
 		e.log.Warn("cannot read the location", "location", location, "source", source, "err", err)
-		return
+	default:
+		e.log.Debug("source read", "location", location, "source", source)
 	}
-	e.log.Debug("location read", "location", location, "source", source)
 }
 
 func attempt(before SourceState, began, ended time.Time, err error) SourceState {
@@ -237,13 +240,24 @@ func (e *Exporter) publish(change func(*State)) {
 	before := e.known()
 	next := before
 	change(&next)
-	after := assemble(next, e.cfg)
+	after := next
+	if !still(before, next, e.cfg) {
+		after = assemble(next, e.cfg)
+	}
 	if dropped := len(after.Schedules) - e.cfg.MaxSchedules; dropped > 0 && len(before.Schedules) != len(after.Schedules) {
 		e.log.Warn("more schedules than --max-schedules: some have no series", "schedules", len(after.Schedules), "dropped", dropped)
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.state = after
+}
+
+// still reports whether a state differs from the one before by nothing but the
+// times at which the cluster was read, and not for long: the cluster is looked at
+// every few seconds, and it changes seldom.
+func still(before, next State, cfg Config) bool {
+	return before.Kube != nil && next.Kube != before.Kube && next.Kube.changes != 0 && next.Kube.changes == before.Kube.changes &&
+		before.Kube.Source.succeeded() && next.Kube.Source.succeeded() && next.Kube.Source.LastSuccess.Sub(before.AsOf) < cfg.Interval
 }
 
 func (e *Exporter) known() State {

@@ -170,6 +170,8 @@ func (b bucket) drill(id string, d Drill) {
 	b.put(store.Evidence(d.Backup, id), raw)
 }
 
+func (b bucket) open(context.Context) (store.Store, error) { return b, nil }
+
 // location reads a store.
 func locationOf(s store.Store) (*StoreLocation, Location) {
 	l := NewStoreLocation(func(context.Context) (store.Store, error) { return s, nil }, silent())

@@ -29,6 +29,47 @@ func locationSamples(out *samples, now time.Time, state State, cfg Config) {
 	out.stale = false
 }
 
+// homeSamples say what the cluster knows of locations, and where it and they
+// disagree.
+func homeSamples(out *samples, state State, k knowledge) {
+	for _, h := range state.Homes {
+		bucket := h.Location >= 0 && k.backups[h.Location]
+		statusSample(out, h, state, k)
+		out.stale = !k.cluster
+		if h.Storage != nil {
+			out.add(locationAccessMode, boolean(!h.Storage.ReadOnly), h.Name, "ReadWrite")
+			out.add(locationAccessMode, boolean(h.Storage.ReadOnly), h.Name, "ReadOnly")
+			out.addTime(locationLastValidation, h.Storage.Validated, h.Name)
+			if h.Storage.ValidationInterval > 0 {
+				out.add(locationValidationInterval, h.Storage.ValidationInterval.Seconds(), h.Name)
+			}
+		}
+		out.addTime(locationMaintenance, h.LastMaintained, h.Name)
+		if k.watched && state.Kube.Source.read() {
+			out.add(locationForeign, float64(h.Foreign), h.Name)
+			if h.Location >= 0 && state.Locations[h.Location].Backups.read() {
+				out.stale = !k.cluster || !bucket
+				out.add(locationMissing, float64(h.Missing), h.Name)
+				out.add(locationOrphaned, float64(h.orphaned(k.now)), h.Name)
+			}
+		}
+	}
+	out.stale = false
+}
+
+// statusSample is Velero's word on a location, or where there is no cluster that
+// could have one, whether the location answered.
+func statusSample(out *samples, h Home, state State, k knowledge) {
+	switch {
+	case h.Storage != nil:
+		out.stale = !k.cluster
+		out.add(veleroLocationStatus, boolean(h.Storage.Available), h.Name)
+	case !k.watched && !state.Locations[h.Location].Backups.LastAttempt.IsZero():
+		out.stale = k.now.Sub(state.Locations[h.Location].Backups.LastAttempt) > k.staleAfter
+		out.add(veleroLocationStatus, boolean(state.Locations[h.Location].Answered), h.Name)
+	}
+}
+
 // The sources of what the exporter knows.
 const (
 	sourceKube   = "kube"
@@ -40,6 +81,10 @@ const (
 // exporterSamples say how well the exporter itself sees.
 func exporterSamples(out *samples, now time.Time, state State, cfg Config) {
 	out.add(exporterBuildInfo, 1, cfg.Build.Version, cfg.Build.Revision, cfg.Build.GoVersion)
+	if state.Kube != nil {
+		out.add(exporterSourceUp, boolean(state.Kube.Source.up(now, cfg.StaleAfter())), sourceKube, "")
+		out.addTime(exporterSourceLastSuccess, state.Kube.Source.LastSuccess, sourceKube, "")
+	}
 	for _, l := range state.Locations {
 		out.add(exporterSourceUp, boolean(l.Backups.up(now, cfg.StaleAfter())), sourceBucket, l.Name)
 		out.add(exporterSourceUp, boolean(l.Drills.up(now, cfg.StaleAfter())), sourceDrills, l.Name)
@@ -49,7 +94,7 @@ func exporterSamples(out *samples, now time.Time, state State, cfg Config) {
 	ledgerSamples(out, now, state, cfg)
 	ambiguous := 0
 	for _, s := range state.Schedules {
-		if s.Name != "" && len(s.Locations) > 1 {
+		if s.Name != "" && s.Kube == nil && len(s.Locations) > 1 {
 			ambiguous++
 		}
 	}

@@ -231,8 +231,9 @@ type Backup struct {
 	// MetadataSHA256 is of velero-backup.json, hex; "" when not known.
 	MetadataSHA256 string
 	// gone says that whoever can be asked now does not list it any more, missing
-	// that the location was asked and does not hold it. merge says so.
-	gone, missing bool
+	// that the location was asked and does not hold it, stray that the cluster was
+	// asked and does not list it. merge says so.
+	gone, missing, stray bool
 }
 
 // Volumes counts the volumes of one backup by what became of them, and their

@@ -63,6 +63,8 @@ func (c Config) withDefaults() Config {
 	c.Timeout = cmp.Or(c.Timeout, time.Minute)
 	c.ProvenLevel = cmp.Or(c.ProvenLevel, report.LevelControlPlane)
 	c.MaxSchedules = cmp.Or(c.MaxSchedules, 500)
+	c.ServerTTL = cmp.Or(c.ServerTTL, 30*24*time.Hour)
+	c.GCPeriod = cmp.Or(c.GCPeriod, time.Hour)
 	return c
 }
 
@@ -76,8 +78,15 @@ type State struct {
 	Kube      *KubeState
 	Ledger    *LedgerState
 	Locations []LocationState
-	// Schedules are those of Locations and of Config.Schedules, by name.
+	// Schedules are those of the cluster and of Config.Schedules, or as long as no
+	// cluster was read, those of Locations and of Config.Schedules. By name.
 	Schedules []ScheduleState
+	// Homes are the locations as all sources know them together: those of
+	// Locations first, by the same index.
+	Homes []Home
+	// AsOf is the end of the newest reading, the time of everything that was
+	// worked out when the state was made.
+	AsOf time.Time
 }
 
 // KubeState is what is known of the cluster.
@@ -138,22 +147,43 @@ func (s SourceState) fresh(now time.Time, staleAfter time.Duration) bool {
 // ScheduleState is what is known of a schedule, over all locations.
 type ScheduleState struct {
 	Name string
-	Cron schedule.Cron // zero when not known
+	// Kube is the Schedule of the cluster; nil when it has none of the name, or no
+	// cluster was read.
+	Kube *Schedule
+	Cron schedule.Cron // zero when not known, or when it can never run
 	// Interval is the longest time between two runs; zero when not known.
 	Interval time.Duration
+	// Created is since when the schedule is known.
+	Created time.Time
 	// Locations are the indices in State.Locations of those that hold anything
 	// of the schedule; empty for one that never ran.
 	Locations []int
-	// Backups and Drills are newest first.
+	// Backups, its own, and Drills are newest first. Among the backups are those
+	// that are gone, if nobody who can be asked lists them.
 	Backups []Backup
 	Drills  []DrillState
 	// DrillInterval is that of the policy that drills, zero when not known.
 	DrillInterval time.Duration
 	// Proof is what Drills prove, at Config.ProvenLevel.
 	Proof Proof
-	// Phases counts Backups, in the order of existingPhases. It is counted when
-	// the state is made, so that a scrape does not walk all backups.
+	// Phases counts the Backups that exist, in the order of existingPhases. It and
+	// what follows is worked out when the state is made, so that a scrape does not
+	// walk all backups.
 	Phases [6]int
+	// Expiries are the expirations of the backups that exist, sorted.
+	Expiries []time.Time
+	// Blocked counts the backups that garbage collection could not delete, in the
+	// order of gcReasons.
+	Blocked [len(gcReasons)]int
+	// Locked counts the Completed backups that object lock keeps until they expire.
+	Locked int
+	// OldestActive is the start of the oldest run that has not ended; zero when
+	// there is none.
+	OldestActive time.Time
+	// Ledger says what the ledger knows of its runs.
+	Ledger LastRuns
+	// Firings are the runs that were due while the backups of today were made.
+	Firings Firings
 }
 
 // DrillState is a drill, and whether what it drilled is still there.
@@ -177,32 +207,29 @@ func rank(l report.Level) int {
 	return slices.Index(Levels(), l) + 1
 }
 
-// assemble makes the state of what the sources said: it groups what they hold by
-// schedule, sorted by name.
+// assemble makes the state of what the sources said: it joins what they hold and
+// groups it by schedule, sorted by name. known.Schedules, if any, are those of
+// the state before.
 func assemble(known State, cfg Config) State {
-	byName := map[string]*ScheduleState{}
-	get := func(name string) *ScheduleState {
-		s, ok := byName[name]
-		if !ok {
-			s = &ScheduleState{Name: name}
-			byName[name] = s
-		}
-		return s
-	}
-	for name, cron := range cfg.Schedules {
-		s := get(name)
-		s.Cron, s.Interval = cron, cron.Interval(known.Started)
-	}
-	for i, l := range known.Locations {
-		gather(i, l, get)
+	state := known
+	state.AsOf = asOf(known)
+	a := assembly{known: known, cfg: cfg, asOf: state.AsOf, byName: map[string]*ScheduleState{}}
+	a.addSchedules()
+	inCluster := byLocation(known)
+	state.Homes = homes(known, inCluster)
+	for i := range state.Homes {
+		a.addHome(&state.Homes[i], inCluster[state.Homes[i].Name])
 	}
 	drilling := intervals{from: known.Started}
-	state := known
-	state.Schedules = make([]ScheduleState, 0, len(byName))
-	for _, s := range byName {
+	runs := lastRuns(known.Ledger)
+	state.Schedules = make([]ScheduleState, 0, len(a.byName))
+	for _, s := range a.byName {
 		s.arrange()
 		s.Proof = prove(s.Drills, rank(cfg.ProvenLevel))
 		s.DrillInterval = drilling.of(drillPolicy(s.Drills).Cron)
+		s.Created = a.created(*s)
+		s.Ledger = runs[s.Name]
+		s.Firings = firings(*s, a.before(s.Name), state.AsOf, cfg)
 		state.Schedules = append(state.Schedules, *s)
 	}
 	slices.SortFunc(state.Schedules, func(a, b ScheduleState) int { return cmp.Compare(a.Name, b.Name) })
@@ -230,33 +257,139 @@ func (i *intervals) of(c schedule.Cron) time.Duration {
 	return i.known[c.String()]
 }
 
-// gather hands what one location holds to the schedules it belongs to.
-func gather(index int, l LocationState, get func(string) *ScheduleState) {
-	at := func(name string) *ScheduleState {
-		s := get(name)
-		if !slices.Contains(s.Locations, index) {
-			s.Locations = append(s.Locations, index)
-		}
-		return s
+// asOf is the end of the newest reading, or the start of the exporter before
+// there was one.
+func asOf(known State) time.Time {
+	t := known.Started
+	if known.Kube != nil {
+		t = later(t, known.Kube.Source.LastAttempt)
 	}
-	existing := make(map[string]*Backup, len(l.BackupList))
-	for i := range l.BackupList {
-		b := &l.BackupList[i]
-		existing[b.Name] = b
-		s := at(b.Schedule)
-		s.Backups = append(s.Backups, *b)
+	for _, l := range known.Locations {
+		t = later(later(t, l.Backups.LastAttempt), l.Drills.LastAttempt)
+	}
+	return t
+}
+
+// assembly is a state in the making.
+type assembly struct {
+	known  State
+	cfg    Config
+	asOf   time.Time
+	byName map[string]*ScheduleState
+}
+
+// addSchedules adds the schedules of the flags and of the cluster. Where both
+// have one of a name, the cluster's counts.
+func (a *assembly) addSchedules() {
+	for name, cron := range a.cfg.Schedules {
+		a.byName[name] = &ScheduleState{Name: name, Cron: cron}
+	}
+	if a.known.Kube != nil {
+		for i := range a.known.Kube.Schedules {
+			k := &a.known.Kube.Schedules[i]
+			s := &ScheduleState{Name: k.Name, Kube: k}
+			if k.Invalid == "" {
+				s.Cron, s.Interval = k.Cron, k.Interval
+			}
+			a.byName[k.Name] = s
+		}
+	}
+	for _, s := range a.byName {
+		if s.Kube == nil {
+			s.Interval = s.Cron.Interval(a.known.Started)
+		}
+	}
+}
+
+// get is the schedule of a name, or nil for one that nobody has. Only a cluster
+// can say that: without one, backups are all that is known of schedules. Backups
+// of a Schedule that was deleted promise nothing any more.
+func (a *assembly) get(name string) *ScheduleState {
+	s, ok := a.byName[name]
+	if !ok && (name == "" || a.known.Kube == nil || !a.known.Kube.Source.read()) {
+		s = &ScheduleState{Name: name}
+		a.byName[name] = s
+	}
+	return s
+}
+
+// before is the schedule as it was in the state before.
+func (a *assembly) before(name string) *ScheduleState {
+	i, ok := slices.BinarySearchFunc(a.known.Schedules, name, func(s ScheduleState, name string) int { return cmp.Compare(s.Name, name) })
+	if !ok {
+		return nil
+	}
+	return &a.known.Schedules[i]
+}
+
+// created is since when a schedule is known.
+func (a *assembly) created(s ScheduleState) time.Time {
+	switch {
+	case s.Kube != nil && !s.Kube.Created.IsZero():
+		return s.Kube.Created
+	case len(s.Backups) > 0:
+		return s.Backups[len(s.Backups)-1].Start
+	}
+	return a.known.Started
+}
+
+// addHome hands what one location holds to the schedules it belongs to.
+func (a *assembly) addHome(h *Home, inCluster []Backup) {
+	s := sides{cluster: a.known.Kube != nil && a.known.Kube.Source.fresh(a.asOf, a.cfg.StaleAfter())}
+	var l LocationState
+	if h.Location >= 0 {
+		l = a.known.Locations[h.Location]
+		s.bucket = l.Backups.fresh(a.asOf, a.cfg.StaleAfter())
+		if l.Backups.read() {
+			s.scanned = l.Backups.LastSuccess.Add(-l.Backups.Duration)
+		}
+	}
+	existing := make(map[string]*Backup, len(l.DrillList))
+	for _, d := range l.DrillList {
+		existing[d.Backup] = nil
+	}
+	backups := merge(inCluster, l.BackupList, s)
+	for i := range backups {
+		b := &backups[i]
+		if _, drilled := existing[b.Name]; drilled {
+			existing[b.Name] = b
+		}
+		schedule := a.get(b.Schedule)
+		mine := schedule != nil && own(*b, schedule.Kube)
+		h.count(*b, s, mine)
+		// A time in the future is not believed, as in a location.
+		if mine && !b.Start.After(a.asOf.Add(maxAhead)) {
+			schedule.in(h)
+			schedule.Backups = append(schedule.Backups, *b)
+		}
 	}
 	for _, d := range l.DrillList {
-		state := DrillState{Drill: d}
-		if b := existing[d.Backup]; b != nil && sameBackup(*b, d) {
-			state.Exists, state.Completed = true, b.Phase == velerov1.BackupPhaseCompleted
-			// What the backup says of itself counts more than what was written
-			// about it.
-			state.Schedule, state.BackupStart = b.Schedule, b.Start
-		}
-		s := at(state.Schedule)
-		s.Drills = append(s.Drills, state)
+		a.addDrill(h, d, existing[d.Backup])
 	}
+}
+
+// in notes that a location holds something of the schedule.
+func (s *ScheduleState) in(h *Home) {
+	if h.Location >= 0 && !slices.Contains(s.Locations, h.Location) {
+		s.Locations = append(s.Locations, h.Location)
+	}
+}
+
+// addDrill adds a drill of the backup b, nil when nobody lists it.
+func (a *assembly) addDrill(h *Home, d Drill, b *Backup) {
+	state := DrillState{Drill: d}
+	if b != nil && sameBackup(*b, d) {
+		state.Exists, state.Completed = !b.gone && !b.missing, recoverable(*b)
+		// What the backup says of itself counts more than what was written
+		// about it.
+		state.Schedule, state.BackupStart = b.Schedule, b.Start
+	}
+	s := a.get(state.Schedule)
+	if s == nil || (b != nil && !own(*b, s.Kube)) {
+		return
+	}
+	s.in(h)
+	s.Drills = append(s.Drills, state)
 }
 
 // sameBackup reports whether a drill was of this very backup, not of an
@@ -280,10 +413,33 @@ func (s *ScheduleState) arrange() {
 	slices.SortFunc(s.Drills, func(a, b DrillState) int {
 		return cmp.Or(b.Finished.Compare(a.Finished), cmp.Compare(b.Backup, a.Backup))
 	})
-	s.Phases = countPhases(s.Backups)
-	if s.Cron.IsZero() && s.Name != "" {
+	s.tally()
+	if s.Cron.IsZero() && s.Kube == nil && s.Name != "" {
 		s.Interval = schedule.InferInterval(newestStarts(s.Backups))
 	}
+}
+
+// tally counts what a scrape would have to walk all backups for.
+func (s *ScheduleState) tally() {
+	s.Phases = countPhases(s.Backups)
+	for _, b := range s.Backups { // newest first
+		if !b.Phase.Finished() && b.Phase != velerov1.BackupPhaseDeleting && b.InCluster {
+			s.OldestActive = b.Start
+		}
+		if b.gone {
+			continue
+		}
+		if !b.Expires.IsZero() {
+			s.Expiries = append(s.Expiries, b.Expires)
+		}
+		if i := slices.Index(gcReasons[:], b.GCFailure); i >= 0 {
+			s.Blocked[i]++
+		}
+		if recoverable(b) && !b.Expires.IsZero() && !b.LockedUntil.Before(b.Expires) {
+			s.Locked++
+		}
+	}
+	slices.SortFunc(s.Expiries, time.Time.Compare)
 }
 
 // newestStarts are the starts of the newest runs of a sorted list.

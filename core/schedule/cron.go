@@ -147,3 +147,16 @@ func (c Cron) Interval(from time.Time) time.Duration {
 	}
 	return longest
 }
+
+// Count is how many runs are due after from and not after to, but no more than
+// most. "@every" counts from from.
+func (c Cron) Count(from, to time.Time, most int) int {
+	if every, ok := c.parsed.(cron.ConstantDelaySchedule); ok {
+		return min(max(int(to.Sub(from)/every.Delay), 0), most)
+	}
+	n := 0
+	for next := c.Next(from); n < most && !next.IsZero() && !next.After(to); next = c.Next(next) {
+		n++
+	}
+	return n
+}

@@ -1,0 +1,222 @@
+package exporter
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
+)
+
+const (
+	// syncedAfter is how much later than its start a backup's object may have been
+	// made, at most: who makes a backup makes the object first, and what Velero
+	// finds in a bucket it makes objects of when the backup has ended. Clocks may
+	// differ by that much.
+	syncedAfter = 5 * time.Minute
+	// orphanedAfter is how long a backup may lie in a location before the cluster
+	// has to list it.
+	orphanedAfter = time.Hour
+)
+
+// sides say who can be asked of the backups of one location.
+type sides struct {
+	cluster, bucket bool
+	// scanned is when the last complete listing of the bucket began; zero when
+	// there was none.
+	scanned time.Time
+}
+
+// merge joins what the cluster and the bucket hold of one location, by name, and
+// says of each backup whether it exists.
+//
+// Who can be asked decides: both together; one alone when the other cannot be
+// asked; and when nobody can, all that was ever known stays. A backup that the
+// cluster lists and the bucket, asked after it had ended, did not hold is missing
+// its data for as long as the bucket has not been asked again.
+func merge(inCluster, inBucket []Backup, s sides) []Backup {
+	out := make([]Backup, 0, max(len(inCluster), len(inBucket)))
+	at := make(map[string]int, len(inCluster))
+	for _, b := range inCluster {
+		b.InCluster = true
+		at[b.Name] = len(out)
+		out = append(out, b)
+	}
+	for _, b := range inBucket {
+		b.InLocation = true
+		if i, both := at[b.Name]; both {
+			out[i] = joined(out[i], b, s)
+			continue
+		}
+		out = append(out, b)
+	}
+	for i := range out {
+		judge(&out[i], s)
+	}
+	return out
+}
+
+// joined is one backup that both sides list. The object in the cluster is the
+// newer word as long as the cluster can be asked; what only the bucket knows is
+// the bucket's.
+func joined(c, b Backup, s sides) Backup {
+	out := c
+	if !s.cluster && s.bucket {
+		out = b
+		out.Created, out.GCFailure = c.Created, c.GCFailure
+	}
+	// By the name that evidence has for it.
+	out.UID, out.MetadataSHA256 = b.UID, b.MetadataSHA256
+	out.ArchiveSize, out.Volumes, out.LockedUntil = b.ArchiveSize, b.Volumes, b.LockedUntil
+	out.Location, out.InCluster, out.InLocation = b.Location, true, true
+	out.Foreign = (c.UID != "" && b.UID != "" && c.UID != b.UID) || madeElsewhere(c)
+	return out
+}
+
+func judge(b *Backup, s sides) {
+	switch {
+	case s.cluster && s.bucket:
+	case s.cluster:
+		b.gone = !b.InCluster
+	case s.bucket:
+		b.gone = !b.InLocation
+	}
+	b.stray = s.cluster && s.bucket && !b.InCluster
+	b.missing = !b.InLocation && b.Phase.Finished() && b.Completed.Before(s.scanned)
+	if b.InCluster && !b.InLocation {
+		b.Foreign = madeElsewhere(*b)
+	}
+}
+
+// madeElsewhere guesses by times whether an object of the cluster was made of
+// what was found in a bucket.
+func madeElsewhere(b Backup) bool { return b.Created.After(b.Start.Add(syncedAfter)) }
+
+// own reports whether a backup is one of the schedule's own runs, and not one of
+// another cluster's schedule of the same name that shares the bucket. seen is the
+// Schedule as the cluster has it, nil when it has none or cannot say.
+//
+// What is older than the Schedule itself can be of an earlier life of the same
+// cluster, and is let in: it can bring no deadline forward, because that counts
+// from the making of the Schedule. What is younger and was made elsewhere, or is
+// unknown to the cluster although its server would have made it, is not.
+func own(b Backup, seen *Schedule) bool {
+	if seen == nil {
+		return !b.Foreign
+	}
+	return b.Start.Before(seen.Created) || (!b.stray && !b.Foreign)
+}
+
+// recoverable reports whether a backup can be restored as far as anybody knows:
+// it exists, it is Completed, and its data was not found missing.
+func recoverable(b Backup) bool {
+	return b.Phase == velerov1.BackupPhaseCompleted && !b.gone && !b.missing
+}
+
+// Home is a location of backups as the cluster and the bucket know it together.
+type Home struct {
+	Name string
+	// Location is the index in State.Locations, or -1 for one that only the
+	// cluster knows. Storage is nil when the cluster has no such
+	// BackupStorageLocation.
+	Location int
+	Storage  *StorageLocation
+	Backups  int // that exist
+	Missing  int
+	Foreign  int
+	// Orphaned are the ends of the backups that only the bucket holds, sorted.
+	Orphaned []time.Time
+	// LastMaintained is that of the repository that has waited longest.
+	LastMaintained time.Time
+}
+
+// count takes a merged backup into account.
+func (h *Home) count(b Backup, s sides, own bool) {
+	if b.gone {
+		return
+	}
+	h.Backups++
+	if b.Foreign && !own {
+		h.Foreign++
+	}
+	if s.cluster && s.bucket {
+		if b.missing && b.Phase.Restorable() {
+			h.Missing++
+		}
+		if !b.InCluster {
+			h.Orphaned = append(h.Orphaned, b.Completed)
+		}
+	}
+}
+
+// orphaned counts the backups that the cluster ought to list by now.
+func (h *Home) orphaned(now time.Time) int {
+	n, _ := slices.BinarySearchFunc(h.Orphaned, now.Add(-orphanedAfter), time.Time.Compare)
+	return n
+}
+
+// homes are the locations of the flags, and then those that only the cluster
+// knows.
+func homes(known State, inCluster map[string][]Backup) []Home {
+	out := make([]Home, 0, len(known.Locations))
+	for i, l := range known.Locations {
+		out = append(out, Home{Name: l.Name, Location: i})
+	}
+	if known.Kube == nil {
+		return out
+	}
+	at := func(name string) *Home {
+		for i := range out {
+			if out[i].Name == name {
+				return &out[i]
+			}
+		}
+		out = append(out, Home{Name: name, Location: -1})
+		return &out[len(out)-1]
+	}
+	for i := range known.Kube.Locations {
+		at(known.Kube.Locations[i].Name).Storage = &known.Kube.Locations[i]
+	}
+	for _, r := range known.Kube.Repositories {
+		if h := at(r.Location); !r.LastMaintained.IsZero() && (h.LastMaintained.IsZero() || r.LastMaintained.Before(h.LastMaintained)) {
+			h.LastMaintained = r.LastMaintained
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(inCluster)) {
+		at(name)
+	}
+	return out
+}
+
+// byLocation are the backups of the cluster by the location they are in. One that
+// waits for its run names none yet, and will be in the default one.
+func byLocation(known State) map[string][]Backup {
+	out := map[string][]Backup{}
+	if known.Kube == nil {
+		return out
+	}
+	fallback := defaultLocation(known)
+	for _, b := range known.Kube.Backups {
+		if b.Location == "" {
+			b.Location = fallback
+		}
+		out[b.Location] = append(out[b.Location], b)
+	}
+	return out
+}
+
+// defaultLocation is the name of the location for backups that name none; "" when
+// nobody can say.
+func defaultLocation(known State) string {
+	if known.Kube != nil {
+		for _, l := range known.Kube.Locations {
+			if l.Default || len(known.Kube.Locations) == 1 {
+				return l.Name
+			}
+		}
+	}
+	if len(known.Locations) == 1 {
+		return known.Locations[0].Name
+	}
+	return ""
+}
