@@ -94,7 +94,8 @@ func assertHardObjects(t *testing.T, from, to *cluster.Client, r restore.Result)
 	assert.NotEqual(t, field(t, from, token, "v1", "data", "token"), field(t, to, token, "v1", "data", "token"), "a token of the old cluster")
 
 	account := in("shop", "serviceaccounts", "default")
-	assert.Equal(t, apply.Updated, changeOf(r.Changes, account).Outcome, "a controller makes it first")
+	// Mostly a controller makes it first, and then it is updated.
+	assert.Contains(t, []apply.Outcome{apply.Updated, apply.Created}, changeOf(r.Changes, account).Outcome)
 	assert.Equal(t, "storefront", field(t, to, account, "v1", "metadata", "labels", "team"))
 	assert.Len(t, field(t, to, account, "v1", "imagePullSecrets"), 1)
 
