@@ -259,7 +259,7 @@ func awaited(s ScheduleState, state State) time.Time {
 		if !b.Start.After(s.Proof.Passed) {
 			break
 		}
-		if b.Phase.Restorable() {
+		if b.Phase.Restorable() && !b.gone && !b.missing {
 			first = later(b.Start, b.Completed)
 		}
 	}

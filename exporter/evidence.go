@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"strings"
 	"time"
 
 	"github.com/lifeboat-backup/lifeboat/core/store"
@@ -84,4 +86,32 @@ func (l *StoreLocation) readDrill(ctx context.Context, s store.Store, info store
 	d := drillOf(r)
 	d.ID = id // that of its files, whatever it says itself
 	return d, nil
+}
+
+// ErrNoEvidence says that a location has no evidence of a drill.
+var ErrNoEvidence = errors.New("no such evidence")
+
+// Report reads the evidence of one drill anew, for somebody who wants to see it
+// whole. Unlike the listings it may be called at any time: it opens the location
+// for itself. The error is ErrNoEvidence when there is none.
+func (l *StoreLocation) Report(ctx context.Context, backup, drill string) (report.Report, error) {
+	key := store.Evidence(backup, drill)
+	if err := errors.Join(store.CheckName(backup), store.CheckKey(key)); err != nil || strings.Contains(drill, "/") {
+		return report.Report{}, ErrNoEvidence // no name that evidence can have
+	}
+	s, err := l.open(ctx)
+	if err != nil {
+		return report.Report{}, err
+	}
+	if c, ok := s.(io.Closer); ok {
+		defer c.Close()
+	}
+	raw, err := l.read(ctx, s, key, report.MaxSize)
+	if errors.Is(err, store.ErrNotFound) {
+		return report.Report{}, ErrNoEvidence
+	}
+	if err != nil {
+		return report.Report{}, fmt.Errorf("read evidence %s: %w", key, err)
+	}
+	return report.Decode(bytes.NewReader(raw))
 }

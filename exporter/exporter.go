@@ -208,10 +208,15 @@ func (e *Exporter) report(location, source string, err error) {
 	}
 }
 
+// maxErrorText bounds what is kept of an error, in bytes: it may quote a server.
+const maxErrorText = 1 << 10
+
 func attempt(before SourceState, began, ended time.Time, err error) SourceState {
 	after := SourceState{LastAttempt: ended, LastSuccess: before.LastSuccess, Duration: ended.Sub(began)}
 	if err == nil {
 		after.LastSuccess = ended
+	} else {
+		after.Err = err.Error()[:min(len(err.Error()), maxErrorText)]
 	}
 	return after
 }

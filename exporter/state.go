@@ -126,6 +126,7 @@ type SourceState struct {
 	LastAttempt time.Time // when it ended
 	LastSuccess time.Time // when it ended
 	Duration    time.Duration
+	Err         string // of the last attempt, "" when it was a success
 }
 
 // succeeded reports whether the last attempt was a success.
@@ -189,6 +190,7 @@ type ScheduleState struct {
 // DrillState is a drill, and whether what it drilled is still there.
 type DrillState struct {
 	Drill
+	Location string // whose evidence it is
 	// Exists says that the very backup that was drilled is still in its
 	// location: the name is taken by the same metadata.
 	Exists bool
@@ -377,7 +379,7 @@ func (s *ScheduleState) in(h *Home) {
 
 // addDrill adds a drill of the backup b, nil when nobody lists it.
 func (a *assembly) addDrill(h *Home, d Drill, b *Backup) {
-	state := DrillState{Drill: d}
+	state := DrillState{Drill: d, Location: h.Name}
 	if b != nil && sameBackup(*b, d) {
 		state.Exists, state.Completed = !b.gone && !b.missing, recoverable(*b)
 		// What the backup says of itself counts more than what was written

@@ -65,7 +65,8 @@ func run(ctx context.Context, s settings) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("start: %w", err)
 	}
-	sources := exporter.Sources{Locations: locations(s)}
+	all, read := locations(s)
+	sources := exporter.Sources{Locations: all}
 	if s.ledger != nil { // a nil *ledger.Ledger would be no nil LedgerKeeper
 		sources.Ledger = s.ledger
 	}
@@ -79,7 +80,7 @@ func run(ctx context.Context, s settings) error {
 	if err != nil {
 		return err
 	}
-	server, err := newServer(e, s)
+	server, err := newServer(e, read, s)
 	if err != nil {
 		return err
 	}
@@ -97,16 +98,19 @@ func run(ctx context.Context, s settings) error {
 	return group.Wait()
 }
 
-func locations(s settings) []exporter.Location {
+// locations are the sources, and what reads the evidence in each, by name.
+func locations(s settings) ([]exporter.Location, reports) {
 	out := make([]exporter.Location, 0, len(s.locations))
+	read := reports{}
 	for _, l := range s.locations {
 		open := func(ctx context.Context) (store.Store, error) {
 			return location.Open(ctx, l.url, location.Options{})
 		}
 		source := exporter.NewStoreLocation(open, s.log.With("location", l.name))
 		out = append(out, exporter.Location{Name: l.name, Backups: source, Drills: source, Claims: source, Requests: source.Requests})
+		read[l.name] = source.Report
 	}
-	return out
+	return out, read
 }
 
 func build() exporter.Build {

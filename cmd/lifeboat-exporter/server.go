@@ -25,8 +25,8 @@ const (
 	inFlight = 4
 )
 
-func newServer(e *exporter.Exporter, s settings) (*http.Server, error) {
-	handler, err := newHandler(e, s.log)
+func newServer(e *exporter.Exporter, read reports, s settings) (*http.Server, error) {
+	handler, err := newHandler(e, read, s.log)
 	if err != nil {
 		return nil, err
 	}
@@ -37,23 +37,14 @@ func newServer(e *exporter.Exporter, s settings) (*http.Server, error) {
 	}, nil
 }
 
-// newHandler serves the metrics, and whether the process is alive and ready.
-func newHandler(e *exporter.Exporter, log *slog.Logger) (http.Handler, error) {
+// newHandler serves the metrics, what they say for people, and whether the
+// process is alive and ready.
+func newHandler(e *exporter.Exporter, read reports, log *slog.Logger) (http.Handler, error) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(e, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	landing, err := web.NewLandingPage(web.LandingConfig{
-		Name:        "lifeboat-exporter",
-		Description: "How fresh backups are, and what drills proved of them",
-		Version:     build().Version,
-		Profiling:   "false",
-		Links: []web.LandingLinks{
-			{Address: "/metrics", Text: "Metrics"},
-			{Address: "/-/healthy", Text: "Health", Description: "whether the process is alive"},
-			{Address: "/-/ready", Text: "Readiness", Description: "whether every location was tried once"},
-		},
-	})
+	page, err := pageTemplate()
 	if err != nil {
-		return nil, fmt.Errorf("make the landing page: %w", err)
+		return nil, err
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{
@@ -75,8 +66,10 @@ func newHandler(e *exporter.Exporter, log *slog.Logger) (http.Handler, error) {
 		}
 		fmt.Fprintln(w, "ready")
 	})
-	mux.Handle("GET /", landing)
-	return mux, nil
+	mux.HandleFunc("GET /api/v1/status", func(w http.ResponseWriter, r *http.Request) { statusJSON(w, r, e.Status()) })
+	mux.HandleFunc("GET /evidence", func(w http.ResponseWriter, r *http.Request) { evidencePage(w, r, read) })
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { statusPage(w, r, page, e.Status()) })
+	return secured(mux), nil
 }
 
 func listen(ctx context.Context, addresses []string) ([]net.Listener, error) {

@@ -1,0 +1,256 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	_ "embed" // the status page
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html/template"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lifeboat-backup/lifeboat/exporter"
+	"github.com/lifeboat-backup/lifeboat/verifier/report"
+)
+
+//go:embed page.html
+var pageHTML string
+
+//go:embed page.css
+var pageCSS string
+
+// runbooks is where the page on what to do about an alert is.
+const runbooks = "https://github.com/lifeboat-backup/lifeboat/blob/main/docs/runbooks/"
+
+// secured says to browsers that what is served here is to be shown and nothing
+// more. The pages name their one style themselves.
+func secured(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("X-Frame-Options", "DENY")
+		w.Header().Set("Referrer-Policy", "no-referrer")
+		w.Header().Set("Cache-Control", "no-cache")
+		h.ServeHTTP(w, r)
+	})
+}
+
+// only keeps the schedule that ?schedule= asks for. False says that it is not
+// known.
+func only(r *http.Request, s exporter.Status) (exporter.Status, bool) {
+	if !r.URL.Query().Has("schedule") {
+		return s, true
+	}
+	name := r.URL.Query().Get("schedule")
+	s.Schedules = slices.DeleteFunc(s.Schedules, func(o exporter.ScheduleStatus) bool { return o.Name != name })
+	return s, len(s.Schedules) > 0
+}
+
+// statusJSON answers 404 for a schedule that is not known.
+func statusJSON(w http.ResponseWriter, r *http.Request, s exporter.Status) {
+	w.Header().Set("Content-Type", "application/json")
+	s, known := only(r, s)
+	if !known {
+		w.WriteHeader(http.StatusNotFound)
+		writeJSON(w, map[string]string{"error": fmt.Sprintf("no schedule %q is known", r.URL.Query().Get("schedule"))})
+		return
+	}
+	writeJSON(w, s)
+}
+
+func writeJSON(w http.ResponseWriter, v any) {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	_ = e.Encode(v) // whoever asked has gone
+}
+
+// reports read the evidence of a drill, by the name of its location.
+type reports map[string]func(ctx context.Context, backup, drill string) (report.Report, error)
+
+// evidencePage serves the page of a drill. It is made from the JSON: a page that
+// lies in the location is what somebody put there.
+func evidencePage(w http.ResponseWriter, r *http.Request, read reports) {
+	q := r.URL.Query()
+	from, ok := read[q.Get("location")]
+	if !ok {
+		http.NotFound(w, r)
+		return
+	}
+	rep, err := from(r.Context(), q.Get("backup"), q.Get("drill"))
+	if errors.Is(err, exporter.ErrNoEvidence) {
+		http.NotFound(w, r)
+		return
+	}
+	if err != nil {
+		http.Error(w, "the evidence cannot be read: "+err.Error(), http.StatusBadGateway)
+		return
+	}
+	page, err := rep.HTML()
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_, _ = w.Write(page) // whoever asked has gone
+}
+
+func pageTemplate() (*template.Template, error) {
+	t, err := template.New("status").Funcs(pageFuncs()).Parse(pageHTML)
+	if err != nil {
+		return nil, fmt.Errorf("read the template of the status page: %w", err)
+	}
+	return t, nil
+}
+
+// pageView is what the template shows.
+type pageView struct {
+	exporter.Status
+	CSS  template.CSS
+	CSP  template.HTML // the <meta> element of the content security policy
+	One  bool          // of one schedule
+	Down []exporter.SourceStatus
+	// Counts are of schedules by severity, worst first.
+	Counts []tally
+}
+
+type tally struct {
+	Severity exporter.Severity
+	Count    int
+	Words    string
+}
+
+func statusPage(w http.ResponseWriter, r *http.Request, page *template.Template, s exporter.Status) {
+	code := http.StatusOK
+	s, known := only(r, s)
+	if !known {
+		code = http.StatusNotFound
+	}
+	out, err := render(page, s, r.URL.Query().Has("schedule"))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(code)
+	_, _ = w.Write([]byte(out)) // whoever asked has gone
+}
+
+// render makes the page. The same status makes the same bytes.
+func render(page *template.Template, s exporter.Status, one bool) (string, error) {
+	css := strings.TrimSpace(pageCSS)
+	sum := sha256.Sum256([]byte(css))
+	v := pageView{
+		Status: s, One: one, CSS: template.CSS(css), Counts: tallies(s.Schedules),
+		CSP: template.HTML(`<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'sha256-` +
+			base64.StdEncoding.EncodeToString(sum[:]) + `'; base-uri 'none'; form-action 'none'">`),
+	}
+	for _, source := range s.Sources {
+		if !source.Up {
+			v.Down = append(v.Down, source)
+		}
+	}
+	var b strings.Builder
+	err := page.Execute(&b, v)
+	return b.String(), err
+}
+
+func tallies(schedules []exporter.ScheduleStatus) []tally {
+	out := []tally{
+		{Severity: exporter.Critical, Words: "need somebody now"}, {Severity: exporter.Warning, Words: "need a look"},
+		{Severity: exporter.Info, Words: "paused or waiting"}, {Severity: exporter.Fine, Words: "in order"},
+	}
+	for _, s := range schedules {
+		for i := range out {
+			if out[i].Severity == s.Severity {
+				out[i].Count++
+			}
+		}
+	}
+	return out
+}
+
+func pageFuncs() template.FuncMap {
+	return template.FuncMap{
+		"text":    func(v any) string { return report.Printable(fmt.Sprint(v)) },
+		"at":      func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
+		"when":    when,
+		"span":    func(seconds float64) string { return distance(time.Duration(seconds * float64(time.Second))) },
+		"past":    func(now, t time.Time) bool { return now.After(t) },
+		"bar":     newBar,
+		"answers": answers,
+		"runbook": func(name string) string { return runbooks + name + ".md" },
+		"one":     func(name string) string { return "/?" + url.Values{"schedule": {name}}.Encode() },
+		"evidence": func(d *exporter.DrillStatus) string {
+			return "/evidence?" + url.Values{"location": {d.Location}, "backup": {d.Backup}, "drill": {d.ID}}.Encode()
+		},
+	}
+}
+
+// when is a time as a distance from now.
+func when(now, t time.Time) string {
+	if now.Before(t) {
+		return "in " + distance(t.Sub(now))
+	}
+	return distance(now.Sub(t)) + " ago"
+}
+
+// bar shows an age against the target for it.
+type bar struct {
+	Width string // percent of the target, at most 100
+	Class string
+	Text  string
+}
+
+// newBar is nil where there is no target to hold the age against.
+func newBar(age, target float64) *bar {
+	if target <= 0 {
+		return nil
+	}
+	used := age / target
+	b := &bar{Width: fmt.Sprintf("%.1f", 100*min(used, 1)), Class: "ok", Text: fmt.Sprintf("%.0f %% of %s", 100*used, distance(time.Duration(target*float64(time.Second))))}
+	switch {
+	case used > 1:
+		b.Class = "critical"
+	case used > 0.75:
+		b.Class = "warning"
+	}
+	return b
+}
+
+// answers is nil where it is not known whether a location does.
+func answers(available *bool) *bar {
+	switch {
+	case available == nil:
+		return nil
+	case *available:
+		return &bar{Class: "ok", Text: "yes"}
+	}
+	return &bar{Class: "critical", Text: "no"}
+}
+
+// distance is a time span in the one or two units that matter to a reader.
+func distance(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%d s", int(max(d, 0).Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%d min", int(d.Minutes()))
+	case d < 24*time.Hour:
+		return unit(int(d.Hours()), "h", int(d.Minutes())%60, "min")
+	case d < 365*24*time.Hour:
+		return unit(int(d.Hours())/24, "d", int(d.Hours())%24, "h")
+	}
+	return unit(int(d.Hours())/24/365, "y", int(d.Hours())/24%365, "d")
+}
+
+func unit(n int, of string, rest int, ofRest string) string {
+	if rest == 0 {
+		return fmt.Sprintf("%d %s", n, of)
+	}
+	return fmt.Sprintf("%d %s %d %s", n, of, rest, ofRest)
+}
