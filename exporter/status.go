@@ -150,18 +150,18 @@ type LocationStatus struct {
 	Name string `json:"name"`
 	// Available is absent when that is not known: whether it answered, or without a
 	// reading of our own, whether the controller found it so.
-	Available       *bool     `json:"available,omitempty"`
-	LastScan        time.Time `json:"lastScan,omitzero"`
-	Backups         int       `json:"backups"`
-	Drills          int       `json:"drills"`
+	Available *bool     `json:"available,omitempty"`
+	LastScan  time.Time `json:"lastScan,omitzero"`
+	Backups   int       `json:"backups"`
+	Drills    int       `json:"drills"`
 	// Missing are backups that the cluster lists and the location does not hold,
 	// Foreign those of other clusters.
-	Missing         int       `json:"missing,omitempty"`
-	Foreign         int       `json:"foreign,omitempty"`
-	Incomplete      int       `json:"incomplete,omitempty"`
-	Unreadable      int       `json:"unreadable,omitempty"`
-	DrillsActive    int       `json:"drillsActive,omitempty"`
-	DrillsAbandoned int       `json:"drillsAbandoned,omitempty"`
+	Missing         int `json:"missing,omitempty"`
+	Foreign         int `json:"foreign,omitempty"`
+	Incomplete      int `json:"incomplete,omitempty"`
+	Unreadable      int `json:"unreadable,omitempty"`
+	DrillsActive    int `json:"drillsActive,omitempty"`
+	DrillsAbandoned int `json:"drillsAbandoned,omitempty"`
 	// AccessMode, LastValidated and Message are of the BackupStorageLocation.
 	AccessMode    string    `json:"accessMode,omitempty"`
 	LastValidated time.Time `json:"lastValidated,omitzero"`
