@@ -2,6 +2,16 @@
 
 package rig
 
-import "syscall"
+import (
+	"errors"
+	"os"
+	"syscall"
+)
 
 func endWithParent() *syscall.SysProcAttr { return nil }
+
+var errNoPause = errors.New("only tests on Linux pause processes")
+
+// pause stops a process where it is, resume lets it go on.
+func pause(*os.Process) error  { return errNoPause }
+func resume(*os.Process) error { return errNoPause }

@@ -15,8 +15,12 @@ import (
 	"time"
 )
 
-// debianPrometheus is where both programs come from.
-const debianPrometheus = "apt-get install prometheus"
+// Where the programs come from: `make prometheus` unpacks these packages, and
+// make puts the folder into PATH.
+const (
+	debianPrometheus   = "make prometheus, or apt-get install prometheus"
+	debianAlertmanager = "make prometheus, or apt-get install prometheus-alertmanager"
+)
 
 // Promtool returns the path of promtool. The test fails, and is not skipped,
 // when there is none: an alert nobody tests is no alert.
@@ -35,8 +39,13 @@ func program(t testing.TB, name, install string) string {
 type PrometheusConfig struct {
 	// Job and Target are what it scrapes: host:port.
 	Job, Target string
+	// Targets is the path of a file of targets in JSON (file_sd_config), in place
+	// of Target. Changes of it are followed.
+	Targets string
 	// RuleFiles are absolute paths.
 	RuleFiles []string
+	// Alertmanager is the URL of the one it sends alerts to; "" is none.
+	Alertmanager string
 	// Interval is the time between scrapes, and between evaluations.
 	Interval time.Duration
 }
@@ -48,7 +57,15 @@ func (c PrometheusConfig) yaml() string {
 	for _, path := range c.RuleFiles {
 		fmt.Fprintf(&b, "- %q\n", path)
 	}
-	fmt.Fprintf(&b, "scrape_configs:\n- job_name: %s\n  static_configs: [{targets: [%q]}]\n", c.Job, c.Target)
+	if c.Alertmanager != "" {
+		fmt.Fprintf(&b, "alerting: {alertmanagers: [{static_configs: [{targets: [%q]}]}]}\n", strings.TrimPrefix(c.Alertmanager, "http://"))
+	}
+	fmt.Fprintf(&b, "scrape_configs:\n- job_name: %s\n", c.Job)
+	if c.Targets != "" {
+		fmt.Fprintf(&b, "  file_sd_configs: [{files: [%q], refresh_interval: %s}]\n", c.Targets, c.Interval)
+	} else {
+		fmt.Fprintf(&b, "  static_configs: [{targets: [%q]}]\n", c.Target)
+	}
 	return b.String()
 }
 
@@ -57,42 +74,50 @@ func (c PrometheusConfig) yaml() string {
 // with it.
 func Prometheus(t testing.TB, c PrometheusConfig) (url string) {
 	t.Helper()
-	path := program(t, "prometheus", debianPrometheus)
 	dir := t.TempDir()
 	config := filepath.Join(dir, "prometheus.yml")
 	if err := os.WriteFile(config, []byte(c.yaml()), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	return daemon(t, program(t, "prometheus", debianPrometheus),
+		"--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "data"))
+}
+
+// daemon starts one of Prometheus' programs on a port of the loopback interface,
+// waits until it is ready, and returns its URL. It ends with the test.
+func daemon(t testing.TB, path string, args ...string) (url string) {
+	t.Helper()
 	address, err := freeAddress()
 	if err != nil {
 		t.Fatal(err)
 	}
 	var log bytes.Buffer
-	cmd := exec.Command(path, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+address)
+	cmd := exec.Command(path, append(args, "--web.listen-address="+address)...)
 	cmd.Stdout, cmd.Stderr = &log, &log
 	cmd.SysProcAttr = endWithParent()
 	if err := cmd.Start(); err != nil {
-		t.Fatalf("start prometheus: %v", err)
+		t.Fatalf("start %s: %v", filepath.Base(path), err)
 	}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		_ = cmd.Wait() // how it ended is in its log
 	}()
-	t.Cleanup(func() { stopPrometheus(t, cmd, ended, &log) })
-	awaitPrometheus(t, "http://"+address+"/-/ready", ended)
-	return "http://" + address
+	t.Cleanup(func() { stopDaemon(t, cmd, ended, &log) })
+	url = "http://" + address
+	awaitDaemon(t, url+"/-/ready", filepath.Base(path), ended)
+	return url
 }
 
-// prometheusStopTimeout is how long a program may take to end when it is asked to.
-const prometheusStopTimeout = 10 * time.Second
+// daemonStopTimeout is how long a program may take to end when it is asked to.
+const daemonStopTimeout = 10 * time.Second
 
-// stopPrometheus ends a program and shows its log if the test failed.
-func stopPrometheus(t testing.TB, cmd *exec.Cmd, ended <-chan struct{}, log *bytes.Buffer) {
+// stopDaemon ends a program and shows its log if the test failed.
+func stopDaemon(t testing.TB, cmd *exec.Cmd, ended <-chan struct{}, log *bytes.Buffer) {
 	_ = cmd.Process.Signal(syscall.SIGTERM) // it may have ended by itself
 	select {
 	case <-ended:
-	case <-time.After(prometheusStopTimeout):
+	case <-time.After(daemonStopTimeout):
 		_ = cmd.Process.Kill()
 		<-ended
 	}
@@ -101,7 +126,7 @@ func stopPrometheus(t testing.TB, cmd *exec.Cmd, ended <-chan struct{}, log *byt
 	}
 }
 
-func awaitPrometheus(t testing.TB, url string, ended <-chan struct{}) {
+func awaitDaemon(t testing.TB, url, name string, ended <-chan struct{}) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), readyTimeout)
 	defer cancel()
@@ -111,9 +136,9 @@ func awaitPrometheus(t testing.TB, url string, ended <-chan struct{}) {
 		}
 		select {
 		case <-ended:
-			t.Fatal("prometheus ended before it was ready")
+			t.Fatalf("%s ended before it was ready", name)
 		case <-ctx.Done():
-			t.Fatalf("prometheus was not ready within %s", readyTimeout)
+			t.Fatalf("%s was not ready within %s", name, readyTimeout)
 		case <-time.After(50 * time.Millisecond):
 		}
 	}

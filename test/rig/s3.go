@@ -40,6 +40,64 @@ type S3Server struct {
 	Dir string
 
 	versions string // the folder for older versions of objects, "" for none
+	process  *s3Process
+}
+
+// s3Process is the process that serves, which Stop and Start change.
+type s3Process struct {
+	stop func()
+	cmd  *exec.Cmd
+}
+
+// Another starts a second server with the same credentials and with an empty
+// bucket of the same name.
+func (s S3Server) Another(t testing.TB) S3Server {
+	t.Helper()
+	o := S3Server{Region: s.Region, AccessKey: s.AccessKey, SecretKey: s.SecretKey, Dir: t.TempDir(), process: &s3Process{}}
+	if s.versions != "" {
+		o.versions = t.TempDir()
+	}
+	o = o.WithBucket(t, s.Bucket)
+	o.Endpoint = startS3(t, o)
+	return o
+}
+
+// Pause lets the server hang: connections are taken and nothing is answered.
+func (s S3Server) Pause(t testing.TB) {
+	t.Helper()
+	if err := pause(s.process.cmd.Process); err != nil {
+		t.Fatalf("pause the S3 server: %v", err)
+	}
+}
+
+// Continue ends a Pause.
+func (s S3Server) Continue(t testing.TB) {
+	t.Helper()
+	if err := resume(s.process.cmd.Process); err != nil {
+		t.Fatalf("let the S3 server go on: %v", err)
+	}
+}
+
+// WithBucket is the server with another bucket, which is made empty.
+func (s S3Server) WithBucket(t testing.TB, name string) S3Server {
+	t.Helper()
+	s.Bucket = name
+	// A folder below the server's is a bucket.
+	if err := os.Mkdir(filepath.Join(s.Dir, name), 0o755); err != nil {
+		t.Fatalf("make bucket: %v", err)
+	}
+	return s
+}
+
+// Stop ends the server: nobody answers at its endpoint any more.
+func (s S3Server) Stop() { s.process.stop() }
+
+// Start serves again what was served before Stop, at the same endpoint.
+func (s S3Server) Start(t testing.TB) {
+	t.Helper()
+	if err := tryS3(t, s, strings.TrimPrefix(s.Endpoint, "http://")); err != nil {
+		t.Fatalf("start the S3 server again: %v", err)
+	}
 }
 
 // URL is the location of a prefix in the bucket; "" is the bucket itself.
@@ -68,14 +126,11 @@ func VersionedS3(t testing.TB) S3Server {
 func newS3(t testing.TB, versions string) S3Server {
 	t.Helper()
 	s := S3Server{
-		Bucket: "lifeboat-test", Region: "us-east-1",
+		Region:    "us-east-1",
 		AccessKey: rand.Text(), SecretKey: rand.Text(),
-		Dir: t.TempDir(), versions: versions,
+		Dir: t.TempDir(), versions: versions, process: &s3Process{},
 	}
-	// A folder below the server's is a bucket.
-	if err := os.Mkdir(filepath.Join(s.Dir, s.Bucket), 0o755); err != nil {
-		t.Fatalf("make bucket: %v", err)
-	}
+	s = s.WithBucket(t, "lifeboat-test")
 	s.Endpoint = startS3(t, s)
 	for name, value := range map[string]string{
 		"AWS_ACCESS_KEY_ID": s.AccessKey, "AWS_SECRET_ACCESS_KEY": s.SecretKey, "AWS_SESSION_TOKEN": "",
@@ -92,51 +147,50 @@ func newS3(t testing.TB, versions string) S3Server {
 // someone else may take it; then the next one is tried.
 func startS3(t testing.TB, s S3Server) string {
 	t.Helper()
-	binary := tool(t, "versitygw", "VERSITYGW_VERSION")
 	var err error
 	for range 3 {
-		var endpoint string
-		if endpoint, err = tryS3(t, s, binary); err == nil {
-			return endpoint
+		var address string
+		if address, err = freeAddress(); err != nil {
+			break
+		}
+		if err = tryS3(t, s, address); err == nil {
+			return "http://" + address
 		}
 	}
 	t.Fatalf("start the S3 server: %v", err)
 	return ""
 }
 
-func tryS3(t testing.TB, s S3Server, binary string) (string, error) {
-	address, err := freeAddress()
-	if err != nil {
-		return "", err
-	}
+func tryS3(t testing.TB, s S3Server, address string) error {
+	t.Helper()
 	var output bytes.Buffer // read only after the process has ended
 	args := []string{"--port", address, "--region", s.Region, "--quiet", "--keep-alive", "--virtual-domain", S3Domain, "posix"}
 	if s.versions != "" {
 		args = append(args, "--versioning-dir", s.versions)
 	}
-	cmd := exec.Command(binary, append(args, s.Dir)...)
+	cmd := exec.Command(tool(t, "versitygw", "VERSITYGW_VERSION"), append(args, s.Dir)...)
 	cmd.Env = []string{"ROOT_ACCESS_KEY=" + s.AccessKey, "ROOT_SECRET_KEY=" + s.SecretKey}
 	cmd.Stdout, cmd.Stderr = &output, &output
 	cmd.SysProcAttr = endWithParent()
 	if err := cmd.Start(); err != nil {
-		return "", err
+		return err
 	}
 	ended := make(chan struct{})
 	go func() { _ = cmd.Wait(); close(ended) }()
 	stop := func() { _ = cmd.Process.Kill(); <-ended }
 
-	endpoint := "http://" + address
-	if err := ready(t.Context(), endpoint, ended); err != nil {
+	if err := ready(t.Context(), "http://"+address, ended); err != nil {
 		stop()
-		return "", fmt.Errorf("%w; it said: %s", err, output.String())
+		return fmt.Errorf("%w; it said: %s", err, output.String())
 	}
+	s.process.stop, s.process.cmd = stop, cmd
 	t.Cleanup(func() {
 		stop()
 		if t.Failed() {
 			t.Logf("the S3 server said: %s", output.String())
 		}
 	})
-	return endpoint, nil
+	return nil
 }
 
 // ready waits until the server answers anything.
