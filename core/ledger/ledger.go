@@ -57,8 +57,9 @@ type Ledger struct {
 	// listed says that everything was listed and read once, ready that all of it
 	// was understood: then the counts may be shown.
 	listed, ready bool
-	months        []string // left of the reading of everything that is under way
-	listedAt      time.Time
+	months        []string  // left of the reading of everything that is under way
+	listedAt      time.Time // when everything was listed last
+	readAt        time.Time // when the days that are still written to were
 	sealable      []day
 	batches       int // written, for their names
 	unreadable    []error
@@ -111,13 +112,14 @@ func (l *Ledger) Keep(ctx context.Context, runs []Run) (Totals, error) {
 		clear(l.book.pending) // there is nowhere to write to
 		return l.totals(), err
 	}
-	early := runs
-	if !l.listed {
+	var refused error
+	if l.listed {
+		refused = l.add(runs)
+	} else {
 		// What the ledger may hold is taken once it was read; only what ends
 		// meanwhile could be gone by then.
-		early = slices.DeleteFunc(slices.Clone(runs), func(r Run) bool { return r.Ended.Before(l.started) })
+		_ = l.add(slices.DeleteFunc(slices.Clone(runs), func(r Run) bool { return r.Ended.Before(l.started) }))
 	}
-	refused := l.add(early)
 	err := l.exchange(ctx, runs)
 	if err != nil {
 		l.release()
@@ -252,9 +254,8 @@ func (o object) seal() bool { return o.name == store.RunsSealed }
 
 // readRecent reads what came since the last time.
 func (l *Ledger) readRecent(ctx context.Context, s store.Store) error {
-	now := l.now().UTC()
-	today, before := now.Format(time.DateOnly), now.Add(-lateBy).Format(time.DateOnly)
-	for _, day := range slices.Compact([]string{before, today}) {
+	now := l.now()
+	for _, day := range days(earlier(l.readAt, now).Add(-lateBy), now) {
 		objects, err := l.list(ctx, s, day)
 		if err != nil {
 			return err
@@ -263,7 +264,24 @@ func (l *Ledger) readRecent(ctx context.Context, s store.Store) error {
 			return err
 		}
 	}
+	l.readAt = now
 	return nil
+}
+
+// days are those from one time to another, both included.
+func days(from, to time.Time) []string {
+	var out []string
+	for t := from.UTC().Truncate(24 * time.Hour); !t.After(to); t = t.Add(24 * time.Hour) {
+		out = append(out, t.Format(time.DateOnly))
+	}
+	return out
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // readEverything reads the ledger month by month, or goes on where the last
@@ -271,11 +289,15 @@ func (l *Ledger) readRecent(ctx context.Context, s store.Store) error {
 // day would be a request a day.
 func (l *Ledger) readEverything(ctx context.Context, s store.Store) error {
 	if l.months == nil {
+		began := l.now()
 		months, err := l.listMonths(ctx, s)
 		if err != nil {
 			return err
 		}
 		l.months, l.sealable = months, nil
+		if !l.listed {
+			l.readAt = began
+		}
 	}
 	for len(l.months) > 0 {
 		objects, err := l.list(ctx, s, l.months[0])
