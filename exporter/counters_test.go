@@ -1,0 +1,442 @@
+package exporter
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
+	"github.com/lifeboat-backup/lifeboat/core/ledger"
+	"github.com/lifeboat-backup/lifeboat/core/store"
+	"github.com/lifeboat-backup/lifeboat/core/store/fs"
+	"github.com/lifeboat-backup/lifeboat/core/store/mem"
+	"github.com/lifeboat-backup/lifeboat/verifier/report"
+)
+
+// clusterState is what an exporter knows that reads a cluster. The cluster lists
+// every backup of the list.
+func clusterState(backups []Backup, scan KubeScan) State {
+	listed := slices.Clone(backups)
+	for i := range listed {
+		listed[i].InCluster = true
+	}
+	return State{Kube: &KubeState{Source: readAt(noon), KubeScan: scan}, Schedules: bySchedule(listed)}
+}
+
+// bucketState is what an exporter knows that reads a location only.
+func bucketState(backups []Backup) State { return State{Schedules: bySchedule(backups)} }
+
+func bySchedule(backups []Backup) []ScheduleState {
+	byName := map[string][]Backup{}
+	for _, b := range backups {
+		byName[b.Schedule] = append(byName[b.Schedule], b)
+	}
+	var out []ScheduleState
+	for _, name := range slices.Sorted(maps.Keys(byName)) {
+		out = append(out, ScheduleState{Name: name, Backups: byName[name]})
+	}
+	return out
+}
+
+// kept is a state whose ledger has taken what the state tells.
+func kept(t testing.TB, l LedgerKeeper, state State, cfg Config) State {
+	t.Helper()
+	totals, err := l.Keep(context.Background(), runs(state, cfg))
+	require.NoError(t, err)
+	state.Ledger = &LedgerState{Source: readAt(time.Now()), Totals: totals}
+	return state
+}
+
+// counted are the counters and histograms of a state.
+func counted(state State, cfg Config) map[string]float64 {
+	cfg = cfg.withDefaults()
+	cfg.CompatNames, cfg.CompatAliases = true, true
+	out := &samples{hidden: hidden(cfg)}
+	counterSamples(out, state, cfg)
+	got := map[string]float64{}
+	for _, s := range out.list {
+		got[s.String()] = s.Value
+	}
+	return got
+}
+
+func series(metric ID, labels ...string) string {
+	return Sample{Metric: metric, Labels: labels}.String()
+}
+
+// aLedger is one that began before the fixtures' times.
+func aLedger(t testing.TB, s store.Store) *ledger.Ledger {
+	t.Helper()
+	l, err := ledger.New("default", func(context.Context) (store.Store, error) { return s, nil })
+	require.NoError(t, err)
+	return l
+}
+
+// begun is a store whose ledger began a day before noon.
+func begun(t testing.TB) store.Store {
+	t.Helper()
+	s := mem.New()
+	epoch := fmt.Sprintf(`{"schema":%q,"since":%q}`, ledger.Schema, noon.AddDate(0, 0, -1).Format(time.RFC3339))
+	require.NoError(t, s.Put(t.Context(), store.RunsEpoch("default"), strings.NewReader(epoch)))
+	return s
+}
+
+func TestWhoeverLooksAtABackupMakesTheSameRunOfIt(t *testing.T) {
+	start := noon.Add(-time.Hour)
+	inBucket := completedBackup("db", "db-1", start)
+	inBucket.Location = "default"
+	here := inBucket
+	here.Created, here.Expires, here.MetadataSHA256 = start.Add(-time.Second), start.AddDate(0, 1, 0), ""
+	elsewhere := inBucket // another name for the location, a zone, and a new UID after a sync
+	elsewhere.Location, elsewhere.UID, elsewhere.Start = "s3://b/p", "another", start.In(time.FixedZone("", 3600))
+
+	want := runs(bucketState([]Backup{inBucket}), Config{})
+	require.Len(t, want, 1)
+	assert.Equal(t, want, runs(clusterState([]Backup{here}, KubeScan{}), Config{}))
+	assert.Equal(t, want, runs(bucketState([]Backup{elsewhere}), Config{}))
+
+	again := completedBackup("db", "db-1", start.Add(time.Minute))
+	assert.NotEqual(t, want[0].ID, runs(bucketState([]Backup{again}), Config{})[0].ID, "a later backup of the same name is another one")
+}
+
+func TestOnlyTheEndsOfThisClustersBackupsAreRuns(t *testing.T) {
+	var backups []Backup
+	for _, p := range []velerov1.BackupPhase{"", "New", "InProgress", "WaitingForPluginOperations", "Finalizing", "FinalizingPartiallyFailed", "Deleting", "Completed", "PartiallyFailed", "Failed", "FailedValidation"} {
+		backups = append(backups, endedAs(p, completedBackup("db", "db-"+strings.ToLower(string(p)), noon)))
+	}
+	foreign := completedBackup("db", "theirs", noon)
+	foreign.Foreign = true
+	outcomes := func(rs []Run) (out []string) {
+		for _, r := range rs {
+			out = append(out, r.Outcome)
+		}
+		return out
+	}
+	terminal := []string{"Completed", "PartiallyFailed", "Failed", "FailedValidation"}
+	assert.Equal(t, terminal, outcomes(runs(clusterState(append(backups, foreign), KubeScan{}), Config{})))
+	assert.Equal(t, terminal, outcomes(runs(bucketState(backups), Config{})))
+
+	unsynced := clusterState(backups, KubeScan{})
+	unsynced.Schedules[0].Backups[7].InCluster = false
+	assert.Equal(t, terminal[1:], outcomes(runs(unsynced, Config{})), "a backup that only the location has may be another cluster's")
+
+	unread := clusterState(backups, KubeScan{})
+	unread.Kube.Source = SourceState{LastAttempt: noon}
+	assert.Empty(t, runs(unread, Config{}), "and before the cluster was read any of them may be")
+}
+
+func TestABackupThatFailedValidationEndedWhenItWasAskedFor(t *testing.T) {
+	b := Backup{Name: "db-1", Schedule: "db", Phase: velerov1.BackupPhaseFailedValidation, Start: noon}
+	r := runs(clusterState([]Backup{b}, KubeScan{}), Config{})
+	require.Len(t, r, 1)
+	assert.Equal(t, noon, r[0].Ended)
+}
+
+func TestEveryCounterAndHistogramIsFedByItsOwnRuns(t *testing.T) {
+	start := noon.Add(-time.Hour)
+	warned := completedBackup("db", "db-1", start)
+	warned.Warnings, warned.Snapshots, warned.CSISnapshots = 2, Snapshots{Attempted: 3, Completed: 2}, Snapshots{Attempted: 5, Completed: 1}
+	long := endedAs(velerov1.BackupPhasePartiallyFailed, completedBackup("db", "db-2", start))
+	long.Completed = start.Add(20 * time.Minute)
+	backups := []Backup{
+		warned, long,
+		endedAs(velerov1.BackupPhaseFailed, completedBackup("db", "db-3", start)),
+		endedAs(velerov1.BackupPhaseFailedValidation, completedBackup("db", "db-4", start)),
+		completedBackup("", "by-hand", start),
+	}
+	restores := []Restore{
+		{Name: "r1", UID: "1", Schedule: "db", Phase: velerov1.RestorePhaseCompleted, Started: start, Completed: start},
+		{Name: "r2", UID: "2", Schedule: "db", Phase: velerov1.RestorePhasePartiallyFailed, Started: start, Completed: start},
+		{Name: "r3", UID: "3", Schedule: "db", Phase: velerov1.RestorePhaseFailed, Started: start, Completed: start},
+		{Name: "r4", UID: "4", Schedule: "db", Phase: velerov1.RestorePhaseFailedValidation, Created: start},
+		{Name: "r5", UID: "5", Schedule: "", Phase: velerov1.RestorePhaseFailed, Started: start, Completed: start},
+		{Name: "r6", UID: "6", Schedule: "db", Phase: velerov1.RestorePhaseInProgress, Started: start},
+	}
+	deletions := []Deletion{
+		{Name: "d1", UID: "1", Backup: "db-20261121020000", Processed: true, Created: start},
+		{Name: "d2", UID: "2", Backup: "db-1", Processed: true, Errors: 1, Created: start},
+		{Name: "d3", UID: "3", Backup: "db-1", Created: start},
+		{Name: "d4", UID: "4", Backup: "whose-is-it", Processed: true, Created: start},
+	}
+	repositories := []Repository{{Name: "shop-default-kopia", Recent: []Maintenance{
+		{Succeeded: true, Started: start, Ended: start.Add(time.Minute)}, {Started: start.Add(time.Hour), Ended: start.Add(time.Hour)},
+	}}}
+	state := clusterState(backups, KubeScan{Restores: restores, Deletions: deletions, Repositories: repositories})
+	drill := func(id string, verdict report.Verdict, reason string) Drill {
+		return Drill{ID: id, Backup: "db-1", Schedule: "db", Verdict: verdict, Reason: reason, Started: start, Finished: start.Add(7 * time.Minute)}
+	}
+	state.Locations = []LocationState{{DrillList: []Drill{
+		drill("1", report.Passed, ""), drill("2", report.Failed, "check"), drill("3", report.Error, "timeout"), drill("4", report.Failed, "check"),
+	}}}
+	cfg := Config{Repositories: true}.withDefaults()
+	got := counted(kept(t, aLedger(t, begun(t)), state, cfg), cfg)
+
+	const db = "db"
+	want := map[string]float64{
+		series(veleroBackupAttempts, db): 4, series(veleroBackupSuccesses, db): 1, series(veleroBackupPartialFailures, db): 1,
+		series(veleroBackupFailures, db): 1, series(veleroBackupValidationFailures, db): 1, series(veleroBackupWarnings, db): 1,
+		series(veleroVolumeSnapshotAttempts, db): 3, series(veleroVolumeSnapshotSuccesses, db): 2, series(veleroVolumeSnapshotFailures, db): 1,
+		series(veleroCSISnapshotAttempts, db): 5, series(veleroCSISnapshotSuccesses, db): 1, series(veleroCSISnapshotFailures, db): 4,
+		series(veleroBackupDuration, db): 2, series(veleroBackupDuration, ""): 1,
+		series(veleroBackupAttempts, ""): 1, series(veleroBackupSuccesses, ""): 1,
+		series(veleroRestoreAttempts, db): 4, series(veleroRestoreSuccesses, db): 1, series(veleroRestorePartialFailures, db): 1,
+		series(veleroRestoreFailed, db): 1, series(veleroRestoreFailures, db): 1, series(veleroRestoreValidationFailures, db): 1,
+		series(veleroRestoreAttempts, ""): 1, series(veleroRestoreFailed, ""): 1, series(veleroRestoreFailures, ""): 1,
+		series(veleroBackupDeletionAttempts, db): 2, series(veleroBackupDeletionSuccesses, db): 1, series(veleroBackupDeletionFailures, db): 1,
+		series(veleroBackupDeletionAttempts, ""): 1, series(veleroBackupDeletionSuccesses, ""): 1,
+		series(drillRuns, db): 4, series(drillFailures, db, "check"): 2, series(drillFailures, db, "timeout"): 1, series(drillDuration): 1,
+		series(veleroRepoMaintenanceSuccesses, "shop-default-kopia"): 1, series(veleroRepoMaintenanceFailures, "shop-default-kopia"): 1,
+		series(veleroRepoMaintenanceDuration, "shop-default-kopia"): 2,
+	}
+	for s, v := range got {
+		assert.Equal(t, want[s], v, s)
+	}
+	for s := range want {
+		assert.Contains(t, got, s)
+	}
+}
+
+func TestAHistogramCumulatesVelerosBuckets(t *testing.T) {
+	start := noon.Add(-time.Hour)
+	long := completedBackup("db", "db-2", start)
+	long.Completed = start.Add(5 * time.Hour)
+	cfg := Config{CompatNames: true}.withDefaults()
+	state := kept(t, aLedger(t, begun(t)), bucketState([]Backup{completedBackup("db", "db-1", start), long}), cfg)
+	out := &samples{}
+	counterSamples(out, state, cfg)
+	i := slices.IndexFunc(out.list, func(s Sample) bool { return s.String() == series(veleroBackupDuration, "db") })
+	require.GreaterOrEqual(t, i, 0)
+	s := out.list[i]
+	assert.Equal(t, noon.AddDate(0, 0, -1), s.Created, "a counter was created when the ledger began")
+	assert.Equal(t, &Distribution{Count: 2, Sum: 600 + 5*3600, Buckets: map[float64]uint64{
+		60: 0, 300: 0, 600: 1, 900: 1, 1800: 1, 3600: 1, 7200: 1, 10800: 1, 14400: 1,
+	}}, s.Histogram)
+}
+
+// The names are those of the rules in docs/alerts.md that users bring along.
+func TestTheUsersCountersAreZeroAtTheFirstScrape(t *testing.T) {
+	names := []string{
+		"velero_backup_partial_failure_total", "velero_backup_failure_total", "velero_volume_snapshot_failure_total",
+		"velero_restore_partial_failure_total", "velero_restore_failure_total",
+	}
+	cfg := Config{Schedules: map[string]schedule{
+		"backup-1h": cron(t, "@every 1h"), "backup-1d": cron(t, "@every 24h"), "backup-1m": cron(t, "@every 730h"), "backup-1y": cron(t, "@every 8760h"),
+	}}
+	_, location := locationOf(newBucket(t))
+	inBubble(t, cfg, location, func(t *testing.T, e *Exporter) {
+		out := exposition(t, e)
+		for _, name := range names {
+			for _, s := range append(slices.Collect(maps.Keys(cfg.Schedules)), "") {
+				assert.Contains(t, out, fmt.Sprintf("%s{schedule=%q} 0\n", name, s))
+			}
+		}
+	})
+}
+
+// failing is how often backups of a schedule failed, as the user's rule asks.
+func failing(state State, name string) float64 {
+	return counted(state, Config{})[series(veleroBackupFailures, name)]
+}
+
+func TestAnExpiredFailureIsNoNewFailure(t *testing.T) { // P1e
+	l := aLedger(t, begun(t))
+	old := endedAs(velerov1.BackupPhaseFailed, completedBackup("db", "db-1", noon.Add(-3*time.Hour)))
+	recent := endedAs(velerov1.BackupPhaseFailed, completedBackup("db", "db-2", noon.Add(-2*time.Hour)))
+	assert.Equal(t, 2.0, failing(kept(t, l, clusterState([]Backup{old, recent}, KubeScan{}), Config{}), "db"))
+	assert.Equal(t, 2.0, failing(kept(t, l, clusterState([]Backup{recent}, KubeScan{}), Config{}), "db"))
+	both := clusterState(nil, KubeScan{})
+	both.Schedules = []ScheduleState{{Name: "db"}}
+	assert.Equal(t, 2.0, failing(kept(t, l, both, Config{}), "db"))
+}
+
+func TestABackupKilledWithTheServerIsAFailure(t *testing.T) { // P1d
+	l := aLedger(t, begun(t))
+	b := endedAs(velerov1.BackupPhaseInProgress, completedBackup("db", "db-1", noon.Add(-time.Hour)))
+	b.Completed = time.Time{}
+	before := kept(t, l, clusterState([]Backup{b}, KubeScan{}), Config{})
+	assert.Equal(t, 0.0, failing(before, "db"), "the series is there before it moves (P1b)")
+	assert.Contains(t, counted(before, Config{}), series(veleroBackupFailures, "db"))
+	b.Phase, b.Completed = velerov1.BackupPhaseFailed, noon // by the server that was started next
+	assert.Equal(t, 1.0, failing(kept(t, l, clusterState([]Backup{b}, KubeScan{}), Config{}), "db"))
+}
+
+func TestBackupsMadeByHandAreCountedUnderNoSchedule(t *testing.T) { // P12
+	b := endedAs(velerov1.BackupPhaseFailed, completedBackup("", "before-upgrade", noon.Add(-time.Hour)))
+	assert.Equal(t, 1.0, failing(kept(t, aLedger(t, begun(t)), clusterState([]Backup{b}, KubeScan{}), Config{}), ""))
+}
+
+func TestTheCountersOfAScheduleGoWithItAndComeBackWithIt(t *testing.T) {
+	l := aLedger(t, begun(t))
+	b := endedAs(velerov1.BackupPhaseFailed, completedBackup("db", "db-1", noon.Add(-time.Hour)))
+	assert.Equal(t, 1.0, failing(kept(t, l, clusterState([]Backup{b}, KubeScan{}), Config{}), "db"))
+	gone := kept(t, l, clusterState(nil, KubeScan{}), Config{})
+	assert.NotContains(t, counted(gone, Config{}), series(veleroBackupFailures, "db"))
+	back := clusterState(nil, KubeScan{})
+	back.Schedules = []ScheduleState{{Name: "db"}}
+	assert.Equal(t, 1.0, failing(kept(t, l, back, Config{}), "db"))
+}
+
+func TestCompatibleNamesCanBeTurnedOff(t *testing.T) {
+	state := oneLocation(Config{}, []Backup{completedBackup("db", "db-1", noon)})
+	state.Ledger = &LedgerState{Source: readAt(noon), Totals: Totals{Since: noon}}
+	served := func(cfg Config) string {
+		var out []string
+		for _, s := range Derive(noon, state, cfg) {
+			out = append(out, s.Name())
+		}
+		return strings.Join(out, "\n")
+	}
+	assert.NotContains(t, served(Config{CompatAliases: true}), "velero_")
+	assert.Contains(t, served(Config{}), "lifeboat_drill_runs_total")
+	assert.Contains(t, served(Config{CompatNames: true}), "velero_restore_failed_total")
+	assert.NotContains(t, served(Config{CompatNames: true}), "velero_restore_failure_total")
+	assert.Contains(t, served(Config{CompatNames: true, CompatAliases: true}), "velero_restore_failure_total")
+}
+
+func TestRepositoriesOverTheBoundHaveNoSeriesAndAreSaid(t *testing.T) {
+	var all []Repository
+	for n := range maxRepositories + 3 {
+		all = append(all, Repository{Name: fmt.Sprintf("repo-%04d", maxRepositories+3-n)})
+	}
+	state := clusterState(nil, KubeScan{Repositories: all})
+	state.Ledger = &LedgerState{Source: readAt(noon), Totals: Totals{Since: noon}}
+	got := derived(t, noon, state, Config{Repositories: true})
+	assert.Equal(t, 3.0, got[`lifeboat_exporter_dropped_series{reason="repositories"}`])
+	got = counted(state, Config{Repositories: true})
+	assert.Len(t, seriesOf(got, "velero_repo_maintenance_success_total"), maxRepositories)
+	assert.Contains(t, got, series(veleroRepoMaintenanceSuccesses, "repo-0001"))
+	assert.Empty(t, seriesOf(counted(state, Config{}), "velero_repo_"))
+}
+
+// world is the truth that exporters look at.
+type world struct {
+	rand    *rand.Rand
+	backups []*worldBackup
+	seen    map[*worldBackup]bool // ended, and some exporter looked
+	n       int
+}
+
+type worldBackup struct {
+	Backup
+	theirs    bool // another cluster made it
+	inCluster bool
+	inBucket  bool
+}
+
+var worldSchedules = []string{"hourly", "daily", ""}
+
+// happen does something to the world.
+func (w *world) happen() {
+	switch w.rand.IntN(8) {
+	case 0, 1:
+		w.n++
+		name := fmt.Sprintf("b-%d", w.n)
+		w.backups = append(w.backups, &worldBackup{
+			Backup:    Backup{Name: name, UID: "uid-" + name, Schedule: w.schedule(), Phase: velerov1.BackupPhaseInProgress, Start: time.Now().Truncate(time.Second)},
+			inCluster: true,
+		})
+	case 2, 3:
+		if b := w.any(func(b *worldBackup) bool { return b.Phase == velerov1.BackupPhaseInProgress }); b != nil {
+			phases := []velerov1.BackupPhase{"Completed", "Completed", "PartiallyFailed", "Failed", "FailedValidation"}
+			b.Phase, b.Completed = phases[w.rand.IntN(len(phases))], time.Now().Truncate(time.Second)
+			b.inBucket = b.Phase != velerov1.BackupPhaseFailed && b.Phase != velerov1.BackupPhaseFailedValidation
+			if b.Phase == velerov1.BackupPhaseFailedValidation {
+				b.Completed = time.Time{}
+			}
+		}
+	case 4: // it expires
+		if b := w.any(func(b *worldBackup) bool { return b.Phase.Finished() }); b != nil {
+			w.backups = slices.DeleteFunc(w.backups, func(o *worldBackup) bool { return o == b })
+		}
+	case 5: // it begins to be deleted; the location holds what it held
+		if b := w.any(func(b *worldBackup) bool { return b.Phase.Finished() && b.inCluster && !b.inBucket }); b != nil {
+			b.Phase = velerov1.BackupPhaseDeleting
+		}
+	case 6: // another cluster writes into the same location, and it is synced or not yet
+		w.n++
+		name := fmt.Sprintf("theirs-%d", w.n)
+		b := completedBackup(w.schedule(), name, time.Now().Truncate(time.Second))
+		b.Completed = b.Start
+		b.Foreign = true
+		w.backups = append(w.backups, &worldBackup{Backup: b, theirs: true, inBucket: true, inCluster: w.rand.IntN(2) == 0})
+	case 7:
+		if w.rand.IntN(10) == 0 { // the cluster is lost, and rebuilt from the location: everything is synced
+			w.backups = slices.DeleteFunc(w.backups, func(b *worldBackup) bool { return !b.inBucket })
+			for _, b := range w.backups {
+				b.UID, b.inCluster, b.theirs = "synced-"+b.UID, true, true
+			}
+		}
+	}
+}
+
+func (w *world) schedule() string { return worldSchedules[w.rand.IntN(len(worldSchedules))] }
+
+func (w *world) any(fit func(*worldBackup) bool) *worldBackup {
+	var fits []*worldBackup
+	for _, b := range w.backups {
+		if fit(b) {
+			fits = append(fits, b)
+		}
+	}
+	if len(fits) == 0 {
+		return nil
+	}
+	return fits[w.rand.IntN(len(fits))]
+}
+
+// look is what an exporter knows now. One that is given the cluster reads both.
+func (w *world) look(since time.Time, cluster bool) State {
+	var backups []Backup
+	for _, b := range w.backups {
+		if !cluster && !b.inBucket {
+			continue
+		}
+		v := b.Backup
+		v.InCluster, v.Foreign = cluster && b.inCluster, cluster && b.inCluster && b.theirs
+		backups = append(backups, v)
+		counts := b.inBucket
+		if cluster {
+			counts = b.inCluster && !b.theirs
+		}
+		end := later(b.Start, b.Completed)
+		if counts && b.Phase.Finished() && !end.Before(since) {
+			w.seen[b] = true
+		}
+	}
+	state := State{Schedules: bySchedule(backups)}
+	if cluster {
+		state.Kube = &KubeState{Source: readAt(time.Now())}
+	}
+	for _, name := range worldSchedules {
+		if !slices.ContainsFunc(state.Schedules, func(s ScheduleState) bool { return s.Name == name }) {
+			state.Schedules = append(state.Schedules, ScheduleState{Name: name})
+		}
+	}
+	return state
+}
+
+// truth is what the counters have to say of the backups that somebody looked at.
+func (w *world) truth() map[string]float64 {
+	out := map[string]float64{}
+	for b := range w.seen {
+		phase := b.Phase
+		if phase == velerov1.BackupPhaseDeleting {
+			panic("its outcome was overwritten")
+		}
+		out[series(veleroBackupAttempts, b.Schedule)]++
+		out[series(map[velerov1.BackupPhase]ID{
+			"Completed": veleroBackupSuccesses, "PartiallyFailed": veleroBackupPartialFailures,
+			"Failed": veleroBackupFailures, "FailedValidation": veleroBackupValidationFailures,
+		}[phase], b.Schedule)]++
+	}
+	return out
+}
