@@ -16,6 +16,7 @@ import (
 
 	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
 	"github.com/lifeboat-backup/lifeboat/core/ledger"
+	"github.com/lifeboat-backup/lifeboat/core/schedule"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/core/store/fs"
 	"github.com/lifeboat-backup/lifeboat/core/store/mem"
@@ -56,8 +57,8 @@ func kept(t testing.TB, l LedgerKeeper, state State, cfg Config) State {
 	return state
 }
 
-// counted are the counters and histograms of a state.
-func counted(state State, cfg Config) map[string]float64 {
+// countersOf are the counters and histograms of a state.
+func countersOf(state State, cfg Config) map[string]float64 {
 	cfg = cfg.withDefaults()
 	cfg.CompatNames, cfg.CompatAliases = true, true
 	out := &samples{hidden: hidden(cfg)}
@@ -73,21 +74,27 @@ func series(metric ID, labels ...string) string {
 	return Sample{Metric: metric, Labels: labels}.String()
 }
 
-// aLedger is one that began before the fixtures' times.
-func aLedger(t testing.TB, s store.Store) *ledger.Ledger {
+type opener func(context.Context) (store.Store, error)
+
+func aLedger(t testing.TB, open opener) *ledger.Ledger {
 	t.Helper()
-	l, err := ledger.New("default", func(context.Context) (store.Store, error) { return s, nil })
+	l, err := ledger.New("default", open)
 	require.NoError(t, err)
 	return l
 }
 
-// begun is a store whose ledger began a day before noon.
-func begun(t testing.TB) store.Store {
+// always opens the same store.
+func always(s store.Store) opener {
+	return func(context.Context) (store.Store, error) { return s, nil }
+}
+
+// beganYesterday opens a store whose ledger began a day before noon.
+func beganYesterday(t testing.TB) opener {
 	t.Helper()
 	s := mem.New()
 	epoch := fmt.Sprintf(`{"schema":%q,"since":%q}`, ledger.Schema, noon.AddDate(0, 0, -1).Format(time.RFC3339))
 	require.NoError(t, s.Put(t.Context(), store.RunsEpoch("default"), strings.NewReader(epoch)))
-	return s
+	return always(s)
 }
 
 func TestWhoeverLooksAtABackupMakesTheSameRunOfIt(t *testing.T) {
@@ -178,7 +185,7 @@ func TestEveryCounterAndHistogramIsFedByItsOwnRuns(t *testing.T) {
 		drill("1", report.Passed, ""), drill("2", report.Failed, "check"), drill("3", report.Error, "timeout"), drill("4", report.Failed, "check"),
 	}}}
 	cfg := Config{Repositories: true}.withDefaults()
-	got := counted(kept(t, aLedger(t, begun(t)), state, cfg), cfg)
+	got := countersOf(kept(t, aLedger(t, beganYesterday(t)), state, cfg), cfg)
 
 	const db = "db"
 	want := map[string]float64{
@@ -210,7 +217,7 @@ func TestAHistogramCumulatesVelerosBuckets(t *testing.T) {
 	long := completedBackup("db", "db-2", start)
 	long.Completed = start.Add(5 * time.Hour)
 	cfg := Config{CompatNames: true}.withDefaults()
-	state := kept(t, aLedger(t, begun(t)), bucketState([]Backup{completedBackup("db", "db-1", start), long}), cfg)
+	state := kept(t, aLedger(t, beganYesterday(t)), bucketState([]Backup{completedBackup("db", "db-1", start), long}), cfg)
 	out := &samples{}
 	counterSamples(out, state, cfg)
 	i := slices.IndexFunc(out.list, func(s Sample) bool { return s.String() == series(veleroBackupDuration, "db") })
@@ -228,7 +235,7 @@ func TestTheUsersCountersAreZeroAtTheFirstScrape(t *testing.T) {
 		"velero_backup_partial_failure_total", "velero_backup_failure_total", "velero_volume_snapshot_failure_total",
 		"velero_restore_partial_failure_total", "velero_restore_failure_total",
 	}
-	cfg := Config{Schedules: map[string]schedule{
+	cfg := Config{Schedules: map[string]schedule.Cron{
 		"backup-1h": cron(t, "@every 1h"), "backup-1d": cron(t, "@every 24h"), "backup-1m": cron(t, "@every 730h"), "backup-1y": cron(t, "@every 8760h"),
 	}}
 	_, location := locationOf(newBucket(t))
@@ -244,11 +251,11 @@ func TestTheUsersCountersAreZeroAtTheFirstScrape(t *testing.T) {
 
 // failing is how often backups of a schedule failed, as the user's rule asks.
 func failing(state State, name string) float64 {
-	return counted(state, Config{})[series(veleroBackupFailures, name)]
+	return countersOf(state, Config{})[series(veleroBackupFailures, name)]
 }
 
 func TestAnExpiredFailureIsNoNewFailure(t *testing.T) { // P1e
-	l := aLedger(t, begun(t))
+	l := aLedger(t, beganYesterday(t))
 	old := endedAs(velerov1.BackupPhaseFailed, completedBackup("db", "db-1", noon.Add(-3*time.Hour)))
 	recent := endedAs(velerov1.BackupPhaseFailed, completedBackup("db", "db-2", noon.Add(-2*time.Hour)))
 	assert.Equal(t, 2.0, failing(kept(t, l, clusterState([]Backup{old, recent}, KubeScan{}), Config{}), "db"))
@@ -259,27 +266,27 @@ func TestAnExpiredFailureIsNoNewFailure(t *testing.T) { // P1e
 }
 
 func TestABackupKilledWithTheServerIsAFailure(t *testing.T) { // P1d
-	l := aLedger(t, begun(t))
+	l := aLedger(t, beganYesterday(t))
 	b := endedAs(velerov1.BackupPhaseInProgress, completedBackup("db", "db-1", noon.Add(-time.Hour)))
 	b.Completed = time.Time{}
 	before := kept(t, l, clusterState([]Backup{b}, KubeScan{}), Config{})
 	assert.Equal(t, 0.0, failing(before, "db"), "the series is there before it moves (P1b)")
-	assert.Contains(t, counted(before, Config{}), series(veleroBackupFailures, "db"))
+	assert.Contains(t, countersOf(before, Config{}), series(veleroBackupFailures, "db"))
 	b.Phase, b.Completed = velerov1.BackupPhaseFailed, noon // by the server that was started next
 	assert.Equal(t, 1.0, failing(kept(t, l, clusterState([]Backup{b}, KubeScan{}), Config{}), "db"))
 }
 
 func TestBackupsMadeByHandAreCountedUnderNoSchedule(t *testing.T) { // P12
 	b := endedAs(velerov1.BackupPhaseFailed, completedBackup("", "before-upgrade", noon.Add(-time.Hour)))
-	assert.Equal(t, 1.0, failing(kept(t, aLedger(t, begun(t)), clusterState([]Backup{b}, KubeScan{}), Config{}), ""))
+	assert.Equal(t, 1.0, failing(kept(t, aLedger(t, beganYesterday(t)), clusterState([]Backup{b}, KubeScan{}), Config{}), ""))
 }
 
 func TestTheCountersOfAScheduleGoWithItAndComeBackWithIt(t *testing.T) {
-	l := aLedger(t, begun(t))
+	l := aLedger(t, beganYesterday(t))
 	b := endedAs(velerov1.BackupPhaseFailed, completedBackup("db", "db-1", noon.Add(-time.Hour)))
 	assert.Equal(t, 1.0, failing(kept(t, l, clusterState([]Backup{b}, KubeScan{}), Config{}), "db"))
 	gone := kept(t, l, clusterState(nil, KubeScan{}), Config{})
-	assert.NotContains(t, counted(gone, Config{}), series(veleroBackupFailures, "db"))
+	assert.NotContains(t, countersOf(gone, Config{}), series(veleroBackupFailures, "db"))
 	back := clusterState(nil, KubeScan{})
 	back.Schedules = []ScheduleState{{Name: "db"}}
 	assert.Equal(t, 1.0, failing(kept(t, l, back, Config{}), "db"))
@@ -311,17 +318,17 @@ func TestRepositoriesOverTheBoundHaveNoSeriesAndAreSaid(t *testing.T) {
 	state.Ledger = &LedgerState{Source: readAt(noon), Totals: Totals{Since: noon}}
 	got := derived(t, noon, state, Config{Repositories: true})
 	assert.Equal(t, 3.0, got[`lifeboat_exporter_dropped_series{reason="repositories"}`])
-	got = counted(state, Config{Repositories: true})
+	got = countersOf(state, Config{Repositories: true})
 	assert.Len(t, seriesOf(got, "velero_repo_maintenance_success_total"), maxRepositories)
 	assert.Contains(t, got, series(veleroRepoMaintenanceSuccesses, "repo-0001"))
-	assert.Empty(t, seriesOf(counted(state, Config{}), "velero_repo_"))
+	assert.Empty(t, seriesOf(countersOf(state, Config{}), "velero_repo_"))
 }
 
 // world is the truth that exporters look at.
 type world struct {
 	rand    *rand.Rand
 	backups []*worldBackup
-	seen    map[*worldBackup]bool // ended, and some exporter looked
+	seen    map[*worldBackup]velerov1.BackupPhase // in which it had ended when some exporter looked
 	n       int
 }
 
@@ -409,7 +416,7 @@ func (w *world) look(since time.Time, cluster bool) State {
 		}
 		end := later(b.Start, b.Completed)
 		if counts && b.Phase.Finished() && !end.Before(since) {
-			w.seen[b] = true
+			w.seen[b] = b.Phase
 		}
 	}
 	state := State{Schedules: bySchedule(backups)}
@@ -427,11 +434,7 @@ func (w *world) look(since time.Time, cluster bool) State {
 // truth is what the counters have to say of the backups that somebody looked at.
 func (w *world) truth() map[string]float64 {
 	out := map[string]float64{}
-	for b := range w.seen {
-		phase := b.Phase
-		if phase == velerov1.BackupPhaseDeleting {
-			panic("its outcome was overwritten")
-		}
+	for b, phase := range w.seen {
 		out[series(veleroBackupAttempts, b.Schedule)]++
 		out[series(map[velerov1.BackupPhase]ID{
 			"Completed": veleroBackupSuccesses, "PartiallyFailed": veleroBackupPartialFailures,
@@ -439,4 +442,90 @@ func (w *world) truth() map[string]float64 {
 		}[phase], b.Schedule)]++
 	}
 	return out
+}
+
+// watcher is an exporter: whether it reads the cluster, and its ledger.
+type watcher struct {
+	cluster bool
+	ledger  *ledger.Ledger
+	since   time.Time
+}
+
+func (w *watcher) counts(t *testing.T, world *world) map[string]float64 {
+	t.Helper()
+	state := world.look(w.since, w.cluster)
+	return countersOf(kept(t, w.ledger, state, Config{}), Config{})
+}
+
+func TestCountersNeverDecreaseWhateverHappens(t *testing.T) {
+	openers := map[string]func(t *testing.T) opener{
+		"mem": func(*testing.T) opener { return always(mem.New()) },
+		"fs": func(t *testing.T) opener {
+			dir := t.TempDir()
+			return func(context.Context) (store.Store, error) { return fs.Open(dir, false) }
+		},
+	}
+	for name, rounds := range map[string]int{"mem": 20, "fs": 2} {
+		for seed := range rounds {
+			t.Run(fmt.Sprintf("%s/%d", name, seed), func(t *testing.T) {
+				open := openers[name](t)
+				synctest.Test(t, func(t *testing.T) { aLongTime(t, open, rand.New(rand.NewPCG(uint64(seed), 1))) })
+			})
+		}
+	}
+}
+
+// aLongTime lets things happen to a world that three exporters look at, one of
+// them without the cluster, and checks after each look that no counter is below
+// what any of them has ever said.
+func aLongTime(t *testing.T, open opener, random *rand.Rand) {
+	world := &world{rand: random, seen: map[*worldBackup]velerov1.BackupPhase{}}
+	since := time.Now()
+	restarted := func(w *watcher) *watcher {
+		return &watcher{cluster: w.cluster, ledger: aLedger(t, open), since: since}
+	}
+	watchers := []*watcher{restarted(&watcher{cluster: true}), restarted(&watcher{cluster: true}), restarted(&watcher{})}
+	highest := map[string]float64{}
+	for range 250 {
+		time.Sleep(time.Duration(random.IntN(90)) * time.Minute) // the bubble's time
+		if random.IntN(40) == 0 {
+			time.Sleep(60 * time.Hour)
+		}
+		for range random.IntN(4) {
+			world.happen()
+		}
+		i := random.IntN(len(watchers))
+		switch random.IntN(12) {
+		case 0:
+			watchers[i] = restarted(watchers[i])
+		case 1: // another one takes over, elsewhere, without the cluster or with it
+			watchers[i] = restarted(&watcher{cluster: !watchers[i].cluster})
+		}
+		got := watchers[i].counts(t, world)
+		for s, before := range highest {
+			require.GreaterOrEqual(t, got[s], before, s)
+		}
+		highest = got
+		for _, name := range worldSchedules {
+			outcomes := got[series(veleroBackupSuccesses, name)] + got[series(veleroBackupPartialFailures, name)] +
+				got[series(veleroBackupFailures, name)] + got[series(veleroBackupValidationFailures, name)]
+			require.GreaterOrEqual(t, got[series(veleroBackupAttempts, name)], outcomes)
+		}
+	}
+	for _, w := range watchers {
+		w.counts(t, world) // whatever each has seen is in the ledger now
+	}
+	last := watchers[0].counts(t, world)
+	for _, w := range append(watchers, restarted(watchers[0]), restarted(watchers[2])) {
+		require.Equal(t, last, w.counts(t, world))
+	}
+	for s, n := range world.truth() {
+		assert.Equal(t, n, last[s], s)
+	}
+	for s, n := range last {
+		if strings.HasPrefix(s, "velero_backup_attempt_total") {
+			assert.Equal(t, world.truth()[s], n, s)
+		}
+	}
+	assert.Greater(t, len(world.seen), 20, "enough has happened")
 }
