@@ -95,6 +95,8 @@ func aDayInTheLife(t *testing.T) (bucket, Config) {
 		Schedules: map[string]schedule.Cron{"db-daily": cron(t, "0 2 * * *"), "never": cron(t, "@every 6h")},
 		RPO:       map[string]time.Duration{"db-daily": 26 * time.Hour},
 		Build:     Build{Version: "1.2.3", Revision: "abc", GoVersion: "go1.26"},
+
+		Repositories: true,
 	}
 }
 

@@ -31,7 +31,8 @@ type Kube struct {
 	locations    *cluster.Watch[StorageLocation]
 	repositories *cluster.Watch[Repository]
 
-	tried []<-chan struct{}
+	tried     []<-chan struct{}
+	processed *processed
 
 	// What ListKube, which is called by one at a time, remembers.
 	last    KubeScan
@@ -42,11 +43,13 @@ type Kube struct {
 
 // NewKube makes a source that knows nothing until Run runs.
 func NewKube(c *cluster.Client, namespace string) *Kube {
+	gone := &processed{}
 	k := &Kube{
+		processed:    gone,
 		schedules:    cluster.NewWatch(c, resource("schedules", "Schedule"), namespace, readSchedule),
 		backups:      cluster.NewWatch(c, resource("backups", "Backup"), namespace, readKubeBackup),
 		restores:     cluster.NewWatch(c, resource("restores", "Restore"), namespace, readRestore),
-		deletions:    cluster.NewWatch(c, resource("deletebackuprequests", "DeleteBackupRequest"), namespace, readDeletion),
+		deletions:    cluster.NewWatch(c, resource("deletebackuprequests", "DeleteBackupRequest"), namespace, gone.read),
 		locations:    cluster.NewWatch(c, resource("backupstoragelocations", "BackupStorageLocation"), namespace, readStorageLocation),
 		repositories: cluster.NewWatch(c, resource("backuprepositories", "BackupRepository"), namespace, readRepository),
 		paused:       map[string]bool{}, resumed: map[string]time.Time{},
@@ -99,6 +102,7 @@ func (k *Kube) ListKube(ctx context.Context) (KubeScan, error) {
 	}
 	scan.Schedules = k.noteResumed(scan.Schedules, time.Now())
 	scan.Restores = withSchedules(scan.Restores, scan.Backups)
+	scan.Deletions = k.processed.with(scan.Deletions)
 	scan.changes = k.last.changes + 1
 	k.last, k.changes = scan, changes
 	return scan, nil

@@ -2,9 +2,6 @@ package exporter
 
 // pending are metrics that this fixture does not show yet.
 var pending = map[string]bool{
-	"velero_repo_maintenance_success_total":                          true,
-	"velero_repo_maintenance_failure_total":                          true,
-	"velero_repo_maintenance_duration_seconds":                       true,
 	"lifeboat_schedule_last_backup_volumes":                          true,
 	"lifeboat_schedule_locked_backups":                               true,
 	"lifeboat_schedule_recovery_point_lock_until_timestamp_seconds":  true,

@@ -40,6 +40,7 @@ type flags struct {
 	ledgerName   string
 	compatNames  bool
 	aliases      bool
+	repositories bool
 	listen       []string
 	webConfig    string
 	logLevel     string
@@ -64,6 +65,7 @@ func (f *flags) add(c *cobra.Command) {
 	set.StringVar(&f.ledgerName, "ledger.name", defaultName, "`name` of the ledger, for clusters that share its location")
 	set.BoolVar(&f.compatNames, "compat.names", true, "serve metrics under Velero's names; turn it off where Velero is scraped, too")
 	set.BoolVar(&f.aliases, "compat.aliases", true, "serve velero_restore_failure_total, which Velero itself lacks and many rules ask for")
+	set.BoolVar(&f.repositories, "repositories", false, "serve velero_repo_maintenance_* and keep maintenance in the ledger; 14 series for each BackupRepository, of at most 500")
 	set.StringArrayVar(&f.listen, "web.listen-address", []string{":9808"}, "`address` to serve on; repeatable")
 	set.StringVar(&f.webConfig, "web.config.file", "", "`file` with TLS and authentication settings, in the form of Prometheus' exporter-toolkit")
 	set.BoolVar(&f.checkOnly, "config.check", false, "check flags and files, and end")
@@ -92,7 +94,7 @@ func (f *flags) settings(stderr io.Writer) (settings, error) {
 	s.exporter = exporter.Config{
 		Interval: f.interval, Timeout: f.timeout, ProvenLevel: report.Level(f.provenLevel),
 		ProvenWithin: f.provenWithin, MaxSchedules: f.maxSchedules, Build: build(),
-		CompatNames: f.compatNames, CompatAliases: f.aliases,
+		CompatNames: f.compatNames, CompatAliases: f.aliases, Repositories: f.repositories,
 		ServerTTL: f.kube.ttl, GCPeriod: f.kube.gcPeriod,
 	}
 	var err error
