@@ -3,8 +3,10 @@ package main
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"regexp"
 	"slices"
@@ -68,7 +70,7 @@ func (f *flags) add(c *cobra.Command) {
 	set.BoolVar(&f.repositories, "repositories", false, "serve velero_repo_maintenance_* and keep maintenance in the ledger; 14 series for each BackupRepository, of at most 500")
 	set.StringArrayVar(&f.listen, "web.listen-address", []string{":9808"}, "`address` to serve on; repeatable")
 	set.StringVar(&f.webConfig, "web.config.file", "", "`file` with TLS and authentication settings, in the form of Prometheus' exporter-toolkit")
-	set.BoolVar(&f.checkOnly, "config.check", false, "check flags and files, and end")
+	set.BoolVar(&f.checkOnly, "config.check", false, "check flags, web configuration and kubeconfig, say what was checked, and end")
 	set.StringVar(&f.logLevel, "log.level", "info", "`level`: debug, info, warn or error")
 	set.StringVar(&f.logFormat, "log.format", "text", "`format`: text or json")
 }
@@ -76,7 +78,8 @@ func (f *flags) add(c *cobra.Command) {
 // settings are flags that make sense.
 type settings struct {
 	locations []namedURL
-	ledger    *ledger.Ledger  // nil: in memory
+	ledger    *ledger.Ledger // nil: in memory
+	ledgerURL string
 	cluster   *cluster.Client // nil for none
 	namespace string
 	exporter  exporter.Config
@@ -90,7 +93,7 @@ type namedURL struct{ name, url string }
 
 // settings checks everything and returns the first mistake.
 func (f *flags) settings(stderr io.Writer) (settings, error) {
-	s := settings{listen: f.listen, webConfig: f.webConfig, namespace: f.kube.namespace}
+	s := settings{listen: f.listen, webConfig: f.webConfig, ledgerURL: f.ledger, namespace: f.kube.namespace}
 	s.exporter = exporter.Config{
 		Interval: f.interval, Timeout: f.timeout, ProvenLevel: report.Level(f.provenLevel),
 		ProvenWithin: f.provenWithin, MaxSchedules: f.maxSchedules, Build: build(),
@@ -121,6 +124,33 @@ func (f *flags) settings(stderr io.Writer) (settings, error) {
 	}
 	s.log, err = newLogger(stderr, f.logLevel, f.logFormat)
 	return s, err
+}
+
+// describe says what was checked, for --config.check.
+func (s settings) describe(w io.Writer) error {
+	var b strings.Builder
+	for _, l := range s.locations {
+		fmt.Fprintf(&b, "location %s: %s\n", l.name, l.url)
+	}
+	if s.cluster != nil {
+		fmt.Fprintf(&b, "cluster: %s, namespace %s\n", s.cluster.Host(), s.namespace)
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.exporter.Schedules)) {
+		fmt.Fprintf(&b, "schedule %s: %s\n", name, s.exporter.Schedules[name])
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.exporter.RPO)) {
+		fmt.Fprintf(&b, "rpo %s: %s\n", name, s.exporter.RPO[name])
+	}
+	if s.ledgerURL != "" {
+		fmt.Fprintf(&b, "ledger: %s\n", s.ledgerURL)
+	}
+	if s.webConfig != "" {
+		fmt.Fprintf(&b, "web config: %s\n", s.webConfig)
+	}
+	fmt.Fprintf(&b, "addresses: %s\n", strings.Join(s.listen, ", "))
+	b.WriteString("flags and files are in order; no location was opened, and no cluster asked\n")
+	_, err := io.WriteString(w, b.String())
+	return err
 }
 
 func (f *flags) checkRest() error {

@@ -50,8 +50,7 @@ before it served.`,
 				return err
 			}
 			if f.checkOnly {
-				c.Println("flags and files are in order")
-				return nil
+				return s.describe(c.OutOrStdout())
 			}
 			return run(c.Context(), s)
 		},

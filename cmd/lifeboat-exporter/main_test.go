@@ -5,12 +5,15 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -146,7 +149,10 @@ func TestTheExporterServesWhatALocationHolds(t *testing.T) {
 	writeBackup(t, dir, "db-2", "db", time.Now())
 	p.metrics(t, "velero_backup_total 2")
 
-	for path, want := range map[string]string{"/-/healthy": "healthy", "/-/ready": "ready", "/": `href="/metrics"`} {
+	for path, want := range map[string]string{
+		"/-/healthy": "healthy", "/-/ready": "ready", "/": `href="/metrics"`, "/?schedule=db": "db", "/api/v1/status": `"schema": "lifeboat.dev/status/v1alpha1"`,
+		"/api/v1/status?schedule=db": `"recoveryBackup": "db-2"`,
+	} {
 		code, body := p.get(t, path)
 		assert.Equal(t, http.StatusOK, code, path)
 		assert.Contains(t, body, want, path)
@@ -173,15 +179,6 @@ func TestALocationThatIsMissingAtTheStartIsReportedAndMayComeBack(t *testing.T) 
 	exit, _, log := p.end(t, os.Interrupt)
 	assert.Equal(t, cli.ExitOK, exit)
 	assert.Contains(t, log, "cannot read the location")
-}
-
-func TestMetricsCanBeProtected(t *testing.T) {
-	config := filepath.Join(t.TempDir(), "web.yml")
-	// The bcrypt of "secret".
-	require.NoError(t, os.WriteFile(config, []byte("basic_auth_users:\n  prometheus: $2a$04$wJdTPSVP8LKU3QKHQfGwR.2xQwBuLxnZDRY7UmRx3LzlFHsqFnQKK\n"), 0o600))
-	p := start(t, "--location", "file://"+t.TempDir(), "--web.config.file", config)
-	code, _ := p.get(t, "/metrics")
-	assert.Equal(t, http.StatusUnauthorized, code)
 }
 
 // execute runs the command in this process and returns its code and messages.
@@ -220,6 +217,9 @@ func TestAMistakeInTheFlagsIsOneClearError(t *testing.T) {
 		"address without port":    {[]string{good, "--web.listen-address=localhost"}, "host:port"},
 		"web config that is not":  {[]string{good, "--web.config.file=" + web}, "--web.config.file"},
 		"web config not there":    {[]string{good, "--web.config.file=/nowhere/web.yml"}, "--web.config.file /nowhere/web.yml"},
+		"proof within no time":    {[]string{good, "--proven-within=-1h"}, "--proven-within -1h0m0s: it must be a second or more"},
+		"a ledger at a path":      {[]string{good, "--ledger=/var/ledger"}, "--ledger: "},
+		"a ledger without a name": {[]string{good, "--ledger=file:///var/ledger", "--ledger.name=../x"}, "--ledger.name: "},
 		"unknown log level":       {[]string{good, "--log.level=loud"}, "debug, info, warn or error"},
 		"unknown log format":      {[]string{good, "--log.format=xml"}, "text or json"},
 		"unknown flag":            {[]string{good, "--colour"}, "unknown flag: --colour"},
@@ -237,9 +237,97 @@ func TestAMistakeInTheFlagsIsOneClearError(t *testing.T) {
 }
 
 func TestFlagsCanBeCheckedWithoutServing(t *testing.T) {
-	code, stdout, stderr := execute(t.Context(), "--location=file:///not/there", "--schedule=db=0 2 * * *", "--rpo=db=26h", "--config.check")
+	dir := t.TempDir()
+	web, kubeconfig := filepath.Join(dir, "web.yml"), filepath.Join(dir, "kubeconfig")
+	require.NoError(t, os.WriteFile(web, []byte("http_server_config: {http2: false}\n"), 0o600))
+	require.NoError(t, os.WriteFile(kubeconfig, []byte(kubeconfigOf("https://192.0.2.1:6443")), 0o600))
+	code, stdout, stderr := execute(t.Context(), "--location=file:///not/there", "--schedule=db=0 2 * * *", "--rpo=db=26h", "--web.config.file", web, "--kubeconfig", kubeconfig, "--config.check")
 	assert.Equal(t, cli.ExitOK, code, stderr)
-	assert.Equal(t, "flags and files are in order\n", stdout)
+	assert.Equal(t, `location default: file:///not/there
+cluster: https://192.0.2.1:6443, namespace velero
+schedule db: 0 2 * * *
+rpo db: 26h0m0s
+web config: `+web+`
+addresses: :9808
+flags and files are in order; no location was opened, and no cluster asked
+`, stdout)
+
+	require.NoError(t, os.WriteFile(kubeconfig, []byte("clusters: ["), 0o600))
+	code, _, stderr = execute(t.Context(), "--location=file:///not/there", "--kubeconfig", kubeconfig, "--config.check")
+	assert.Equal(t, cli.ExitUsage, code)
+	assert.Contains(t, stderr, "--kubeconfig")
+}
+
+// kubeconfigOf leads to a server without saying who asks.
+func kubeconfigOf(server string) string {
+	return fmt.Sprintf(`{"apiVersion":"v1","kind":"Config","clusters":[{"name":"c","cluster":{"server":%q}}],"contexts":[{"name":"x","context":{"cluster":"c","user":"u"}}],"current-context":"x","users":[{"name":"u","user":{}}]}`, server)
+}
+
+func TestTheHelpShowsTheDefaults(t *testing.T) {
+	code, stdout, _ := execute(t.Context(), "--help")
+	assert.Equal(t, cli.ExitOK, code)
+	lines := strings.Split(stdout, "\n")
+	for flag, want := range map[string]string{
+		"--refresh-interval": "(default 1m0s)", "--refresh-timeout": "(default 1m0s)", "--proven-level": `(default "controlplane")`, "--proven-within": "else 168h)",
+		"--max-schedules": "(default 500)", "--web.listen-address": "(default [:9808])", "--namespace": `(default "velero")`, "--rpo": "(default: two intervals and a grace)",
+		"--ledger.name": `(default "default")`, "--log.level": `(default "info")`, "--log.format": `(default "text")`, "--server.default-backup-ttl": "(default 720h0m0s)",
+	} {
+		i := slices.IndexFunc(lines, func(l string) bool { return strings.HasPrefix(strings.TrimSpace(l), flag+" ") })
+		if assert.GreaterOrEqual(t, i, 0, flag) {
+			assert.Contains(t, lines[i], want)
+		}
+	}
+}
+
+// mute is the address of a server that takes connections and never answers, and
+// tells of the first one.
+func mute(t *testing.T) (address string, connected <-chan struct{}) {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	first := make(chan struct{})
+	go func() {
+		var open []net.Conn
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				for _, c := range open {
+					c.Close()
+				}
+				return
+			}
+			if open = append(open, c); len(open) == 1 {
+				close(first)
+			}
+		}
+	}()
+	t.Cleanup(func() { l.Close() })
+	return l.Addr().String(), first
+}
+
+func TestAnExporterThatIsToldToStopDoesSoWhileItsSourcesHang(t *testing.T) {
+	bucket, bucketAsked := mute(t)
+	server, serverAsked := mute(t)
+	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
+	require.NoError(t, os.WriteFile(kubeconfig, []byte(kubeconfigOf("http://"+server)), 0o600))
+	t.Setenv("AWS_ACCESS_KEY_ID", "x")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "x")
+	url := "s3://bucket/prod?region=eu-west-1&endpoint=http://" + bucket
+	p := start(t, "--location", url, "--kubeconfig", kubeconfig, "--ledger", url, "--refresh-timeout=10m")
+	<-bucketAsked
+	<-serverAsked
+	code, body := p.get(t, "/-/ready")
+	assert.Equal(t, http.StatusServiceUnavailable, code, "no source has been tried to its end")
+	assert.Contains(t, body, "not ready")
+	code, _ = p.get(t, "/-/healthy")
+	assert.Equal(t, http.StatusOK, code, "the process is alive all the same")
+	code, body = p.get(t, "/")
+	assert.Equal(t, http.StatusOK, code)
+	assert.Contains(t, body, "No schedule is known yet.")
+
+	exit, took, log := p.end(t, syscall.SIGTERM)
+	assert.Equal(t, cli.ExitOK, exit, log)
+	assert.Less(t, took, 5*time.Second)
 }
 
 func TestAnAddressInUseIsAnErrorThatNamesIt(t *testing.T) {

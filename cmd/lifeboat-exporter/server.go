@@ -61,7 +61,7 @@ func newHandler(e *exporter.Exporter, read reports, log *slog.Logger) (http.Hand
 	})
 	mux.HandleFunc("GET /-/ready", func(w http.ResponseWriter, _ *http.Request) {
 		if !e.Ready() {
-			http.Error(w, "not ready: a location has not been tried yet", http.StatusServiceUnavailable)
+			http.Error(w, "not ready: a source has not been tried yet", http.StatusServiceUnavailable)
 			return
 		}
 		fmt.Fprintln(w, "ready")
