@@ -250,8 +250,8 @@ func TestTheUsersCountersAreZeroAtTheFirstScrape(t *testing.T) {
 	})
 }
 
-// failing is how often backups of a schedule failed, as the user's rule asks.
-func failing(state State, name string) float64 {
+// failuresOf is how often backups of a schedule failed, as the user's rule asks.
+func failuresOf(state State, name string) float64 {
 	return countersOf(state, Config{})[series(veleroBackupFailures, name)]
 }
 
@@ -259,11 +259,11 @@ func TestAnExpiredFailureIsNoNewFailure(t *testing.T) { // P1e
 	l := aLedger(t, beganYesterday(t))
 	old := endedAs(velerov1.BackupPhaseFailed, completedBackup("db", "db-1", noon.Add(-3*time.Hour)))
 	recent := endedAs(velerov1.BackupPhaseFailed, completedBackup("db", "db-2", noon.Add(-2*time.Hour)))
-	assert.Equal(t, 2.0, failing(kept(t, l, clusterState([]Backup{old, recent}, KubeScan{}), Config{}), "db"))
-	assert.Equal(t, 2.0, failing(kept(t, l, clusterState([]Backup{recent}, KubeScan{}), Config{}), "db"))
+	assert.Equal(t, 2.0, failuresOf(kept(t, l, clusterState([]Backup{old, recent}, KubeScan{}), Config{}), "db"))
+	assert.Equal(t, 2.0, failuresOf(kept(t, l, clusterState([]Backup{recent}, KubeScan{}), Config{}), "db"))
 	both := clusterState(nil, KubeScan{})
 	both.Schedules = []ScheduleState{{Name: "db"}}
-	assert.Equal(t, 2.0, failing(kept(t, l, both, Config{}), "db"))
+	assert.Equal(t, 2.0, failuresOf(kept(t, l, both, Config{}), "db"))
 }
 
 func TestABackupKilledWithTheServerIsAFailure(t *testing.T) { // P1d
@@ -271,26 +271,26 @@ func TestABackupKilledWithTheServerIsAFailure(t *testing.T) { // P1d
 	b := endedAs(velerov1.BackupPhaseInProgress, completedBackup("db", "db-1", noon.Add(-time.Hour)))
 	b.Completed = time.Time{}
 	before := kept(t, l, clusterState([]Backup{b}, KubeScan{}), Config{})
-	assert.Equal(t, 0.0, failing(before, "db"), "the series is there before it moves (P1b)")
+	assert.Equal(t, 0.0, failuresOf(before, "db"), "the series is there before it moves (P1b)")
 	assert.Contains(t, countersOf(before, Config{}), series(veleroBackupFailures, "db"))
 	b.Phase, b.Completed = velerov1.BackupPhaseFailed, noon // by the server that was started next
-	assert.Equal(t, 1.0, failing(kept(t, l, clusterState([]Backup{b}, KubeScan{}), Config{}), "db"))
+	assert.Equal(t, 1.0, failuresOf(kept(t, l, clusterState([]Backup{b}, KubeScan{}), Config{}), "db"))
 }
 
 func TestBackupsMadeByHandAreCountedUnderNoSchedule(t *testing.T) { // P12
 	b := endedAs(velerov1.BackupPhaseFailed, completedBackup("", "before-upgrade", noon.Add(-time.Hour)))
-	assert.Equal(t, 1.0, failing(kept(t, aLedger(t, beganYesterday(t)), clusterState([]Backup{b}, KubeScan{}), Config{}), ""))
+	assert.Equal(t, 1.0, failuresOf(kept(t, aLedger(t, beganYesterday(t)), clusterState([]Backup{b}, KubeScan{}), Config{}), ""))
 }
 
 func TestTheCountersOfAScheduleGoWithItAndComeBackWithIt(t *testing.T) {
 	l := aLedger(t, beganYesterday(t))
 	b := endedAs(velerov1.BackupPhaseFailed, completedBackup("db", "db-1", noon.Add(-time.Hour)))
-	assert.Equal(t, 1.0, failing(kept(t, l, clusterState([]Backup{b}, KubeScan{}), Config{}), "db"))
+	assert.Equal(t, 1.0, failuresOf(kept(t, l, clusterState([]Backup{b}, KubeScan{}), Config{}), "db"))
 	gone := kept(t, l, clusterState(nil, KubeScan{}), Config{})
 	assert.NotContains(t, countersOf(gone, Config{}), series(veleroBackupFailures, "db"))
 	back := clusterState(nil, KubeScan{})
 	back.Schedules = []ScheduleState{{Name: "db"}}
-	assert.Equal(t, 1.0, failing(kept(t, l, back, Config{}), "db"))
+	assert.Equal(t, 1.0, failuresOf(kept(t, l, back, Config{}), "db"))
 }
 
 func TestCompatibleNamesCanBeTurnedOff(t *testing.T) {
