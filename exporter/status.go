@@ -333,7 +333,7 @@ func verdict(now time.Time, s ScheduleStatus, v values) (Word, Severity, string,
 	case past(s.SuccessDeadline):
 		return Overdue, Warning, "A run was due, and no backup that started since has succeeded.", "LifeboatBackupOverdue"
 	case s.LastResult != string(velerov1.BackupPhaseCompleted) && s.LastResult != phaseNone:
-		return Failing, Warning, failing(s), "LifeboatLastBackupFailed"
+		return Failing, Warning, failures(s), "LifeboatLastBackupFailed"
 	case s.DrillResult == resultNone && neverDrilled(now, v, s):
 		return Unproven, Warning, "No backup was ever drilled.", "LifeboatNeverDrilled"
 	case s.Paused:
@@ -344,7 +344,7 @@ func verdict(now time.Time, s ScheduleStatus, v values) (Word, Severity, string,
 	return OK, Fine, "", ""
 }
 
-func failing(s ScheduleStatus) string {
+func failures(s ScheduleStatus) string {
 	if s.ConsecutiveFailures > 1 {
 		return fmt.Sprintf("The last %d backups that ended did not succeed.", s.ConsecutiveFailures)
 	}
