@@ -32,7 +32,7 @@ func (e entry[T]) holds(info store.Info) bool {
 // those that are not listed any more. An object that cannot be read is kept as
 // an error and noted, once for each cause; only the end of ctx is returned,
 // and what was read until then is kept.
-func (c *cache[T]) refresh(ctx context.Context, listed []store.Info, read func(context.Context, store.Info) (T, error), note func(string, error)) error {
+func (c *cache[T]) refresh(ctx context.Context, readers int, listed []store.Info, read func(context.Context, store.Info) (T, error), note func(string, error)) error {
 	entries := make(map[string]entry[T], len(listed))
 	var missing []store.Info
 	for _, info := range listed {

@@ -24,7 +24,7 @@ func (l *StoreLocation) ListDrills(ctx context.Context) (DrillScan, error) {
 		l.release()
 		return DrillScan{}, fmt.Errorf("list evidence in %s: %w", s, err)
 	}
-	err = l.drills.refresh(ctx, evidence, func(ctx context.Context, info store.Info) (Drill, error) {
+	err = l.drills.refresh(ctx, readers, evidence, func(ctx context.Context, info store.Info) (Drill, error) {
 		return l.readDrill(ctx, s, info)
 	}, l.noteUnreadable)
 	if err != nil {

@@ -169,6 +169,8 @@ type BackupScan struct {
 	// lifeboat_location_incomplete_backups.
 	Incomplete int
 	Unreadable []ObjectError
+	// VolumesPending counts Backups whose volume records are not read yet.
+	VolumesPending int
 	// Probes is how long the last operation of each kind took, by the values of
 	// the label operation.
 	Probes map[string]time.Duration

@@ -25,8 +25,9 @@ const (
 	// maxAhead is how far ahead of this clock another one may be. A time in the
 	// future is not believed: it would keep every alert silent until then.
 	maxAhead = time.Hour
-	// readers is how many objects are read at once.
-	readers = 8
+	// readers is how many objects are read at once: as many requests as package
+	// s3 keeps connections for.
+	readers = 32
 )
 
 // StoreLocation reads one location through a store. At each reading it lists the
@@ -46,8 +47,11 @@ type StoreLocation struct {
 
 	folders folders
 	backups cache[Backup]
+	volumes cache[*Volumes]
 	drills  cache[Drill]
 	claims  map[string]claimed // by the prefix of their run
+
+	noVolumes Volumes // of backups that have none
 }
 
 // NewStoreLocation makes a location that is opened when it is first read: one
@@ -79,11 +83,14 @@ func (l *StoreLocation) ListBackups(ctx context.Context) (BackupScan, error) {
 		l.release()
 		return scan, fmt.Errorf("list backups in %s: %w", s, err)
 	}
-	err = l.backups.refresh(ctx, metadataFiles(list), func(ctx context.Context, info store.Info) (Backup, error) {
+	err = l.backups.refresh(ctx, readers, metadataFiles(list), func(ctx context.Context, info store.Info) (Backup, error) {
 		return l.readBackup(ctx, s, info)
 	}, l.noteUnreadable)
 	if err != nil {
 		return scan, fmt.Errorf("read backups in %s: %w", s, err)
+	}
+	if err := l.readVolumes(ctx, s, list); err != nil {
+		return scan, fmt.Errorf("read the records of volumes in %s: %w", s, err)
 	}
 	l.fill(&scan, list)
 	return scan, nil
@@ -127,8 +134,20 @@ func (l *StoreLocation) fill(scan *BackupScan, list []*folder) {
 			scan.Incomplete++
 		default:
 			b.ArchiveSize = f.archiveSize
+			l.addVolumes(scan, f, &b)
 			scan.Backups = append(scan.Backups, b)
 		}
+	}
+}
+
+func (l *StoreLocation) addVolumes(scan *BackupScan, f *folder, b *Backup) {
+	volumes, pending, err := l.volumesOf(f)
+	b.Volumes = volumes
+	if pending {
+		scan.VolumesPending++
+	}
+	if err != nil {
+		scan.Unreadable = append(scan.Unreadable, ObjectError{Key: store.VolumeInfo(f.name), Err: err})
 	}
 }
 

@@ -152,17 +152,27 @@ const (
 // DecodeInfos reads <backup>-volumeinfo.json.gz to its end, gzip's sum
 // included. The list may be null. Over a limit the error wraps
 // jsonbound.ErrTooLarge.
-func DecodeInfos(r io.Reader) ([]Info, error) { return decodeList[Info](r) }
+func DecodeInfos(r io.Reader) ([]Info, error) {
+	return DecodeInfosWithin(r, jsonbound.Limits{Bytes: MaxRecordsSize, Values: MaxRecordsValues})
+}
+
+// DecodeInfosWithin is DecodeInfos with limits of the caller's, on what is
+// decompressed.
+func DecodeInfosWithin(r io.Reader, l jsonbound.Limits) ([]Info, error) {
+	return decodeList[Info](r, l)
+}
 
 // DecodeSnapshots reads <backup>-volumesnapshots.json.gz likewise.
-func DecodeSnapshots(r io.Reader) ([]Snapshot, error) { return decodeList[Snapshot](r) }
+func DecodeSnapshots(r io.Reader) ([]Snapshot, error) {
+	return decodeList[Snapshot](r, jsonbound.Limits{Bytes: MaxRecordsSize, Values: MaxRecordsValues})
+}
 
-func decodeList[T any](r io.Reader) ([]T, error) {
+func decodeList[T any](r io.Reader, l jsonbound.Limits) ([]T, error) {
 	z, err := gzip.NewReader(bufio.NewReader(r))
 	if err != nil {
 		return nil, fmt.Errorf("decompress volume records: %w", err)
 	}
-	d := json.NewDecoder(jsonbound.NewReader(z, jsonbound.Limits{Bytes: MaxRecordsSize, Values: MaxRecordsValues}))
+	d := json.NewDecoder(jsonbound.NewReader(z, l))
 	var list []T
 	err = d.Decode(&list)
 	if err == nil {
