@@ -73,6 +73,9 @@ func (e *Exporter) Run(ctx context.Context) error {
 	}
 	for i := range e.sources.Locations {
 		again(e.cfg.Interval, func(ctx context.Context) { e.refreshLocation(ctx, i) })
+		if e.sources.Locations[i].Storage != nil {
+			again(min(e.cfg.StorageInterval, storageRetry), func(ctx context.Context) { e.refreshStorage(ctx, i) })
+		}
 	}
 	if e.sources.Kube != nil {
 		again(min(e.cfg.Interval, kubeInterval), e.refreshKube)
@@ -158,15 +161,13 @@ func (e *Exporter) refreshLocation(ctx context.Context, i int) {
 		l.Drills = attempt(l.Drills, between, ended, drillsErr)
 		if backupsErr == nil {
 			l.BackupList, l.Incomplete = located(backups.Backups, l.Name), backups.Incomplete
+			l.VolumesPending, l.Probes = backups.VolumesPending, backups.Probes
 		}
 		if drillsErr == nil {
 			l.DrillList = drills.Drills
 		}
 		if backupsErr == nil && drillsErr == nil {
 			l.Unreadable = len(backups.Unreadable) + len(drills.Unreadable)
-		}
-		if count := e.sources.Locations[i].Requests; count != nil {
-			l.Requests = count()
 		}
 	})
 	e.report(e.sources.Locations[i].Name, sourceBucket, backupsErr)
@@ -195,6 +196,36 @@ func (e *Exporter) refreshClaims(ctx context.Context, i int) {
 		}
 	})
 	e.report(e.sources.Locations[i].Name, sourceDrills, err)
+}
+
+const (
+	// storageTimeout bounds a storage scan: a million objects in an hour are
+	// 3.6 seconds for each page of a listing.
+	storageTimeout = time.Hour
+	// storageRetry is how soon one that failed is tried again.
+	storageRetry = 10 * time.Minute
+)
+
+// refreshStorage counts what one location stores, if the last count is old.
+func (e *Exporter) refreshStorage(ctx context.Context, i int) {
+	before := e.known().Locations[i].StorageSource
+	if before.succeeded() && time.Since(before.LastSuccess) < e.cfg.StorageInterval-min(e.cfg.StorageInterval, storageRetry)/2 {
+		return
+	}
+	scanCtx, cancel := context.WithTimeout(ctx, storageTimeout)
+	defer cancel()
+	began := time.Now()
+	storage, err := e.sources.Locations[i].Storage.ListStorage(scanCtx)
+	if ctx.Err() != nil {
+		return
+	}
+	e.publishLocation(i, func(l *LocationState) {
+		l.StorageSource = attempt(l.StorageSource, began, time.Now(), err)
+		if err == nil {
+			l.Storage = storage
+		}
+	})
+	e.report(e.sources.Locations[i].Name, collectorStorage, err)
 }
 
 func (e *Exporter) report(location, source string, err error) {
@@ -233,6 +264,9 @@ func (e *Exporter) publishLocation(i int, change func(*LocationState)) {
 	e.publish(func(s *State) {
 		s.Locations = slices.Clone(s.Locations)
 		change(&s.Locations[i])
+		if count := e.sources.Locations[i].Requests; count != nil {
+			s.Locations[i].Requests = count()
+		}
 	})
 }
 

@@ -175,7 +175,7 @@ func (b bucket) open(context.Context) (store.Store, error) { return b, nil }
 // location reads a store.
 func locationOf(s store.Store) (*StoreLocation, Location) {
 	l := NewStoreLocation(func(context.Context) (store.Store, error) { return s, nil }, silent())
-	return l, Location{Name: "default", Backups: l, Drills: l, Claims: l, Requests: l.Requests}
+	return l, Location{Name: "default", Backups: l, Drills: l, Claims: l, Storage: l, Requests: l.Requests}
 }
 
 var errGone = errors.New("the location does not answer")
@@ -269,4 +269,25 @@ func (p *paged) Get(ctx context.Context, key string) (io.ReadCloser, error) {
 
 func (p *paged) Requests() map[string]uint64 {
 	return map[string]uint64{"ListObjectsV2": p.list.Load(), "GetObject": p.get.Load()}
+}
+
+// protected is a store that says how it keeps objects, and until when: until the
+// same moment for all, or the moment of one key.
+type protected struct {
+	store.Store
+	protection store.Protection
+	err        error
+	until      time.Time
+	of         map[string]time.Time
+	asked      atomic.Int64
+}
+
+func (p *protected) Protection(context.Context) (store.Protection, error) { return p.protection, p.err }
+
+func (p *protected) RetainedUntil(_ context.Context, key string) (time.Time, error) {
+	p.asked.Add(1)
+	if until, ok := p.of[key]; ok {
+		return until, p.err
+	}
+	return p.until, p.err
 }

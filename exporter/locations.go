@@ -10,6 +10,9 @@ func locationSamples(out *samples, now time.Time, state State, cfg Config) {
 		out.add(locationRequests, float64(l.Requests.List), l.Name, "list")
 		out.add(locationRequests, float64(l.Requests.Get), l.Name, "get")
 		out.add(locationRequests, float64(l.Requests.Other), l.Name, "other")
+		out.add(locationScanInterval, cfg.Interval.Seconds(), l.Name)
+		storageSamples(out, now, l, cfg)
+		logicalSample(out, l)
 		last := later(l.Backups.LastAttempt, l.Drills.LastAttempt)
 		if last.IsZero() {
 			continue
@@ -24,6 +27,11 @@ func locationSamples(out *samples, now time.Time, state State, cfg Config) {
 		if l.Backups.read() {
 			out.add(locationIncompleteBackups, float64(l.Incomplete), l.Name)
 			out.add(locationUnreadableObjects, float64(l.Unreadable), l.Name)
+			for _, operation := range []string{probeList, probeGet, probePut, probeDelete} {
+				if took, ok := l.Probes[operation]; ok {
+					out.add(locationProbeDuration, took.Seconds(), l.Name, operation)
+				}
+			}
 		}
 	}
 	out.stale = false
@@ -92,6 +100,9 @@ func exporterSamples(out *samples, now time.Time, state State, cfg Config) {
 		out.addTime(exporterSourceLastSuccess, l.Drills.LastSuccess, sourceDrills, l.Name)
 	}
 	ledgerSamples(out, now, state, cfg)
+	collectorSamples(out, state)
+	out.add(exporterConfigReload, 1)
+	out.addTime(exporterConfigReloadTime, state.Started)
 	ambiguous := 0
 	for _, s := range state.Schedules {
 		if s.Name != "" && s.Kube == nil && len(s.Locations) > 1 {
@@ -101,6 +112,47 @@ func exporterSamples(out *samples, now time.Time, state State, cfg Config) {
 	out.add(exporterAmbiguousSchedules, float64(ambiguous))
 	out.add(exporterDroppedSeries, float64(max(len(state.Schedules)-cfg.MaxSchedules, 0)), "schedules")
 	out.add(exporterDroppedSeries, float64(mergedChecks(within(state.Schedules, cfg))), "checks")
+}
+
+// The collectors are the sources, and the parts of a location that are read on
+// their own.
+const (
+	collectorClaims  = "claims"
+	collectorStorage = "storage"
+)
+
+// collectorSamples say how the last refresh of each collector went. Of several
+// locations the worst success and the longest duration count.
+func collectorSamples(out *samples, state State) {
+	add := func(collector string, sources ...SourceState) {
+		success, longest, tried := true, time.Duration(0), false
+		for _, s := range sources {
+			if !s.LastAttempt.IsZero() {
+				tried, success, longest = true, success && s.succeeded(), max(longest, s.Duration)
+			}
+		}
+		if tried {
+			out.add(exporterCollectorSuccess, boolean(success), collector)
+			out.add(exporterCollectorDuration, longest.Seconds(), collector)
+		}
+	}
+	of := func(part func(LocationState) SourceState) []SourceState {
+		var sources []SourceState
+		for _, l := range state.Locations {
+			sources = append(sources, part(l))
+		}
+		return sources
+	}
+	if state.Kube != nil {
+		add(sourceKube, state.Kube.Source)
+	}
+	if state.Ledger != nil {
+		add(sourceLedger, state.Ledger.Source)
+	}
+	add(sourceBucket, of(func(l LocationState) SourceState { return l.Backups })...)
+	add(sourceDrills, of(func(l LocationState) SourceState { return l.Drills })...)
+	add(collectorClaims, of(func(l LocationState) SourceState { return l.ClaimsSource })...)
+	add(collectorStorage, of(func(l LocationState) SourceState { return l.StorageSource })...)
 }
 
 // ledgerSamples say of what the counters are made.

@@ -68,6 +68,7 @@ func joined(c, b Backup, s sides) Backup {
 	// By the name that evidence has for it.
 	out.UID, out.MetadataSHA256 = b.UID, b.MetadataSHA256
 	out.ArchiveSize, out.Volumes, out.LockedUntil = b.ArchiveSize, b.Volumes, b.LockedUntil
+	out.LockAsked = b.LockAsked
 	out.Location, out.InCluster, out.InLocation = b.Location, true, true
 	out.Foreign = (c.UID != "" && b.UID != "" && c.UID != b.UID) || madeElsewhere(c)
 	return out

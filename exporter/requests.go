@@ -1,12 +1,14 @@
 package exporter
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"iter"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/lifeboat-backup/lifeboat/core/store"
 )
@@ -27,6 +29,7 @@ type (
 type counted struct {
 	store.Store
 	list, get, other atomic.Uint64
+	getTook          atomic.Int64 // nanoseconds, of the last Get until its answer
 }
 
 func (c *counted) List(ctx context.Context, prefix string, recursive bool) iter.Seq2[store.Info, error] {
@@ -36,7 +39,12 @@ func (c *counted) List(ctx context.Context, prefix string, recursive bool) iter.
 
 func (c *counted) Get(ctx context.Context, key string) (io.ReadCloser, error) {
 	c.get.Add(1)
-	return c.Store.Get(ctx, key)
+	began := time.Now()
+	r, err := c.Store.Get(ctx, key)
+	if err == nil {
+		c.getTook.Store(int64(max(time.Since(began), 1)))
+	}
+	return r, err
 }
 
 func (c *counted) Put(ctx context.Context, key string, r io.Reader) error {
@@ -108,7 +116,8 @@ func (c *counted) requests() Requests {
 // methods may be called at any time.
 type meter struct {
 	mu   sync.Mutex
-	past Requests // of stores that were closed
+	past Requests      // of stores that were closed
+	took time.Duration // of the last Get of those
 	open map[*counted]struct{}
 }
 
@@ -127,7 +136,18 @@ func (m *meter) closed(c *counted) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.past = m.past.plus(c.requests())
+	if took := c.getTook.Load(); took > 0 {
+		m.took = time.Duration(took)
+	}
 	delete(m.open, c)
+}
+
+// getTook is how long the last Get took until its answer, now or in a store that
+// was open before; zero when there was none.
+func (m *meter) getTook(c *counted) time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return cmp.Or(time.Duration(c.getTook.Load()), m.took)
 }
 
 func (m *meter) total() Requests {

@@ -39,6 +39,9 @@ func scheduleSamples(out *samples, s ScheduleState, state State, k knowledge, cf
 		out.add(scheduleBackups, float64(n), s.Name, existingPhases[i])
 	}
 	out.add(scheduleExpired, float64(expired(s, k.now.Add(-cfg.GCPeriod))), s.Name)
+	if s.LockKnown {
+		out.add(scheduleLocked, float64(s.Locked), s.Name)
+	}
 	recoverySamples(out, s)
 	out.stale = !k.cluster
 	if state.Kube != nil {

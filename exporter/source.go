@@ -8,6 +8,7 @@ import (
 	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
 	"github.com/lifeboat-backup/lifeboat/core/ledger"
 	"github.com/lifeboat-backup/lifeboat/core/schedule"
+	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
 
@@ -152,12 +153,7 @@ type Storage struct {
 }
 
 // Protection is how a bucket protects its objects.
-type Protection struct {
-	LockEnabled      bool
-	LockMode         string // GOVERNANCE, COMPLIANCE or "none"
-	DefaultRetention time.Duration
-	Versioning       bool
-}
+type Protection = store.Protection
 
 // BackupScan is what a location holds of backups.
 type BackupScan struct {
@@ -222,6 +218,8 @@ type Backup struct {
 	// LockedUntil is until when object lock keeps all of its files; zero when
 	// they are not kept, or it was not asked for.
 	LockedUntil time.Time
+	// LockAsked says that LockedUntil was asked for.
+	LockAsked bool
 	// InCluster and InLocation say who lists it. A backup of which one of the
 	// two cannot be asked keeps its last answer.
 	InCluster, InLocation bool

@@ -63,6 +63,7 @@ func (c Config) withDefaults() Config {
 	c.Timeout = cmp.Or(c.Timeout, time.Minute)
 	c.ProvenLevel = cmp.Or(c.ProvenLevel, report.LevelControlPlane)
 	c.MaxSchedules = cmp.Or(c.MaxSchedules, 500)
+	c.StorageInterval = cmp.Or(c.StorageInterval, 6*time.Hour)
 	c.ServerTTL = cmp.Or(c.ServerTTL, 30*24*time.Hour)
 	c.GCPeriod = cmp.Or(c.GCPeriod, time.Hour)
 	return c
@@ -111,9 +112,11 @@ type LocationState struct {
 	Answered   bool
 	Incomplete int
 	Unreadable int
-	BackupList []Backup
-	DrillList  []Drill
-	Probes     map[string]time.Duration
+	// VolumesPending counts backups whose volume records are not read yet.
+	VolumesPending int
+	BackupList     []Backup
+	DrillList      []Drill
+	Probes         map[string]time.Duration
 	// ClaimsSource and StorageSource are zero where there is no such source.
 	ClaimsSource, StorageSource SourceState
 	Claims                      Claims
@@ -171,13 +174,15 @@ type ScheduleState struct {
 	// what follows is worked out when the state is made, so that a scrape does not
 	// walk all backups.
 	Phases [6]int
+	// Locked counts the Completed ones that object lock keeps until they expire;
+	// LockKnown says that all were asked.
+	Locked    int
+	LockKnown bool
 	// Expiries are the expirations of the backups that exist, sorted.
 	Expiries []time.Time
 	// Blocked counts the backups that garbage collection could not delete, in the
 	// order of gcReasons.
 	Blocked [len(gcReasons)]int
-	// Locked counts the Completed backups that object lock keeps until they expire.
-	Locked int
 	// OldestActive is the start of the oldest run that has not ended; zero when
 	// there is none.
 	OldestActive time.Time
@@ -424,6 +429,7 @@ func (s *ScheduleState) arrange() {
 // tally counts what a scrape would have to walk all backups for.
 func (s *ScheduleState) tally() {
 	s.Phases = countPhases(s.Backups)
+	s.Locked, s.LockKnown = countLocked(s.Backups)
 	for _, b := range s.Backups { // newest first
 		if !b.Phase.Finished() && b.Phase != velerov1.BackupPhaseDeleting && b.InCluster {
 			s.OldestActive = b.Start
@@ -436,9 +442,6 @@ func (s *ScheduleState) tally() {
 		}
 		if i := slices.Index(gcReasons[:], b.GCFailure); i >= 0 {
 			s.Blocked[i]++
-		}
-		if recoverable(b) && !b.Expires.IsZero() && !b.LockedUntil.Before(b.Expires) {
-			s.Locked++
 		}
 	}
 	slices.SortFunc(s.Expiries, time.Time.Compare)

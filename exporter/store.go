@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/lifeboat-backup/lifeboat/core/jsonbound"
@@ -36,9 +37,14 @@ const (
 // key, size and time of change are as before is not fetched again, so reading an
 // unchanged location costs listings only.
 //
-// It implements BackupLister, ReportLister and ClaimLister; its methods are called one at a
-// time, Requests at any time.
+// It implements BackupLister, ReportLister and ClaimLister, whose methods are
+// called one at a time, and StorageLister. Requests may be called at any time.
 type StoreLocation struct {
+	// Lock says that it is asked how objects are protected, ProbeWrites that a
+	// small object is written and deleted at each reading. They are set before
+	// the first use.
+	Lock, ProbeWrites bool
+
 	open func(context.Context) (store.Store, error)
 	log  *slog.Logger
 
@@ -51,7 +57,12 @@ type StoreLocation struct {
 	drills  cache[Drill]
 	claims  map[string]claimed // by the prefix of their run
 
-	noVolumes Volumes // of backups that have none
+	locks     map[string]retention // by backup
+	noVolumes Volumes         // of backups that have none
+	noted     sync.Map        // the last failure of each kind, see noteOnce
+	// mayWriteAsked is when mayWriteNot was found out.
+	mayWriteAsked time.Time
+	mayWriteNot   error
 }
 
 // NewStoreLocation makes a location that is opened when it is first read: one
@@ -93,6 +104,8 @@ func (l *StoreLocation) ListBackups(ctx context.Context) (BackupScan, error) {
 		return scan, fmt.Errorf("read the records of volumes in %s: %w", s, err)
 	}
 	l.fill(&scan, list)
+	l.readLocks(ctx, s, scan.Backups, now)
+	scan.Probes = l.probes(ctx, s, now)
 	return scan, nil
 }
 

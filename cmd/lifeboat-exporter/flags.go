@@ -31,6 +31,7 @@ import (
 type flags struct {
 	locations    []string
 	kube         kubeFlags
+	bucket       bucketFlags
 	schedules    []string
 	rpos         []string
 	interval     time.Duration
@@ -56,6 +57,7 @@ func (f *flags) add(c *cobra.Command) {
 	// StringArray, not StringSlice: a cron expression holds commas.
 	set.StringArrayVar(&f.locations, "location", nil, "location to read, `[name=]URL`: file:///dir or s3://bucket/prefix; repeatable. Without a name it is called default, or when there are several by its URL")
 	f.kube.add(set)
+	f.bucket.add(set)
 	set.StringArrayVar(&f.schedules, "schedule", nil, "cron expression of a schedule, `name=cron`, as in its spec.schedule; repeatable. Without it deadlines are inferred from the backups there are, and a schedule that never ran is not known")
 	set.StringArrayVar(&f.rpos, "rpo", nil, "how old the newest recovery point of a schedule may become, `name=duration`; repeatable (default: two intervals and a grace)")
 	set.DurationVar(&f.interval, "refresh-interval", time.Minute, "time between two readings of a location")
@@ -78,6 +80,7 @@ func (f *flags) add(c *cobra.Command) {
 // settings are flags that make sense.
 type settings struct {
 	locations []namedURL
+	bucket    bucketFlags
 	ledger    *ledger.Ledger // nil: in memory
 	ledgerURL string
 	cluster   *cluster.Client // nil for none
@@ -93,11 +96,12 @@ type namedURL struct{ name, url string }
 
 // settings checks everything and returns the first mistake.
 func (f *flags) settings(stderr io.Writer) (settings, error) {
-	s := settings{listen: f.listen, webConfig: f.webConfig, ledgerURL: f.ledger, namespace: f.kube.namespace}
+	s := settings{bucket: f.bucket, listen: f.listen, webConfig: f.webConfig, ledgerURL: f.ledger, namespace: f.kube.namespace}
 	s.exporter = exporter.Config{
 		Interval: f.interval, Timeout: f.timeout, ProvenLevel: report.Level(f.provenLevel),
 		ProvenWithin: f.provenWithin, MaxSchedules: f.maxSchedules, Build: build(),
 		CompatNames: f.compatNames, CompatAliases: f.aliases, Repositories: f.repositories,
+		StorageInterval: f.bucket.storageInterval, LockRequired: f.bucket.lock == lockRequire,
 		ServerTTL: f.kube.ttl, GCPeriod: f.kube.gcPeriod,
 	}
 	var err error
@@ -158,6 +162,9 @@ func (f *flags) checkRest() error {
 		if d < time.Second {
 			return cli.Usage("--%s %s: it must be a second or more", name, d)
 		}
+	}
+	if err := f.bucket.check(); err != nil {
+		return err
 	}
 	if f.maxSchedules < 1 {
 		return cli.Usage("--max-schedules %d: it must be 1 or more", f.maxSchedules)

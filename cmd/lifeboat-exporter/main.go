@@ -106,7 +106,8 @@ func locations(s settings) ([]exporter.Location, reports) {
 			return location.Open(ctx, l.url, location.Options{})
 		}
 		source := exporter.NewStoreLocation(open, s.log.With("location", l.name))
-		out = append(out, exporter.Location{Name: l.name, Backups: source, Drills: source, Claims: source, Requests: source.Requests})
+		source.Lock, source.ProbeWrites = s.bucket.lock != lockOff, s.bucket.probeWrites
+		out = append(out, exporter.Location{Name: l.name, Backups: source, Drills: source, Claims: source, Storage: source, Requests: source.Requests})
 		read[l.name] = source.Report
 	}
 	return out, read

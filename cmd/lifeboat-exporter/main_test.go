@@ -212,6 +212,8 @@ func TestAMistakeInTheFlagsIsOneClearError(t *testing.T) {
 		"an RPO that is no time":  {[]string{good, "--rpo=db=soon"}, "no duration such as 26h"},
 		"an RPO of nothing":       {[]string{good, "--rpo=db=0s"}, "no duration such as 26h"},
 		"interval too short":      {[]string{good, "--refresh-interval=1ms"}, "--refresh-interval 1ms: it must be a second or more"},
+		"no time for storage":     {[]string{good, "--storage-scan-interval=1ms"}, "--storage-scan-interval 1ms: it must be a second or more"},
+		"unknown kind of lock":    {[]string{good, "--object-lock=yes"}, `--object-lock "yes": it must be one of [off report require]`},
 		"no schedules allowed":    {[]string{good, "--max-schedules=0"}, "it must be 1 or more"},
 		"unknown level of proof":  {[]string{good, "--proven-level=hope"}, "it must be one of [integrity controlplane kind]"},
 		"address without port":    {[]string{good, "--web.listen-address=localhost"}, "host:port"},

@@ -20,6 +20,9 @@ const (
 	// DrillsPrefix holds the evidence of drills, DrillsPrefix/<backup>/<drill>.json,
 	// with a page and a JUnit file beside each.
 	DrillsPrefix = "metadata/lifeboat/drills/"
+	// Probe is the key of an object that is written and deleted to see whether
+	// that works.
+	Probe = "metadata/lifeboat/probe"
 	// LedgerPrefix holds the records of scheduled runs, a folder for each policy.
 	LedgerPrefix = "metadata/lifeboat/ledger/"
 	// RunsPrefix holds the ends of runs, a folder for each ledger. No policy can

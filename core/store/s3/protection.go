@@ -8,33 +8,24 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-)
 
-// Protection is how a bucket keeps objects from being lost.
-type Protection struct {
-	Versioning bool
-	// Lock says that the bucket can lock objects, Mode and Retention what it
-	// does with each new one: GOVERNANCE or COMPLIANCE, and for how long; "" and
-	// zero when nothing. A year counts as 365 days, as it does for S3.
-	Lock      bool
-	Mode      string
-	Retention time.Duration
-}
+	"github.com/lifeboat-backup/lifeboat/core/store"
+)
 
 // Protection asks the bucket how it protects its objects, by two requests that
 // need s3:GetBucketVersioning and s3:GetBucketObjectLockConfiguration.
-func (s *Store) Protection(ctx context.Context) (Protection, error) {
+func (s *Store) Protection(ctx context.Context) (store.Protection, error) {
 	versioning, err := s.client.GetBucketVersioning(ctx, &awss3.GetBucketVersioningInput{Bucket: &s.options.Bucket})
 	if err != nil {
-		return Protection{}, fmt.Errorf("get the versioning of bucket %s: %w", s.options.Bucket, s.explain(ctx, err))
+		return store.Protection{}, fmt.Errorf("get the versioning of bucket %s: %w", s.options.Bucket, s.explain(ctx, err))
 	}
-	p := Protection{Versioning: versioning.Status == types.BucketVersioningStatusEnabled}
+	p := store.Protection{Versioning: versioning.Status == types.BucketVersioningStatusEnabled}
 	lock, err := s.client.GetObjectLockConfiguration(ctx, &awss3.GetObjectLockConfigurationInput{Bucket: &s.options.Bucket})
 	if code(err) == "ObjectLockConfigurationNotFoundError" {
 		return p, nil
 	}
 	if err != nil {
-		return Protection{}, fmt.Errorf("get the object lock configuration of bucket %s: %w", s.options.Bucket, s.explain(ctx, err))
+		return store.Protection{}, fmt.Errorf("get the object lock configuration of bucket %s: %w", s.options.Bucket, s.explain(ctx, err))
 	}
 	c := lock.ObjectLockConfiguration
 	if c == nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/core/store/s3"
 )
 
@@ -77,15 +78,15 @@ func TestABucketSaysHowItProtectsItsObjects(t *testing.T) {
 	}
 	for name, tc := range map[string]struct {
 		versioning, lock string
-		want             s3.Protection
+		want             store.Protection
 	}{
-		"none":                {off, "ObjectLockConfigurationNotFoundError", s3.Protection{}},
-		"versions only":       {on, "ObjectLockConfigurationNotFoundError", s3.Protection{Versioning: true}},
-		"a lock without rule": {on, lock(""), s3.Protection{Versioning: true, Lock: true}},
+		"none":                {off, "ObjectLockConfigurationNotFoundError", store.Protection{}},
+		"versions only":       {on, "ObjectLockConfigurationNotFoundError", store.Protection{Versioning: true}},
+		"a lock without rule": {on, lock(""), store.Protection{Versioning: true, Lock: true}},
 		"thirty days": {on, lock(`<Rule><DefaultRetention><Mode>COMPLIANCE</Mode><Days>30</Days></DefaultRetention></Rule>`),
-			s3.Protection{Versioning: true, Lock: true, Mode: "COMPLIANCE", Retention: 30 * 24 * time.Hour}},
+			store.Protection{Versioning: true, Lock: true, Mode: "COMPLIANCE", Retention: 30 * 24 * time.Hour}},
 		"a year": {on, lock(`<Rule><DefaultRetention><Mode>GOVERNANCE</Mode><Years>1</Years></DefaultRetention></Rule>`),
-			s3.Protection{Versioning: true, Lock: true, Mode: "GOVERNANCE", Retention: 365 * 24 * time.Hour}},
+			store.Protection{Versioning: true, Lock: true, Mode: "GOVERNANCE", Retention: 365 * 24 * time.Hour}},
 	} {
 		got, err := answers(t, tc.versioning, tc.lock, "").Protection(t.Context())
 		require.NoError(t, err, name)
