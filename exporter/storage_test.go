@@ -108,7 +108,7 @@ func TestStorageIsCountedAtItsOwnIntervalAndAgainSoonWhenThatFails(t *testing.T)
 		synctest.Wait()
 		assert.InDelta(t, 5, storage.calls, 1, "not at each reading")
 		storage.err = errGone
-		time.Sleep(8 * time.Hour)
+		time.Sleep(12 * time.Hour)
 		synctest.Wait()
 		assert.Greater(t, storage.calls, 20, "and soon again after a failure")
 	})

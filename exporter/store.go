@@ -58,8 +58,8 @@ type StoreLocation struct {
 	claims  map[string]claimed // by the prefix of their run
 
 	locks     map[string]retention // by backup
-	noVolumes Volumes         // of backups that have none
-	noted     sync.Map        // the last failure of each kind, see noteOnce
+	noVolumes Volumes              // of backups that have none
+	noted     sync.Map             // the last failure of each kind, see noteOnce
 	// mayWriteAsked is when mayWriteNot was found out.
 	mayWriteAsked time.Time
 	mayWriteNot   error
