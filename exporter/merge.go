@@ -1,6 +1,7 @@
 package exporter
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -31,29 +32,35 @@ type sides struct {
 // says of each backup whether it exists.
 //
 // Who can be asked decides: both together; one alone when the other cannot be
-// asked; and when nobody can, all that was ever known stays. A backup that the
+// asked; and when nobody can, all that was last known stays. A backup that the
 // cluster lists and the bucket, asked after it had ended, did not hold is missing
 // its data for as long as the bucket has not been asked again.
-func merge(inCluster, inBucket []Backup, s sides) []Backup {
-	out := make([]Backup, 0, max(len(inCluster), len(inBucket)))
-	at := make(map[string]int, len(inCluster))
-	for _, b := range inCluster {
-		b.InCluster = true
-		at[b.Name] = len(out)
-		out = append(out, b)
-	}
-	for _, b := range inBucket {
-		b.InLocation = true
-		if i, both := at[b.Name]; both {
-			out[i] = joined(out[i], b, s)
-			continue
+func merge(inCluster []*Backup, inBucket []Backup, s sides, yield func(Backup)) {
+	found := make(map[string]bool, len(inCluster))
+	at := make(map[string]int, min(len(inBucket), len(inCluster)))
+	if len(inCluster) > 0 {
+		for i := range inBucket {
+			at[inBucket[i].Name] = i
 		}
-		out = append(out, b)
 	}
-	for i := range out {
-		judge(&out[i], s)
+	for _, c := range inCluster {
+		out := *c
+		out.InCluster = true
+		if i, both := at[c.Name]; both {
+			found[c.Name] = true
+			out = joined(*c, inBucket[i], s)
+		}
+		judge(&out, s)
+		yield(out)
 	}
-	return out
+	for i := range inBucket {
+		if !found[inBucket[i].Name] {
+			out := inBucket[i]
+			out.InLocation = true
+			judge(&out, s)
+			yield(out)
+		}
+	}
 }
 
 // joined is one backup that both sides list. The object in the cluster is the
@@ -158,7 +165,7 @@ func (h *Home) orphaned(now time.Time) int {
 
 // homes are the locations of the flags, and then those that only the cluster
 // knows.
-func homes(known State, inCluster map[string][]Backup) []Home {
+func homes(known State, inCluster map[string][]*Backup) []Home {
 	out := make([]Home, 0, len(known.Locations))
 	for i, l := range known.Locations {
 		out = append(out, Home{Name: l.Name, Location: i})
@@ -191,17 +198,16 @@ func homes(known State, inCluster map[string][]Backup) []Home {
 
 // byLocation are the backups of the cluster by the location they are in. One that
 // waits for its run names none yet, and will be in the default one.
-func byLocation(known State) map[string][]Backup {
-	out := map[string][]Backup{}
+func byLocation(known State) map[string][]*Backup {
+	out := map[string][]*Backup{}
 	if known.Kube == nil {
 		return out
 	}
 	fallback := defaultLocation(known)
-	for _, b := range known.Kube.Backups {
-		if b.Location == "" {
-			b.Location = fallback
-		}
-		out[b.Location] = append(out[b.Location], b)
+	for i := range known.Kube.Backups {
+		b := &known.Kube.Backups[i]
+		name := cmp.Or(b.Location, fallback)
+		out[name] = append(out[name], b)
 	}
 	return out
 }

@@ -220,20 +220,19 @@ func rank(l report.Level) int {
 func assemble(known State, cfg Config) State {
 	state := known
 	state.AsOf = asOf(known)
-	a := assembly{known: known, cfg: cfg, asOf: state.AsOf, byName: map[string]*ScheduleState{}}
+	a := assembly{known: known, cfg: cfg, asOf: state.AsOf, byName: map[string]*ScheduleState{}, intervals: intervals{from: known.Started}}
 	a.addSchedules()
 	inCluster := byLocation(known)
 	state.Homes = homes(known, inCluster)
 	for i := range state.Homes {
 		a.addHome(&state.Homes[i], inCluster[state.Homes[i].Name])
 	}
-	drilling := intervals{from: known.Started}
 	runs := lastRuns(known.Ledger)
 	state.Schedules = make([]ScheduleState, 0, len(a.byName))
 	for _, s := range a.byName {
 		s.arrange()
 		s.Proof = prove(s.Drills, rank(cfg.ProvenLevel))
-		s.DrillInterval = drilling.of(drillPolicy(s.Drills).Cron)
+		s.DrillInterval = a.intervals.of(drillPolicy(s.Drills).Cron)
 		s.Created = a.created(*s)
 		s.Ledger = runs[s.Name]
 		s.Firings = firings(*s, a.before(s.Name), state.AsOf, cfg)
@@ -243,8 +242,8 @@ func assemble(known State, cfg Config) State {
 	return state
 }
 
-// intervals are those of cron expressions, each worked out once: policies are
-// few, and what they drill is not.
+// intervals are those of cron expressions, each worked out once: there are fewer
+// of them than of schedules.
 type intervals struct {
 	from  time.Time
 	known map[string]time.Duration
@@ -279,10 +278,11 @@ func asOf(known State) time.Time {
 
 // assembly is a state in the making.
 type assembly struct {
-	known  State
-	cfg    Config
-	asOf   time.Time
-	byName map[string]*ScheduleState
+	known     State
+	cfg       Config
+	asOf      time.Time
+	byName    map[string]*ScheduleState
+	intervals intervals
 }
 
 // addSchedules adds the schedules of the flags and of the cluster. Where both
@@ -303,8 +303,17 @@ func (a *assembly) addSchedules() {
 	}
 	for _, s := range a.byName {
 		if s.Kube == nil {
-			s.Interval = s.Cron.Interval(a.known.Started)
+			s.Interval = a.intervals.of(s.Cron)
 		}
+		a.expect(s)
+	}
+}
+
+// expect makes room for as many backups and drills as there were before.
+func (a *assembly) expect(s *ScheduleState) {
+	if before := a.before(s.Name); before != nil {
+		s.Backups = make([]Backup, 0, len(before.Backups)+1)
+		s.Drills = make([]DrillState, 0, len(before.Drills)+1)
 	}
 }
 
@@ -315,6 +324,7 @@ func (a *assembly) get(name string) *ScheduleState {
 	s, ok := a.byName[name]
 	if !ok && (name == "" || a.known.Kube == nil || !a.known.Kube.Source.read()) {
 		s = &ScheduleState{Name: name}
+		a.expect(s)
 		a.byName[name] = s
 	}
 	return s
@@ -341,7 +351,7 @@ func (a *assembly) created(s ScheduleState) time.Time {
 }
 
 // addHome hands what one location holds to the schedules it belongs to.
-func (a *assembly) addHome(h *Home, inCluster []Backup) {
+func (a *assembly) addHome(h *Home, inCluster []*Backup) {
 	s := sides{cluster: a.known.Kube != nil && a.known.Kube.Source.fresh(a.asOf, a.cfg.StaleAfter())}
 	var l LocationState
 	if h.Location >= 0 {
@@ -351,27 +361,27 @@ func (a *assembly) addHome(h *Home, inCluster []Backup) {
 			s.scanned = l.Backups.LastSuccess.Add(-l.Backups.Duration)
 		}
 	}
-	existing := make(map[string]*Backup, len(l.DrillList))
+	drilled := make(map[string]*Backup, len(l.DrillList))
 	for _, d := range l.DrillList {
-		existing[d.Backup] = nil
+		drilled[d.Backup] = nil
 	}
-	backups := merge(inCluster, l.BackupList, s)
-	for i := range backups {
-		b := &backups[i]
-		if _, drilled := existing[b.Name]; drilled {
-			existing[b.Name] = b
+	merge(inCluster, l.BackupList, s, func(b Backup) {
+		b.Location = h.Name
+		if _, wanted := drilled[b.Name]; wanted {
+			kept := b
+			drilled[b.Name] = &kept
 		}
 		schedule := a.get(b.Schedule)
-		mine := schedule != nil && own(*b, schedule.Kube)
-		h.count(*b, s, mine)
+		mine := schedule != nil && own(b, schedule.Kube)
+		h.count(b, s, mine)
 		// A time in the future is not believed, as in a location.
 		if mine && !b.Start.After(a.asOf.Add(maxAhead)) {
 			schedule.in(h)
-			schedule.Backups = append(schedule.Backups, *b)
+			schedule.Backups = append(schedule.Backups, b)
 		}
-	}
+	})
 	for _, d := range l.DrillList {
-		a.addDrill(h, d, existing[d.Backup])
+		a.addDrill(h, d, drilled[d.Backup])
 	}
 }
 
