@@ -23,9 +23,9 @@ const (
 // sides say who can be asked of the backups of one location.
 type sides struct {
 	cluster, bucket bool
-	// scanned is when the last complete listing of the bucket began; zero when
-	// there was none.
-	scanned time.Time
+	// scanned is when the last complete listing of the bucket began, listed when
+	// the cluster was last read; zero when there was none.
+	scanned, listed time.Time
 }
 
 // merge joins what the cluster and the bucket hold of one location, by name, and
@@ -34,7 +34,8 @@ type sides struct {
 // Who can be asked decides: both together; one alone when the other cannot be
 // asked; and when nobody can, all that was last known stays. A backup that the
 // cluster lists and the bucket, asked after it had ended, did not hold is missing
-// its data for as long as the bucket has not been asked again.
+// its data until the bucket says otherwise; one that the cluster, read after it
+// had ended, did not list is a stray in the same way.
 func merge(inCluster []*Backup, inBucket []Backup, s sides, yield func(Backup)) {
 	found := make(map[string]bool, len(inCluster))
 	at := make(map[string]int, min(len(inBucket), len(inCluster)))
@@ -89,7 +90,7 @@ func judge(b *Backup, s sides) {
 	case s.bucket:
 		b.gone = !b.InLocation
 	}
-	b.stray = s.cluster && s.bucket && !b.InCluster
+	b.stray = !b.InCluster && b.Completed.Before(s.listed)
 	b.missing = !b.InLocation && b.Phase.Finished() && b.Completed.Before(s.scanned)
 	if b.InCluster && !b.InLocation {
 		b.Foreign = madeElsewhere(*b)

@@ -231,8 +231,8 @@ type Backup struct {
 	// MetadataSHA256 is of velero-backup.json, hex; "" when not known.
 	MetadataSHA256 string
 	// gone says that whoever can be asked now does not list it any more, missing
-	// that the location was asked and does not hold it, stray that the cluster was
-	// asked and does not list it. merge says so.
+	// that the location was asked and did not hold it, stray that the cluster was
+	// asked and did not list it. merge says so.
 	gone, missing, stray bool
 }
 

@@ -352,7 +352,10 @@ func (a *assembly) created(s ScheduleState) time.Time {
 
 // addHome hands what one location holds to the schedules it belongs to.
 func (a *assembly) addHome(h *Home, inCluster []*Backup) {
-	s := sides{cluster: a.known.Kube != nil && a.known.Kube.Source.fresh(a.asOf, a.cfg.StaleAfter())}
+	var s sides
+	if a.known.Kube != nil {
+		s.cluster, s.listed = a.known.Kube.Source.fresh(a.asOf, a.cfg.StaleAfter()), a.known.Kube.Source.LastSuccess
+	}
 	var l LocationState
 	if h.Location >= 0 {
 		l = a.known.Locations[h.Location]
