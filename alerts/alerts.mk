@@ -1,16 +1,17 @@
 # Included by the Makefile. promtool and Prometheus come from Debian's package
-# prometheus (apt-get install prometheus); its service need not run.
+# prometheus, amtool from prometheus-alertmanager; no service of theirs need run.
 
 GO ?= go
 PROMTOOL ?= promtool
+AMTOOL ?= amtool
 
 .PHONY: check-alerts check-dashboards check-docs
 
-check-alerts: ## Alerts: syntax, promtool tests, and no mutant survives them
-	$(PROMTOOL) check rules alerts/lifeboat.rules.yml
-	$(PROMTOOL) test rules alerts/tests/*_test.yml
-	$(GO) test -count=1 ./alerts
-	$(GO) test -count=1 -tags e2e -run 'TestEveryMutantIsKilled' ./alerts
+check-alerts: ## Alerts: syntax, promtool tests, lint, Alertmanager's configuration, and no mutant survives
+	$(PROMTOOL) check rules alerts/lifeboat.rules.yml alerts/examples/velero.rules.yml
+	$(AMTOOL) check-config alerts/alertmanager.yml
+	$(GO) test -count=1 -tags e2e -skip 'TestEveryMutantIsKilled' ./alerts
+	$(GO) test -count=1 -tags e2e -timeout 30m -v -run 'TestEveryMutantIsKilled' ./alerts
 
 check-dashboards: ## Dashboards: form, known metrics, every query against a real Prometheus
 	$(GO) test -count=1 ./dashboards

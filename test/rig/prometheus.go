@@ -26,6 +26,11 @@ const (
 // when there is none: an alert nobody tests is no alert.
 func Promtool(t testing.TB) string { return program(t, "promtool", debianPrometheus) }
 
+// Amtool returns the path of amtool, which checks Alertmanager's configuration.
+func Amtool(t testing.TB) string {
+	return program(t, "amtool", "apt-get install prometheus-alertmanager")
+}
+
 func program(t testing.TB, name, install string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
