@@ -497,6 +497,13 @@ func (l *Ledger) writeBatch(ctx context.Context, s store.Store, runs []Run) erro
 	name := fmt.Sprintf("%s-%s-%d", now.Format("150405.000"), l.writer, l.batches)
 	key := store.RunsBatch(l.name, now.Format(time.DateOnly), name)
 	raw, err := encodeRecord(record{Writer: l.writer, Written: now, Runs: runs})
+	if errors.Is(err, errTooLarge) && len(runs) > 1 {
+		half := len(runs) / 2
+		if err := l.writeBatch(ctx, s, runs[:half]); err != nil {
+			return err
+		}
+		return l.writeBatch(ctx, s, runs[half:])
+	}
 	if err != nil {
 		return err
 	}
@@ -565,6 +572,9 @@ func (l *Ledger) gather(ctx context.Context, s store.Store, d day) (record, erro
 
 func (l *Ledger) writeSeal(ctx context.Context, s store.Store, day string, rec record) error {
 	raw, err := encodeRecord(rec)
+	if errors.Is(err, errTooLarge) {
+		return nil // its batches are read one by one
+	}
 	if err != nil {
 		return err
 	}

@@ -15,8 +15,10 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/lifeboat-backup/lifeboat/core/store"
+	"github.com/lifeboat-backup/lifeboat/core/store/fs"
 	"github.com/lifeboat-backup/lifeboat/core/store/mem"
 	"github.com/lifeboat-backup/lifeboat/core/store/storetest"
 )
@@ -100,6 +102,41 @@ func TestTwoWritersOfTheSameRunsCountThemOnce(t *testing.T) {
 	assert.Equal(t, 3, count(both, "Completed"))
 	assert.Equal(t, both, keep(t, a))
 	assert.Equal(t, both, keep(t, process(t, s, c)))
+}
+
+// Each run is seen by two of the writers, and what each says never decreases.
+func TestWritersAtOnceInADirectoryLoseNothing(t *testing.T) {
+	dir := t.TempDir()
+	open := func(context.Context) (store.Store, error) { return fs.Open(dir, false) }
+	const writers, each = 4, 20
+	ledgers := make([]*Ledger, writers+1)
+	for w := range ledgers {
+		l, err := New("default", open)
+		require.NoError(t, err)
+		ledgers[w] = l
+	}
+	end := time.Now().Add(time.Minute)
+	var group errgroup.Group
+	for w, l := range ledgers[:writers] {
+		group.Go(func() error {
+			before := 0
+			for n := range each {
+				totals, err := l.Keep(context.Background(), []Run{backupAt(end, w*each+n), backupAt(end, (w+1)%writers*each+n)})
+				if err != nil {
+					return err
+				}
+				if now := count(totals, "Completed"); now < before {
+					return fmt.Errorf("%d after %d", now, before)
+				}
+				before = count(totals, "Completed")
+			}
+			return nil
+		})
+	}
+	require.NoError(t, group.Wait())
+	for _, l := range ledgers {
+		assert.Equal(t, writers*each, count(keep(t, l), "Completed"))
+	}
 }
 
 // steps are what a process does in a day and a bit: it begins, writes, finds
@@ -195,7 +232,7 @@ func history(t testing.TB, s store.Store, c *clock, days int) (runs int) {
 
 func TestWhatALedgerCosts(t *testing.T) {
 	behind, c := mem.New(), at(noon.Truncate(24*time.Hour))
-	const days = 90
+	const days = 45
 	runs := history(t, behind, c, days)
 
 	counted := storetest.Calls(behind)
@@ -324,7 +361,7 @@ func TestWhatEndsBeforeTheLedgerWasReadIsNotForgotten(t *testing.T) {
 
 func TestAFirstReadingThatBreaksOffGoesOn(t *testing.T) {
 	behind, c := mem.New(), at(noon.Truncate(24*time.Hour))
-	runs := history(t, behind, c, 70)
+	runs := history(t, behind, c, 40)
 	whole := storetest.Calls(behind)
 	keep(t, process(t, whole, c))
 
@@ -529,6 +566,20 @@ func TestMoreRunsThanFitIntoOneObjectAreWrittenIntoSeveral(t *testing.T) {
 	keep(t, l)
 	keep(t, l)
 	assert.Equal(t, len(runs), count(keep(t, process(t, s, c)), "Completed"), "nor is more sealed than fits")
+}
+
+func TestRunsWithLongNamesAreWrittenIntoSmallerObjects(t *testing.T) {
+	s, c := mem.New(), at(noon)
+	runs := make([]Run, maxRuns)
+	for n := range runs {
+		runs[n] = backupAt(noon, n)
+		runs[n].ID += strings.Repeat("<", 300) // six bytes each in JSON
+	}
+	keep(t, process(t, s, c), runs...)
+	assert.Equal(t, 3, objects(t, s))
+	totals := keep(t, process(t, s, c))
+	assert.Equal(t, len(runs), count(totals, "Completed"))
+	assert.Empty(t, totals.Unreadable)
 }
 
 func TestALocationThatTakesNothingDoesNotFillTheMemory(t *testing.T) {

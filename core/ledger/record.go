@@ -26,11 +26,13 @@ var (
 	// errContent says that an object makes no sense. Reading it again would not
 	// help.
 	errContent = errors.New("it makes no sense")
+	// errTooLarge says that runs do not fit into one object.
+	errTooLarge = fmt.Errorf("more than %d bytes", maxBytes)
 )
 
 // Bounds on one object.
 const (
-	maxRuns  = 10_000
+	maxRuns  = 20_000
 	maxBytes = 32 << 20 // unpacked
 	// maxValues leaves 64 values of JSON for each run, which has at most 20.
 	maxValues   = 64 * maxRuns
@@ -58,11 +60,20 @@ type record struct {
 	Runs    []Run    `json:"runs"`
 }
 
+// encodeRecord makes an object of what fits into one, so that whoever wrote it can
+// read it.
 func encodeRecord(r record) ([]byte, error) {
 	r.Schema = Schema
+	raw, err := json.Marshal(r)
+	if err != nil {
+		return nil, fmt.Errorf("encode: %w", err)
+	}
+	if len(raw) > maxBytes {
+		return nil, errTooLarge
+	}
 	var out bytes.Buffer
 	z := gzip.NewWriter(&out)
-	if err := json.NewEncoder(z).Encode(r); err != nil {
+	if _, err := z.Write(raw); err != nil {
 		return nil, fmt.Errorf("encode: %w", err)
 	}
 	if err := z.Close(); err != nil {
