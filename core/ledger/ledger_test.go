@@ -662,6 +662,63 @@ func FuzzDecodeRecord(f *testing.F) {
 	})
 }
 
+// filled is a ledger of some days with a batch in each hour, sealed up to the day
+// before yesterday. It is what history makes, sooner.
+func filled(b *testing.B, s store.Store, days, perBatch int) *clock {
+	b.Helper()
+	ctx, c := context.Background(), at(noon.Truncate(24*time.Hour))
+	l := process(b, s, c)
+	l.started = c.t
+	require.NoError(b, l.writeEpoch(ctx, s))
+	n := 0
+	for d := range days {
+		today, rec := c.t.Format(time.DateOnly), record{Writer: l.writer, Written: c.t}
+		for range 24 {
+			var runs []Run
+			for range perBatch {
+				r := backupAt(c.t, n)
+				r.Subject = fmt.Sprintf("schedule-%d", n%perBatch)
+				r.ID = fmt.Sprintf("%s-20261122120000/%d", r.Subject, n)
+				runs = append(runs, r)
+				n++
+			}
+			require.NoError(b, l.writeBatch(ctx, s, runs))
+			rec.Batches = append(rec.Batches, fmt.Sprintf("%s-%s-%d", c.t.Format("150405.000"), l.writer, l.batches))
+			rec.Runs = append(rec.Runs, runs...)
+			c.after(time.Hour)
+		}
+		if d < days-2 {
+			require.NoError(b, l.writeSeal(ctx, s, today, rec))
+		}
+	}
+	return c
+}
+
+// BenchmarkStart is the first reading of a ledger that is a year old with a run an
+// hour, and of one that is a month old with 500.
+func BenchmarkStart(b *testing.B) {
+	for name, size := range map[string]struct{ days, perBatch int }{"year": {365, 1}, "month-of-500-schedules": {30, 500}} {
+		b.Run(name, func(b *testing.B) {
+			behind := mem.New()
+			c := filled(b, behind, size.days, size.perBatch)
+			var objects, bytes int64
+			for info, err := range behind.List(context.Background(), "", true) {
+				require.NoError(b, err)
+				objects, bytes = objects+1, bytes+info.Size
+			}
+			for b.Loop() {
+				counted := storetest.Calls(behind)
+				totals := keep(b, process(b, counted, c))
+				require.Len(b, totals.Counts, size.perBatch)
+				b.ReportMetric(float64(counted.Count(storetest.List)), "LIST")
+				b.ReportMetric(float64(counted.Count(storetest.Get)), "GET")
+			}
+			b.ReportMetric(float64(objects), "objects")
+			b.ReportMetric(float64(bytes)/float64(size.days*24*size.perBatch), "B/run")
+		})
+	}
+}
+
 // BenchmarkMemory says what a run and an object cost for as long as the process
 // lives.
 func BenchmarkMemory(b *testing.B) {
