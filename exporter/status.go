@@ -88,7 +88,9 @@ type ScheduleStatus struct {
 	RPOTargetSeconds float64   `json:"rpoTargetSeconds,omitempty"`
 	RPODeadline      time.Time `json:"rpoDeadline,omitzero"`
 	SuccessDeadline  time.Time `json:"successDeadline,omitzero"`
-	NextRun          time.Time `json:"nextRun,omitzero"`
+	// NextRun is in the past while that run is late. Without a cluster it is the
+	// next time the cron expression is due.
+	NextRun time.Time `json:"nextRun,omitzero"`
 
 	// Newest is the newest backup, whatever its phase; LastResult the phase of the
 	// newest that ended, None if none did.
@@ -276,6 +278,9 @@ func scheduleStatus(now time.Time, s ScheduleState, v values) ScheduleStatus {
 		out.Location = labels[len(labels)-1]
 	}
 	out.AgeSeconds, out.ProvenAgeSeconds = age(now, out.RecoveryPoint), age(now, out.ProvenRecoveryPoint)
+	if out.NextRun.IsZero() && s.Kube == nil {
+		out.NextRun = s.Cron.Next(now) // nobody can say whether one before it is late
+	}
 	if len(s.Backups) > 0 {
 		out.Newest = backupStatus(s.Backups[0])
 	}

@@ -147,7 +147,6 @@ func TestAStatusSaysWhatTheMetricsSay(t *testing.T) {
 		"lifeboat_schedule_recovery_point_timestamp_seconds":     got.RecoveryPoint,
 		"lifeboat_schedule_rpo_deadline_timestamp_seconds":       got.RPODeadline,
 		"lifeboat_schedule_success_deadline_timestamp_seconds":   got.SuccessDeadline,
-		"lifeboat_schedule_next_run_timestamp_seconds":           got.NextRun,
 		"lifeboat_drill_proven_recovery_point_timestamp_seconds": got.ProvenRecoveryPoint,
 		"lifeboat_drill_proven_deadline_timestamp_seconds":       got.ProvenDeadline,
 		"lifeboat_drill_deadline_timestamp_seconds":              got.DrillDeadline,
@@ -161,6 +160,7 @@ func TestAStatusSaysWhatTheMetricsSay(t *testing.T) {
 	assert.Equal(t, seconds("lifeboat_schedule_rpo_target_seconds"), got.RPOTargetSeconds)
 	assert.Equal(t, seconds("lifeboat_drill_proven_target_seconds"), got.ProvenTargetSeconds)
 	assert.Equal(t, 34*3600.0, got.AgeSeconds)
+	assert.Equal(t, day(1), got.NextRun, "as the cron expression says, where no Schedule is known")
 	assert.Equal(t, "db-1", got.RecoveryBackup, "what a restore would take")
 	assert.Equal(t, &BackupStatus{Name: "db-2", Phase: "PartiallyFailed", Started: day(0), Completed: day(0).Add(10 * time.Minute), Errors: 3}, got.Newest)
 	assert.Equal(t, "PartiallyFailed", got.LastResult)

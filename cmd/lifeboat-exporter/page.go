@@ -149,14 +149,27 @@ func render(page *template.Template, s exporter.Status, one bool) (string, error
 		CSP: template.HTML(`<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'sha256-` +
 			base64.StdEncoding.EncodeToString(sum[:]) + `'; base-uri 'none'; form-action 'none'">`),
 	}
-	for _, source := range s.Sources {
-		if !source.Up {
-			v.Down = append(v.Down, source)
-		}
-	}
+	v.Down = down(s.Sources)
 	var b strings.Builder
 	err := page.Execute(&b, v)
 	return b.String(), err
+}
+
+// down are the sources that cannot be read. What a location fails them by alike
+// is said once.
+func down(sources []exporter.SourceStatus) []exporter.SourceStatus {
+	var out []exporter.SourceStatus
+	for _, s := range sources {
+		if s.Up {
+			continue
+		}
+		if n := len(out); n > 0 && out[n-1].Location == s.Location && out[n-1].Error == s.Error {
+			out[n-1].Source += " and " + s.Source
+			continue
+		}
+		out = append(out, s)
+	}
+	return out
 }
 
 func tallies(schedules []exporter.ScheduleStatus) []tally {

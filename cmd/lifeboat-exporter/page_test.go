@@ -233,6 +233,18 @@ func TestTheEvidenceOfADrillIsOneClickAway(t *testing.T) {
 	}
 }
 
+func TestWhatALocationFailsItsSourcesByIsSaidOnce(t *testing.T) {
+	got := down([]exporter.SourceStatus{
+		{Source: "kube", Up: true}, {Source: "bucket", Location: "a", Error: "gone"}, {Source: "drills", Location: "a", Error: "gone"},
+		{Source: "bucket", Location: "b", Error: "gone"}, {Source: "drills", Location: "b", Error: "denied"},
+	})
+	var names []string
+	for _, s := range got {
+		names = append(names, s.Source+" "+s.Location)
+	}
+	assert.Equal(t, []string{"bucket and drills a", "bucket b", "drills b"}, names)
+}
+
 func TestBrowsersAreToldToShowAndNothingMore(t *testing.T) {
 	res, err := http.Get(fixed(t).URL + "/")
 	require.NoError(t, err)
