@@ -44,6 +44,11 @@ func mutants(r rule) ([]mutant, error) {
 	}
 	add("never fires", func(m *rule) { m.Expr = "vector(0) > 1" })
 	add("another severity", func(m *rule) { m.Labels["severity"] = "unheard" })
+	for label := range r.Labels {
+		if label != "severity" {
+			add("without the label "+label, func(m *rule) { delete(m.Labels, label) })
+		}
+	}
 	if r.For != "" {
 		add("no for", func(m *rule) { m.For = "" })
 		add("for is shorter", func(m *rule) { m.For = stretch(r.For, -1) })

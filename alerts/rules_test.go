@@ -164,6 +164,11 @@ func TestEveryAlertHasARunbookAndEveryRunbookAnAlert(t *testing.T) {
 				at += i
 			}
 		}
+		// Longhorn and CloudNativePG have backups of their own.
+		assert.NotRegexp(t, `kubectl [^`+"`"+`]*(get|describe) backups?[ `+"`"+`]`, text, r.Alert)
+		if strings.Contains(r.Annotations["description"], "$labels.schedule") && r.Alert != "LifeboatScheduleDisappeared" {
+			assert.Contains(t, text, "/api/v1/status", "%s: where to look first", r.Alert)
+		}
 	}
 	entries, err := os.ReadDir(dir)
 	require.NoError(t, err)
