@@ -5,12 +5,14 @@
 // Data flows one way:
 //
 //	location -> BackupLister, ReportLister (refreshed in the background)
+//	cluster  -> KubeLister (memory that a watch keeps up to date)
 //	         -> State -> Derive (pure) -> []Sample -> Collect (prints) -> /metrics
 //
 // What holds:
 //   - A scrape reads memory. It never lists, and it costs no request.
-//   - Everything is derived from what the location holds, so a restart forgets
-//     nothing but the counters of the exporter's own requests.
+//   - Everything is derived from what the sources hold, so a restart forgets
+//     nothing but the counters of the exporter's own requests, and since when a
+//     schedule runs again that was paused.
 //   - A timestamp may be served stale: its age only grows, which errs towards
 //     an alert. A claim about the present may not: it is withheld once its
 //     source could not be read for Config.StaleAfter, and
@@ -21,5 +23,5 @@
 // by the name of their schedule, so two clusters whose schedules have the same
 // names need an exporter each; lifeboat_exporter_ambiguous_schedules counts
 // names that were found in more than one location. Backups of two clusters that
-// share one prefix cannot be told apart at all.
+// share one prefix are told apart by the cluster that is watched, not without one.
 package exporter

@@ -286,9 +286,26 @@ func (e *Exporter) publish(change func(*State)) {
 	if dropped := len(after.Schedules) - e.cfg.MaxSchedules; dropped > 0 && len(before.Schedules) != len(after.Schedules) {
 		e.log.Warn("more schedules than --max-schedules: some have no series", "schedules", len(after.Schedules), "dropped", dropped)
 	}
+	for _, name := range nowhere(after) {
+		if !slices.Contains(nowhere(before), name) {
+			e.log.Warn("the cluster has no BackupStorageLocation of the location's name: give the location its name, --location NAME=URL", "location", name)
+		}
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.state = after
+}
+
+// nowhere are the names of the locations that the cluster, once it was read, does
+// not have.
+func nowhere(s State) []string {
+	var out []string
+	for _, h := range s.Homes {
+		if h.Location >= 0 && h.Storage == nil && s.Kube != nil && s.Kube.Source.read() {
+			out = append(out, h.Name)
+		}
+	}
+	return out
 }
 
 // still reports whether a state differs from the one before by nothing but the

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unique"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -208,8 +209,10 @@ func readKubeBackup(it item.Item) (Backup, error) {
 		return Backup{}, fmt.Errorf("decode: %w", err)
 	}
 	b := backupOf(v)
-	b.Location = v.Spec.StorageLocation
 	b.InCluster = true
+	// Of these there are few, and of backups many.
+	b.Location, b.Schedule = unique.Make(v.Spec.StorageLocation).Value(), unique.Make(b.Schedule).Value()
+	b.Phase = unique.Make(b.Phase).Value()
 	return b, nil
 }
 

@@ -1,6 +1,6 @@
 // Command lifeboat-exporter tells Prometheus how fresh the backups of a cluster
-// are and what restore drills proved of them. It reads a location, and writes
-// nothing but the ledger, where it is given one.
+// are and what restore drills proved of them. It reads locations and the cluster's
+// objects of velero.io, and writes nothing but the ledger, where it is given one.
 package main
 
 import (
@@ -27,12 +27,13 @@ func main() {
 func newRoot() *cobra.Command {
 	var f flags
 	root := &cobra.Command{
-		Use:     "lifeboat-exporter --location URL",
+		Use:     "lifeboat-exporter [--kubeconfig FILE] [--location URL]",
 		Short:   "Serve metrics on how fresh backups are and what drills proved",
 		Args:    cli.Args(0, 0),
 		Version: cli.Version(),
 		Long: `lifeboat-exporter reads the backups and the evidence of drills in a location, at
-an interval, and serves what they are worth on /metrics. It writes nothing but
+an interval, watches the cluster's Schedules, Backups and locations, and serves what
+they are worth on /metrics. Either is enough. It writes nothing but
 the ledger of its counters, and that only with --ledger. It works beside Velero as
 it does beside lifeboat.
 
@@ -41,7 +42,8 @@ cluster's backups, and a second cluster an exporter of its own.
 
 Exit status: 0 told to stop; 1 could not run; 2 wrong usage; 130 interrupted
 before it served.`,
-		Example: `  lifeboat-exporter --location s3://backups/prod?region=eu-west-1
+		Example: `  lifeboat-exporter --kubeconfig ~/.kube/config --location default=s3://backups/prod?region=eu-west-1
+  lifeboat-exporter --location s3://backups/prod?region=eu-west-1
   lifeboat-exporter --location near=file:///var/backups --location far=s3://backups/prod \
     --schedule "db=0 2 * * *" --rpo db=26h`,
 		RunE: func(c *cobra.Command, _ []string) error {
