@@ -2,6 +2,7 @@ package dashboards
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -46,15 +47,15 @@ func (d Dashboard) Queries(values map[string]string) []Query {
 }
 
 // Substitute puts values in place of the variables in a query, .* for those
-// that have none, and five minutes for Grafana's own $__rate_interval.
+// that have none. Grafana's own $__rate_interval is __rate_interval, else 5m.
 func (d Dashboard) Substitute(expr string, values map[string]string) string {
-	pairs := []string{"$__rate_interval", "5m"}
+	pairs := []string{"$__rate_interval", cmp.Or(values["__rate_interval"], "5m")}
 	for _, v := range d.Templating.List {
 		value, ok := values[v.Name]
 		if !ok {
 			value = ".*"
 		}
-		pairs = append(pairs, "$"+v.Name, value)
+		pairs = append(pairs, "$"+v.Name, value, "${"+v.Name+"}", value)
 	}
 	return strings.NewReplacer(pairs...).Replace(expr)
 }

@@ -4,7 +4,7 @@ import "fmt"
 
 // Drills shows what has been proven by restoring it, and how long that took.
 func Drills() Dashboard {
-	s := schedules
+	s := drilled
 	const each = "{{cluster}} {{schedule}}"
 	rate := s.per(s.max("lifeboat_drill_restored_items"), s.max("lifeboat_drill_last_stage_duration_seconds", `stage="restore"`)+" > 0")
 	return dashboard("lifeboat-drills", "Lifeboat: drills",
@@ -13,15 +13,15 @@ func Drills() Dashboard {
 		section{"Now", []Panel{
 			result("Passed", "passed", "Schedules whose standing drill result is passed.", Step{Color: quiet}),
 			result("Failed", "failed", "Schedules whose standing drill result is failed: a backup is bad.", Step{Color: good}, from(1, worse)),
-			result("Could not run", "error", "Schedules whose last drill could not find out.", Step{Color: good}, from(1, warn)),
+			result("Could not run", "error|timeout", "Schedules whose last drill could not find out, or not in time.", Step{Color: good}, from(1, warn)),
 			result("Never drilled", "none", "Schedules of which no backup was ever drilled.", Step{Color: good}, from(1, bad)),
 			stat("Overdue", "Schedules whose next drill should have ended by now.", "none", 4, s.passed("lifeboat_drill_deadline_timestamp_seconds")).alarm(warn),
 			stat("Under way", "Scheduled drills that were claimed, are within their time limit and have left no evidence yet.", "none", 2, "sum("+exporters.max("lifeboat_drill_active")+")"),
 			stat("Abandoned", "Scheduled drills of the last 7 days whose time limit passed without evidence. Their sandbox may be left over.", "none", 2, "sum("+exporters.max("lifeboat_drill_abandoned")+")").alarm(warn),
 		}},
 		section{"Proof", []Panel{
-			graph("Age of the newest proven recovery point", "Time since the newest existing backup that has passed a drill was started, and how old it may become.", "s", 12,
-				ask(s.age("lifeboat_drill_proven_recovery_point_timestamp_seconds"), each), ask(s.max("lifeboat_drill_proven_target_seconds"), each+" target")).dashed("/target$/"),
+			graph("Proof target used", "Time since the newest existing backup that has passed a drill was started, over how old it may become; above 100 % is too old.", "percentunit", 12,
+				ask(s.provenUsed(), each)),
 			timeline("Standing result", "Of drills at several levels the newest of each counts, and the worst of those stands. A gap is time in which it was not known.", 12, 8, resultWords,
 				ask(s.code("lifeboat_drill_last_result", "result", results), each)),
 			bars("Proven backups", "Share of the existing Completed backups that have passed a drill.", "percentunit", 12, 7,
@@ -30,11 +30,12 @@ func Drills() Dashboard {
 		}},
 		section{"Checks of the newest drill", []Panel{
 			checkMatrix(),
-			bars("Checks", "Checks of the newest drill, by result. Skipped ones prove nothing.", "none", 8, 8, ask(s.by("result").max("lifeboat_drill_checks"), each+" {{result}}")),
+			bars("Checks failed and skipped", "How many checks of the newest drill failed or were skipped. Skipped ones prove nothing.", "none", 8, 8,
+				ask(s.by("result").max("lifeboat_drill_checks", `result!="passed"`), each+" {{result}}")),
 		}},
 		section{"Recovery time", []Panel{
 			stages(),
-			graph("Rehearsed recovery time", "How long the newest drill took without its cleanup, by the recording rules, and the target.", "s", 12,
+			graph("Rehearsed recovery time", "How long the newest drill needed until everything was back, by the recording rules, and the target.", "s", 12,
 				ask(s.series(recordedRTO), each), ask(s.max("lifeboat_drill_rto_target_seconds"), each+" target")).dashed("/target$/"),
 			bars("Predicted restore of the newest backup", "Items of the newest finished backup, at the speed of the newest drill's restore stage. A larger backup than the drilled one takes longer.", "s", 12, 7,
 				ask(s.per(s.max("velero_backup_items_total"), rate), each)),
@@ -44,18 +45,18 @@ func Drills() Dashboard {
 		section{"What came back", []Panel{
 			graph("Items expected and restored", "Objects the newest drill expected by the backup's own record, and found in its sandbox.", "none", 12,
 				ask(s.max("lifeboat_drill_restored_items"), each+" restored"), ask(s.max("lifeboat_drill_expected_items"), each+" expected")).dashed("/expected$/"),
-			graph("Bytes restored", "Bytes of objects and volumes that the newest drill brought back, where the evidence says.", "bytes", 12, ask(s.max("lifeboat_drill_restored_bytes"), each)),
+			graph("Bytes restored", "Bytes of the objects that the newest drill brought back, where the evidence says. Volume data is not in it.", "bytes", 12, ask(s.max("lifeboat_drill_restored_bytes"), each)),
 			graph("Drills in 7 days", "Drills that ended within the last 7 days, by the ledger.", "none", 12,
 				ask(s.agg("max", fmt.Sprintf("increase(%s[7d])", s.series("lifeboat_drill_runs_total"))), each)).stacked(),
 			graph("Failures in 7 days, by reason", "Drills that did not pass within the last 7 days, by the ledger.", "none", 12,
-				ask(s.by("reason").agg("max", fmt.Sprintf("increase(%s[7d])", s.series("lifeboat_drill_failures_total"))), each+" {{reason}}")).stacked(),
+				ask(exporters.by("reason").sum(s.by("reason").agg("max", fmt.Sprintf("increase(%s[7d])", s.series("lifeboat_drill_failures_total")))), "{{cluster}} {{reason}}")).stacked(),
 		}},
 	)
 }
 
 func result(title, state, description string, steps ...Step) Panel {
 	p := stat(title, description+" Not known while the evidence cannot be read.", "none", 4,
-		"sum("+schedules.max("lifeboat_drill_last_result", `result="`+state+`"`)+")").steps(steps...)
+		"sum("+drilled.max("lifeboat_drill_last_result", `result=~"`+state+`"`)+")").steps(steps...)
 	if len(steps) > 1 {
 		p.Options.ColorMode = "background"
 	}
@@ -99,7 +100,7 @@ func checkMatrix() Panel {
 }
 
 func stages() Panel {
-	p := matrix("barchart", "Stages of the newest drill", "How long each stage took. The sum without cleanup is the rehearsed recovery time. Where a name is used in several clusters, the longest counts.",
+	p := matrix("barchart", "Stages of the newest drill", "How long each stage took. Restore, compare, workloads and checks are the rehearsed recovery time. Where a name is used in several clusters, the longest counts.",
 		"s", 12, 8, "schedule", "stage", ask("max by (schedule, stage) ("+schedules.series("lifeboat_drill_last_stage_duration_seconds")+")", "{{schedule}} {{stage}}"))
 	p.FieldConfig.Defaults.Color = &Color{Mode: "palette-classic"}
 	p.Options.Orientation, p.Options.Stacking, p.Options.XField, p.Options.ShowValue = "horizontal", "normal", `schedule\stage`, "never"

@@ -13,7 +13,10 @@ const ofTarget = `cluster=~"$cluster",namespace=~"$namespace"`
 type scope struct{ matchers, keys string }
 
 var (
-	schedules   = scope{ofTarget + `,schedule=~"$schedule"`, "cluster, namespace, schedule"}
+	schedules = scope{ofTarget + `,schedule=~"$schedule",schedule!=""`, "cluster, namespace, schedule"}
+	// drilled are schedules, and backups made by hand, which promise nothing and
+	// can be drilled all the same.
+	drilled     = scope{ofTarget + `,schedule=~"$schedule"`, "cluster, namespace, schedule"}
 	theSchedule = scope{ofTarget + `,schedule="$schedule"`, "cluster, namespace, schedule"}
 	locations   = scope{ofTarget + `,backup_location_name=~"$location"`, "cluster, namespace, backup_location_name"}
 	exporters   = scope{ofTarget, "cluster, namespace"}
@@ -71,10 +74,12 @@ var (
 		"1": {"Completed", good, 0}, "2": {"None", unknown, 1}, "3": {"PartiallyFailed", warn, 2},
 		"4": {"FailedValidation", bad, 3}, "5": {"Failed", worse, 4},
 	}
-	results     = []string{"passed", "none", "error", "failed"}
-	resultWords = map[string]Words{"1": {"passed", good, 0}, "2": {"none", unknown, 1}, "3": {"error", warn, 2}, "4": {"failed", worse, 3}}
-	upWords     = map[string]Words{"0": {"down", bad, 0}, "1": {"up", good, 1}}
-	yesWords    = map[string]Words{"0": {"no", warn, 0}, "1": {"yes", good, 1}}
+	results     = []string{"passed", "none", "timeout", "error", "failed"}
+	resultWords = map[string]Words{
+		"1": {"passed", good, 0}, "2": {"none", unknown, 1}, "3": {"timeout", warn, 2}, "4": {"error", warn, 3}, "5": {"failed", worse, 4},
+	}
+	upWords  = map[string]Words{"0": {"down", bad, 0}, "1": {"up", good, 1}}
+	yesWords = map[string]Words{"0": {"no", warn, 0}, "1": {"yes", good, 1}}
 )
 
 // The recording rules of alerts/lifeboat.rules.yml. What is shown of now is
@@ -91,8 +96,10 @@ const (
 
 // What is asked in more than one place.
 
+// rehearsed is how long the newest drill needed from the restore until
+// everything was found to be back.
 func (s scope) rehearsed() string {
-	return s.sum(s.by("stage").max("lifeboat_drill_last_stage_duration_seconds", `stage!="cleanup"`))
+	return s.sum(s.by("stage").max("lifeboat_drill_last_stage_duration_seconds", `stage=~"restore|compare|workloads|checks"`))
 }
 
 func (s scope) rpoUsed() string {

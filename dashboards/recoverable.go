@@ -20,8 +20,8 @@ func Recoverable() Dashboard {
 				s.passed("lifeboat_schedule_success_deadline_timestamp_seconds")).alarm(warn),
 			stat("Unproven", "Schedules of which no existing backup was proven, or none lately enough.", "none", 3,
 				"sum("+s.unproven()+")").alarm(bad),
-			stat("Drills failed", "Schedules whose standing drill result is failed: a backup is bad. Not known while the evidence cannot be read.", "none", 3,
-				"sum("+s.max("lifeboat_drill_last_result", `result="failed"`)+")").alarm(worse),
+			stat("Drills failed", "Schedules whose standing drill result is failed: a backup is bad. Those made by hand count as one. Not known while the evidence cannot be read.", "none", 3,
+				"sum("+drilled.max("lifeboat_drill_last_result", `result="failed"`)+")").alarm(worse),
 			stat("Locations down", "Backup locations that did not answer the last listing. Not known once no attempt was made lately.", "none", 3,
 				"sum("+exporters.by("backup_location_name").max("lifeboat_location_available")+" == bool 0)").alarm(bad),
 			stat("Sources down", "Sources the exporter cannot read. What depends on them is old, or withheld.", "none", 3,
@@ -36,8 +36,10 @@ func Recoverable() Dashboard {
 		section{"Over time", []Panel{
 			graph("Recoverable", "Share of schedules whose newest recovery point is within its target and whose newest proof is. By the recording rules.", "percentunit", 8,
 				ask(recordedRecoverable+`{cluster=~"$cluster"}`, "{{cluster}} recoverable")).upTo(1),
-			graph("Recovery point age", "Age of the newest recovery point, or of the schedule that has none. By the recording rules.", "s", 8, ask(s.series(recordedAge), each)),
-			graph("Proven age", "Age of the newest proven recovery point, or of the schedule that has none. By the recording rules.", "s", 8, ask(s.series(recordedProvenAge), each)),
+			graph("RPO target used", "Age of the newest recovery point, or of the schedule that has none, over its target; above 100 % is too old. By the recording rules.", "percentunit", 8,
+				ask(s.per(s.series(recordedAge), s.max("lifeboat_schedule_rpo_target_seconds")), each)),
+			graph("Proof target used", "Age of the newest proven recovery point, or of the schedule that has none, over its target; above 100 % is too old. By the recording rules.", "percentunit", 8,
+				ask(s.per(s.series(recordedProvenAge), s.max("lifeboat_drill_proven_target_seconds")), each)),
 		}},
 		section{"Service level, last 28 days", []Panel{
 			bars("Time within the RPO target", "Share of the last 28 days in which the newest recovery point was within its target, of the time that is known. By the recording rules.", "percentunit", 12, 8,

@@ -12,13 +12,12 @@ import (
 type digest [16]byte
 
 func digestOf(parts ...string) digest {
-	// On the stack: every refresh asks for those of all runs there are.
-	buf := make([]byte, 0, 512)
+	h := sha256.New()
 	for _, p := range parts {
-		buf = append(append(buf, p...), 0)
+		h.Write([]byte(p))
+		h.Write([]byte{0})
 	}
-	sum := sha256.Sum256(buf)
-	return digest(sum[:16])
+	return digest(h.Sum(nil)[:16])
 }
 
 func (r Run) digest() digest { return digestOf(string(r.Kind), r.ID) }
