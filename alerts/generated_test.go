@@ -102,6 +102,14 @@ const theirs = "examples/velero.rules.yml"
 func TestTheUsualRulesForVeleroFindTheirMetrics(t *testing.T) {
 	raw, err := os.ReadFile(filepath.Join("..", "docs", "alerts.md"))
 	require.NoError(t, err)
+	asked := map[string]bool{}
+	for _, f := range tests(t) {
+		for _, c := range f.Tests {
+			for _, a := range c.Alerts {
+				asked[a.Alert] = true
+			}
+		}
+	}
 	l, n := newLinter(t), 0
 	for _, g := range load[ruleFile](t, theirs).Groups {
 		for _, r := range g.Rules {
@@ -109,6 +117,7 @@ func TestTheUsualRulesForVeleroFindTheirMetrics(t *testing.T) {
 			_, problems := l.lint(r.Expr)
 			assert.Empty(t, problems, r.Alert)
 			assert.Contains(t, string(raw), "| `"+r.Alert+"` |", "docs/alerts.md says what it misses")
+			assert.True(t, asked[r.Alert], "a test shows what %s misses", r.Alert)
 		}
 	}
 	assert.Equal(t, 10, n)
