@@ -118,9 +118,9 @@ lint: ## formatting and vet, tagged code included
 	cd $(NESTED) && $(ONCE) go vet ./...
 
 .PHONY: generate
-generate: $(CONTROLLER_GEN) ## deep copies and custom resource definitions, from the types in core/api; dashboards
+generate: $(CONTROLLER_GEN) ## deep copies and custom resource definitions, from the types in core/api; dashboards; what is made from the alerts
 	tools/generate.sh $(CONTROLLER_GEN)
-	$(ONCE) go test -count=1 ./dashboards -update
+	$(ONCE) go test -count=1 ./alerts ./dashboards -update
 
 .PHONY: pictures
 pictures: prometheus ## the pictures in docs/images, drawn from the dashboards; needs Chromium

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,66 +13,145 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
 	"github.com/lifeboat-backup/lifeboat/core/schedule"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
 
-// large is a location of 500 schedules, each with 200 backups and 50 drills of
-// eight stages.
-func large(t testing.TB) (LocationState, Config) {
-	const schedules, backups, drills = 500, 200, 50
-	cfg := Config{Schedules: map[string]schedule.Cron{}}
-	l := LocationState{Name: "default", Answered: true, Backups: readAt(noon), Drills: readAt(noon)}
-	var stages []Stage
+const (
+	largeSchedules = 500
+	largeBackups   = 200 // of each schedule
+	largeDrills    = 50  // of each schedule
+)
+
+// large is what the sources know of 500 schedules, each with 200 backups and 50
+// drills of eight stages and all checks that get a series, at most: a cluster, a
+// location and a ledger that hold everything a series is made of.
+func large(t testing.TB, backups int) (State, Config) {
+	cfg := Config{Schedules: map[string]schedule.Cron{}, CompatNames: true, CompatAliases: true}.withDefaults()
+	l := LocationState{
+		Name: "default", Answered: true, StorageSource: readAt(noon), ClaimsSource: readAt(noon),
+		Storage: Storage{Protection: &Protection{}}, Probes: map[string]time.Duration{"list": 1, "get": 1, "put": 1, "delete": 1},
+	}
+	kube := KubeScan{Locations: []StorageLocation{{Name: "default", Available: true, ValidationInterval: time.Minute, Validated: noon}}}
+	totals := Totals{Since: noon.AddDate(0, -1, 0), Counts: map[RunKey]Count{}}
+	for i := range largeSchedules {
+		name := fmt.Sprintf("schedule-%03d", i)
+		expr := fmt.Sprintf("%d * * * *", i%60)
+		cfg.Schedules[name] = cron(t, expr)
+		kube.Schedules = append(kube.Schedules, Schedule{
+			Name: name, Expr: expr, Cron: cron(t, expr), Created: noon.AddDate(-1, 0, 0), Location: "default",
+			TTL: 200 * time.Hour, RTO: time.Hour, RPO: 3 * time.Hour, ProvenRPO: 48 * time.Hour,
+		})
+		totals.Counts[RunKey{Kind: RunBackup, Subject: name, Outcome: "Completed"}] = Count{Runs: 1, LastStarted: noon}
+		totals.Counts[RunKey{Kind: RunBackup, Subject: name, Outcome: "Failed"}] = Count{Runs: 1, LastStarted: noon}
+		l.BackupList = append(l.BackupList, largeRuns(name, backups)...)
+		l.DrillList = append(l.DrillList, drillsOf(l.BackupList[len(l.BackupList)-backups:][:min(backups, largeDrills)])...)
+	}
+	located(l.BackupList, l.Name)
+	kube.Backups = l.BackupList
+	return State{
+		Started: noon, Locations: []LocationState{l},
+		Kube: &KubeState{KubeScan: kube}, Ledger: &LedgerState{Totals: totals},
+	}, cfg
+}
+
+// largeRuns are the backups of one schedule, the newest of which is under way.
+func largeRuns(name string, n int) []Backup {
+	var out []Backup
+	for i := range n {
+		b := completedBackup(name, fmt.Sprintf("%s-%03d", name, i), noon.Add(-time.Duration(i)*time.Hour))
+		b.Created, b.Expires = b.Start, b.Start.Add(200*time.Hour)
+		b.Volumes, b.LockAsked, b.LockedUntil = &Volumes{Succeeded: 1, Size: 1, Added: 1}, true, b.Expires
+		b.MetadataSHA256 = strings.Repeat("0", 64)
+		if i == 0 {
+			b.Phase, b.Completed = velerov1.BackupPhaseInProgress, time.Time{}
+		}
+		out = append(out, b)
+	}
+	return out
+}
+
+func drillsOf(backups []Backup) []Drill {
+	stages := make([]Stage, 0, 8)
 	for _, name := range []string{"pick", "fetch", "provision", "restore", "ready", "verify", "report", "cleanup"} {
 		stages = append(stages, Stage{name, 1.5})
 	}
-	for i := range schedules {
-		name := fmt.Sprintf("schedule-%03d", i)
-		cfg.Schedules[name] = cron(t, fmt.Sprintf("%d * * * *", i%60))
-		for n := range backups {
-			b := completedBackup(name, fmt.Sprintf("%s-%03d", name, n), noon.Add(-time.Duration(n)*time.Hour))
-			l.BackupList = append(l.BackupList, b)
-			if n < drills {
-				d := drillOfBackup(b, report.LevelControlPlane, report.Passed)
-				d.Stages = stages
-				l.DrillList = append(l.DrillList, d)
-			}
-		}
+	var checks []Check
+	for _, name := range builtInChecks {
+		checks = append(checks, Check{name, report.Passed, true})
 	}
-	located(l.BackupList, l.Name)
-	return l, cfg.withDefaults()
+	for i := range maxOwnChecks {
+		checks = append(checks, Check{fmt.Sprint("own-", i), report.Passed, false})
+	}
+	var out []Drill
+	for _, b := range backups {
+		d := drillOfBackup(b, report.LevelKind, report.Passed)
+		d.MetadataSHA256 = b.MetadataSHA256
+		d.Stages, d.Checks, d.RTOTarget, d.RestoredBytes = stages, checks, time.Hour, 1
+		out = append(out, d)
+	}
+	return out
 }
 
-func largeExporter(t testing.TB) (*Exporter, http.Handler) {
-	l, cfg := large(t)
+// largeExporter knows all that now.
+func largeExporter(t testing.TB, backups int) *Exporter {
+	known, cfg := large(t, backups)
 	now := time.Now()
-	l.Backups, l.Drills = readAt(now), readAt(now)
-	e := New(cfg, silent(), Sources{Locations: []Location{{Name: l.Name}}})
-	e.publishLocation(0, func(s *LocationState) { *s = l })
-	registry := prometheus.NewRegistry()
-	require.NoError(t, registry.Register(e))
-	return e, promhttp.HandlerFor(registry, promhttp.HandlerOpts{DisableCompression: true})
+	known.Locations[0].Backups, known.Locations[0].Drills, known.Kube.Source, known.Ledger.Source = readAt(now), readAt(now), readAt(now), readAt(now)
+	e := New(cfg, silent(), Sources{Locations: []Location{{Name: "default"}}})
+	e.publish(func(s *State) { *s = known })
+	return e
 }
 
-// BenchmarkScrape is one GET of /metrics for 500 schedules and 100,000 backups,
-// without the network. The budget is 100 ms.
+// handlerOf serves a collector the way the program does.
+func handlerOf(t testing.TB, c prometheus.Collector) http.Handler {
+	registry := prometheus.NewRegistry()
+	require.NoError(t, registry.Register(c))
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry, EnableOpenMetrics: true, MaxRequestsInFlight: 4})
+}
+
+// What Prometheus 2 and 3 ask for, and with native histograms.
+var accepted = map[string]string{
+	"text":        "text/plain;version=0.0.4",
+	"openmetrics": "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+	"protobuf":    "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited",
+}
+
+// scrape is one GET of /metrics, compressed as Prometheus asks, without the
+// network. It returns the size of the answer in bytes.
+func scrape(t testing.TB, handler http.Handler, accept string) int {
+	w := httptest.NewRecorder()
+	r := httptest.NewRequest(http.MethodGet, "/metrics", nil)
+	r.Header.Set("Accept", accept)
+	r.Header.Set("Accept-Encoding", "gzip")
+	handler.ServeHTTP(w, r)
+	require.Equal(t, http.StatusOK, w.Code)
+	return w.Body.Len()
+}
+
+// BenchmarkScrape is a scrape of 500 schedules and 100,000 backups. The budget
+// is 100 ms. CPU-ms/op is what other processes do not disturb.
 func BenchmarkScrape(b *testing.B) {
-	e, handler := largeExporter(b)
-	series := len(Derive(time.Now(), e.known(), e.cfg))
-	var size int
-	for b.Loop() {
-		w := httptest.NewRecorder()
-		handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
-		size = w.Body.Len()
+	e := largeExporter(b, largeBackups)
+	handler := handlerOf(b, e)
+	for name, accept := range accepted {
+		b.Run(name, func(b *testing.B) {
+			var size int
+			cpu := cpuTime()
+			for b.Loop() {
+				size = scrape(b, handler, accept)
+			}
+			b.ReportMetric(float64((cpuTime()-cpu).Milliseconds())/float64(b.N), "CPU-ms/op")
+			b.ReportMetric(float64(len(Derive(time.Now(), e.known(), e.cfg))), "samples")
+			b.ReportMetric(float64(size), "B/scrape")
+		})
 	}
-	b.ReportMetric(float64(series), "series")
-	b.ReportMetric(float64(size), "B/scrape")
 }
 
 // BenchmarkDerive is the pure part of a scrape.
 func BenchmarkDerive(b *testing.B) {
-	e, _ := largeExporter(b)
+	e := largeExporter(b, largeBackups)
 	state := e.known()
 	for b.Loop() {
 		Derive(noon, state, e.cfg)
@@ -80,14 +160,72 @@ func BenchmarkDerive(b *testing.B) {
 
 // BenchmarkRefresh is what a refresh does apart from reading.
 func BenchmarkRefresh(b *testing.B) {
-	l, cfg := large(b)
+	known, cfg := large(b, largeBackups)
 	for b.Loop() {
-		assembled(noon, []LocationState{l}, cfg)
+		assemble(known, cfg)
 	}
 }
 
-func TestSeriesAreBoundedBySchedules(t *testing.T) {
-	e, _ := largeExporter(t)
-	const perSchedule, fixed = 60, 20
-	assert.LessOrEqual(t, len(Derive(time.Now(), e.known(), e.cfg)), 500*perSchedule+fixed)
+// lines counts the lines of an exposition that have a value.
+func lines(t testing.TB, c prometheus.Collector) int {
+	n := 0
+	for line := range strings.Lines(exposition(t, c)) {
+		if !strings.HasPrefix(line, "#") {
+			n++
+		}
+	}
+	return n
+}
+
+func TestSeriesAreBoundedBySchedulesAndNotByBackups(t *testing.T) {
+	// What docs/metrics.md states.
+	const perSchedule, fixed = 140, 120
+	few, many := lines(t, largeExporter(t, 20)), lines(t, largeExporter(t, 40))
+	assert.Equal(t, few, many, "twice the backups add no series")
+	assert.LessOrEqual(t, many, largeSchedules*perSchedule+fixed)
+	t.Logf("%d series, %.1f a schedule", many, float64(many)/largeSchedules)
+}
+
+// ready is a collector whose metrics are made before.
+type ready struct{ metrics []prometheus.Metric }
+
+func (s ready) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCollect(s, ch) }
+
+func (s ready) Collect(ch chan<- prometheus.Metric) {
+	for _, m := range s.metrics {
+		ch <- m
+	}
+}
+
+// collected is what a collector serves now.
+func collected(c prometheus.Collector) ready {
+	ch := make(chan prometheus.Metric)
+	go func() { c.Collect(ch); close(ch) }()
+	var s ready
+	for m := range ch {
+		s.metrics = append(s.metrics, m)
+	}
+	return s
+}
+
+// The budget is 100 ms for 500 schedules and 100,000 backups. Seconds say more
+// about the machine and its load than about the exporter, so it is measured
+// against what cannot be avoided: serving the same series by the same library
+// from metrics that are ready. docs/performance.md has the times.
+func TestAScrapeOfAHundredThousandBackupsCostsLittleMoreThanItsSeries(t *testing.T) {
+	e := largeExporter(t, largeBackups)
+	ours, made := handlerOf(t, e), handlerOf(t, collected(e))
+	best := func(handler http.Handler) time.Duration {
+		took := time.Hour
+		for range 5 {
+			cpu := cpuTime()
+			scrape(t, handler, accepted["text"])
+			took = min(took, cpuTime()-cpu)
+		}
+		return took
+	}
+	unavoidable, took := best(made), best(ours)
+	t.Logf("CPU time %s, of which %s for the series alone", took, unavoidable)
+	assert.Less(t, took, 3*unavoidable)
+	assert.Less(t, took, time.Second, "ten times the budget, on however slow a machine")
 }

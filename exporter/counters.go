@@ -27,7 +27,14 @@ func runs(state State, cfg Config) []Run {
 	if state.Kube != nil && !state.Kube.Source.read() {
 		return nil
 	}
-	var out []Run
+	total := 0
+	for _, s := range state.Schedules {
+		total += len(s.Backups)
+	}
+	for _, l := range state.Locations {
+		total += len(l.DrillList)
+	}
+	out := make([]Run, 0, total)
 	foreign := map[string]bool{}
 	for _, s := range state.Schedules {
 		for _, b := range s.Backups {
@@ -86,7 +93,7 @@ func ours(b Backup, state State) bool {
 // of which two observers may have different names.
 func runOfBackup(b Backup) Run {
 	return Run{
-		Kind: RunBackup, ID: b.Name + "/" + stamp(b.Start), Subject: b.Schedule, Outcome: string(b.Phase), Name: named(b.Name),
+		Kind: RunBackup, ID: runID(b.Name, b.Start), Subject: b.Schedule, Outcome: string(b.Phase), Name: named(b.Name),
 		Started: b.Start.UTC(), Ended: firstSet(b.Completed, b.Start), Warnings: max(b.Warnings, 0),
 		Snapshots: snapshotsOf(b.Snapshots), CSISnapshots: snapshotsOf(b.CSISnapshots),
 	}
@@ -122,7 +129,7 @@ func runsOfRepository(r Repository) []Run {
 	var out []Run
 	for _, m := range r.Recent {
 		run := Run{
-			Kind: RunMaintenance, ID: r.Name + "/" + stamp(m.Started), Subject: r.Name, Outcome: outcomeFailed, Name: named(r.Name),
+			Kind: RunMaintenance, ID: runID(r.Name, m.Started), Subject: r.Name, Outcome: outcomeFailed, Name: named(r.Name),
 			Started: m.Started.UTC(), Ended: firstSet(m.Ended, m.Started),
 		}
 		if m.Succeeded {
@@ -169,8 +176,12 @@ const maxName = 253
 
 func named(name string) string { return name[:min(len(name), maxName)] }
 
-// stamp is a time as precise as Kubernetes keeps it.
-func stamp(t time.Time) string { return t.UTC().Truncate(time.Second).Format(time.RFC3339) }
+// runID is a name and a time as precise as Kubernetes keeps it.
+func runID(name string, t time.Time) string {
+	buf := make([]byte, 0, 512)
+	buf = append(append(buf, name...), '/')
+	return string(t.UTC().Truncate(time.Second).AppendFormat(buf, time.RFC3339))
+}
 
 func firstSet(times ...time.Time) time.Time {
 	for _, t := range times {

@@ -554,3 +554,61 @@ func aLongTime(t *testing.T, open opener, random *rand.Rand) {
 	}
 	assert.Greater(t, len(world.seen), 20, "enough has happened")
 }
+
+// tell changes what the cluster says.
+func (f *fakeKube) tell(change func(*KubeScan)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.scan.Backups = slices.Clone(f.scan.Backups)
+	change(&f.scan)
+	f.scan.changes++
+}
+
+func TestTheCountersOfAnExporterOutliveItAndTheClusterAndTheBackups(t *testing.T) {
+	kept, bucket := mem.New(), newBucket(t)
+	_, location := locationOf(bucket)
+	count := func(t *testing.T, e *Exporter, metric string, n int) {
+		t.Helper()
+		assert.Contains(t, exposition(t, e), fmt.Sprintf("%s{schedule=\"db\"} %d\n", metric, n))
+	}
+	pass := func() {
+		time.Sleep(3 * time.Minute) // the bubble's time
+		synctest.Wait()
+	}
+	cluster := &fakeKube{scan: KubeScan{Schedules: []Schedule{kubeSchedule(t, "db", "@every 1h", midnight)}}}
+	sources := Sources{Locations: []Location{location}, Kube: cluster, Ledger: aLedger(t, always(kept))}
+	inBubbleOf(t, Config{}, sources, func(t *testing.T, e *Exporter) {
+		pass()
+		count(t, e, "velero_backup_failure_total", 0)
+		killed := Backup{Name: "db-1", UID: "1", Schedule: "db", Phase: velerov1.BackupPhaseInProgress, Start: time.Now()}
+		cluster.tell(func(s *KubeScan) { s.Backups = inCluster("default", killed) })
+		pass()
+		count(t, e, "velero_backup_attempt_total", 0)
+
+		killed.Phase, killed.Completed = velerov1.BackupPhaseFailed, time.Now() // by the server that was started next
+		theirs := completedBackup("db", "db-2", time.Now().Add(-20*time.Minute))
+		bucket.backup(theirs)
+		cluster.tell(func(s *KubeScan) { s.Backups = inCluster("default", killed) })
+		pass()
+		count(t, e, "velero_backup_attempt_total", 1)
+		theirs.Created = time.Now() // it is synced
+		cluster.tell(func(s *KubeScan) { s.Backups = inCluster("default", killed, theirs) })
+		pass()
+		count(t, e, "velero_backup_attempt_total", 1)
+		count(t, e, "velero_backup_failure_total", 1)
+
+		_, err := store.DeleteBackup(t.Context(), bucket, theirs.Name)
+		require.NoError(t, err)
+		cluster.tell(func(s *KubeScan) { s.Backups = nil }) // both expire
+		pass()
+		count(t, e, "velero_backup_failure_total", 1)
+		cluster.fail(errGone)
+		pass()
+		count(t, e, "velero_backup_failure_total", 1)
+	})
+	elsewhere := Sources{Locations: []Location{location}, Ledger: aLedger(t, always(kept))}
+	inBubbleOf(t, Config{Schedules: map[string]schedule.Cron{"db": cron(t, "@every 1h")}}, elsewhere, func(t *testing.T, e *Exporter) {
+		count(t, e, "velero_backup_failure_total", 1)
+		count(t, e, "velero_backup_attempt_total", 1)
+	})
+}

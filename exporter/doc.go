@@ -11,8 +11,10 @@
 // What holds:
 //   - A scrape reads memory. It never lists, and it costs no request.
 //   - Everything is derived from what the sources hold, so a restart forgets
-//     nothing but the counters of the exporter's own requests, and since when a
-//     schedule runs again that was paused.
+//     nothing but the counters of the exporter's own requests, since when a
+//     schedule runs again that was paused, and, where no ledger keeps them
+//     (core/ledger), the counters of runs.
+//   - Nothing is written but that ledger.
 //   - A timestamp may be served stale: its age only grows, which errs towards
 //     an alert. A claim about the present may not: it is withheld once its
 //     source could not be read for Config.StaleAfter, and

@@ -224,6 +224,8 @@ func TestWhenTheNextDrillMustHaveEnded(t *testing.T) {
 		"a sample of an older backup does not make the newest one due": {
 			"0 2 * * *", []Backup{old, last},
 			[]Drill{drilledBy(nightly, last, report.Passed, three(0), t), drilledBy(nightly, old, report.Passed, three(0).Add(took), t)}, three(2).Add(took + grace)},
+		"a backup that failed is nothing to drill": {
+			"0 2 * * *", []Backup{old, endedAs(velerov1.BackupPhaseFailed, last)}, []Drill{drilledBy(nightly, old, report.Passed, three(-1), t)}, three(1).Add(took + grace)},
 		"a drill by hand does not put off those of the policy": {
 			"0 2 * * *", []Backup{old, last},
 			[]Drill{drilledBy(nightly, old, report.Passed, three(-1), t), drilledBy("", old, report.Passed, noon, t)}, three(0).Add(took + grace)},

@@ -50,7 +50,7 @@ func inBubbleOf(t *testing.T, cfg Config, sources Sources, f func(t *testing.T, 
 
 var midnight = time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC)
 
-func exposition(t *testing.T, c prometheus.Collector) string {
+func exposition(t testing.TB, c prometheus.Collector) string {
 	t.Helper()
 	registry := prometheus.NewPedanticRegistry()
 	require.NoError(t, registry.Register(c))

@@ -131,6 +131,16 @@ func TestSchedulesAreWorstFirst(t *testing.T) {
 	assert.Equal(t, []string{"never", "breach-a-lot", "breach-a-little", "undrilled", "overdue", "ok-a", "ok-b"}, order)
 }
 
+func TestEveryRunbookThatIsNamedIsThere(t *testing.T) {
+	source, err := os.ReadFile("status.go")
+	require.NoError(t, err)
+	names := regexp.MustCompile(`"(Lifeboat[A-Z]\w+)"`).FindAllStringSubmatch(string(source), -1)
+	require.NotEmpty(t, names)
+	for _, m := range names {
+		assert.FileExists(t, filepath.Join("..", "docs", "runbooks", m[1]+".md"))
+	}
+}
+
 func TestAStatusSaysWhatTheMetricsSay(t *testing.T) {
 	cfg := daily(t)
 	before, last := completedBackup("db", "db-1", day(-1)), endedAs(velerov1.BackupPhasePartiallyFailed, completedBackup("db", "db-2", day(0)))
