@@ -9,6 +9,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -50,18 +51,62 @@ type Watch[T any] struct {
 	version string        // of the state that is known; "" before the first list. Run's alone
 
 	mu      sync.Mutex
-	kept    map[item.Key]entry[T]
+	kept    kept[T]
 	changes uint64
-	listed  []T // made of kept at the change listedAt
-	at      uint64
 	err     error     // why the present is not known
 	lost    time.Time // since when no request is open; zero while one is
 }
 
-// entry is an object, or why nothing can be made of it.
-type entry[T any] struct {
-	value T
-	err   error
+// kept are the objects by their keys. The values lie in one slice, which is
+// copied only when it changes after it was given away: there may be 100,000.
+type kept[T any] struct {
+	values []T
+	keys   []item.Key // of values
+	index  map[item.Key]int
+	bad    map[item.Key]error // why nothing could be made of an object
+	given  bool
+}
+
+func newKept[T any]() kept[T] {
+	return kept[T]{index: map[item.Key]int{}, bad: map[item.Key]error{}}
+}
+
+func (k *kept[T]) set(key item.Key, value T, err error) {
+	if err != nil {
+		k.remove(key)
+		k.bad[key] = err
+		return
+	}
+	delete(k.bad, key)
+	k.own()
+	if i, known := k.index[key]; known {
+		k.values[i] = value
+		return
+	}
+	k.index[key] = len(k.values)
+	k.values, k.keys = append(k.values, value), append(k.keys, key)
+}
+
+func (k *kept[T]) remove(key item.Key) {
+	delete(k.bad, key)
+	i, known := k.index[key]
+	if !known {
+		return
+	}
+	k.own()
+	last := len(k.values) - 1
+	k.values[i], k.keys[i] = k.values[last], k.keys[last]
+	k.index[k.keys[i]] = i
+	delete(k.index, key)
+	clear(k.values[last:])
+	k.values, k.keys = k.values[:last], k.keys[:last]
+}
+
+// own makes the slice one that nobody else has.
+func (k *kept[T]) own() {
+	if k.given {
+		k.values, k.given = slices.Clone(k.values), false
+	}
 }
 
 // errNotListed says that the first list has not ended.
@@ -85,18 +130,12 @@ func (w *Watch[T]) All() (all []T, changes uint64, err error) {
 		return nil, 0, fmt.Errorf("watch %s: %w", w.resource.GroupResource(), w.err)
 	case !w.lost.IsZero() && time.Since(w.lost) > lostAfter:
 		return nil, 0, fmt.Errorf("watch %s: the connection to the API server at %s was lost %s ago", w.resource.GroupResource(), w.client.Host(), time.Since(w.lost).Round(time.Second))
-	case w.at == w.changes && w.listed != nil:
-		return w.listed, w.changes, nil
 	}
-	list := make([]T, 0, len(w.kept))
-	for key, e := range w.kept {
-		if e.err != nil {
-			return nil, 0, fmt.Errorf("read %s: %w", key, e.err)
-		}
-		list = append(list, e.value)
+	for key, err := range w.kept.bad {
+		return nil, 0, fmt.Errorf("read %s: %w", key, err)
 	}
-	w.listed, w.at = list, w.changes
-	return list, w.changes, nil
+	w.kept.given = true
+	return w.kept.values, w.changes, nil
 }
 
 // Tried is closed when the first list has ended, with or without success.
@@ -172,12 +211,13 @@ func (w *Watch[T]) follow(ctx context.Context) error {
 // list replaces everything that is kept.
 func (w *Watch[T]) list(ctx context.Context) error {
 	var info ListInfo
-	kept := map[item.Key]entry[T]{}
+	kept := newKept[T]()
 	for it, err := range w.client.List(ctx, w.resource, ListOptions{Namespace: w.namespace}, &info) {
 		if err != nil {
 			return err
 		}
-		kept[it.Key] = w.entry(it)
+		value, err := w.keep(it)
+		kept.set(it.Key, value, err)
 	}
 	if info.Expired {
 		return errors.New("the API server forgot the state that was being listed; it is listed again")
@@ -186,11 +226,6 @@ func (w *Watch[T]) list(ctx context.Context) error {
 	defer w.mu.Unlock()
 	w.kept, w.changes, w.version = kept, w.changes+1, info.ResourceVersion
 	return nil
-}
-
-func (w *Watch[T]) entry(it item.Item) entry[T] {
-	value, err := w.keep(it)
-	return entry[T]{value, err}
 }
 
 func (w *Watch[T]) request(ctx context.Context) (io.ReadCloser, error) {
@@ -262,10 +297,11 @@ func (w *Watch[T]) change(what watch.EventType, it item.Item) {
 	defer w.mu.Unlock()
 	w.changes++
 	if what == watch.Deleted {
-		delete(w.kept, it.Key)
+		w.kept.remove(it.Key)
 		return
 	}
-	w.kept[it.Key] = w.entry(it)
+	value, err := w.keep(it)
+	w.kept.set(it.Key, value, err)
 }
 
 // statusError is the error that a watch ends with.

@@ -283,3 +283,19 @@ func TestAListThatWasOvertakenIsTakenAgain(t *testing.T) {
 	assert.Equal(t, 3, lists, "refused, gone on with, and once more from the start")
 	assert.Equal(t, []string{"9"}, watches)
 }
+
+func TestWhatWasGivenAwayStaysAsItWas(t *testing.T) {
+	s := newWatched()
+	w := follow(t, s)
+	holds(t, w, "a=7", "b=7")
+	before, _, err := w.All()
+	require.NoError(t, err)
+	s.say(t, event("MODIFIED", "a", "9"))
+	s.say(t, event("DELETED", "b", "10"))
+	s.say(t, event("DELETED", "unknown", "10"))
+	s.say(t, event("ADDED", "c", "11"))
+	s.say(t, event("ADDED", "d", "12"))
+	s.say(t, event("DELETED", "a", "13"))
+	holds(t, w, "c=11", "d=12")
+	assert.ElementsMatch(t, []string{"a=7", "b=7"}, before)
+}
