@@ -142,6 +142,22 @@ func TestOnlyTheEndsOfThisClustersBackupsAreRuns(t *testing.T) {
 	assert.Empty(t, runs(unread, Config{}), "and before the cluster was read any of them may be")
 }
 
+func TestADrillOfAnotherClustersBackupIsNoRunOfThisOne(t *testing.T) {
+	mine, theirs := completedBackup("db", "mine", noon), completedBackup("db", "theirs", noon)
+	theirs.Foreign = true
+	state := clusterState([]Backup{mine, theirs}, KubeScan{})
+	state.Locations = []LocationState{{DrillList: []Drill{
+		drillOfBackup(mine, report.LevelKind, report.Passed), drillOfBackup(theirs, report.LevelKind, report.Passed), {Backup: "gone", Finished: noon, Verdict: report.Passed},
+	}}}
+	var drilled []string
+	for _, r := range runs(state, Config{}) {
+		if r.Kind == RunDrill {
+			drilled = append(drilled, r.Name)
+		}
+	}
+	assert.Equal(t, []string{"mine", "gone"}, drilled)
+}
+
 func TestABackupThatFailedValidationEndedWhenItWasAskedFor(t *testing.T) {
 	b := Backup{Name: "db-1", Schedule: "db", Phase: velerov1.BackupPhaseFailedValidation, Start: noon}
 	r := runs(clusterState([]Backup{b}, KubeScan{}), Config{})

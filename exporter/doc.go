@@ -14,7 +14,7 @@
 //     nothing but the counters of the exporter's own requests, since when a
 //     schedule runs again that was paused, and, where no ledger keeps them
 //     (core/ledger), the counters of runs.
-//   - Nothing is written but that ledger.
+//   - Nothing is written but that ledger, and what probes of writing write.
 //   - A timestamp may be served stale: its age only grows, which errs towards
 //     an alert. A claim about the present may not: it is withheld once its
 //     source could not be read for Config.StaleAfter, and

@@ -65,7 +65,7 @@ func (f *flags) add(c *cobra.Command) {
 	set.StringVar(&f.provenLevel, "proven-level", string(report.LevelControlPlane), "weakest `level` of a passed drill that proves a backup: integrity, controlplane or kind")
 	set.DurationVar(&f.provenWithin, "proven-within", 0, "how long after it became due a backup may go unproven (default: twice the interval of the drill policy and the rpo, else 168h)")
 	set.IntVar(&f.maxSchedules, "max-schedules", 500, "most schedules that get series")
-	set.StringVar(&f.ledger, "ledger", "", "location to keep the ends of runs in, `URL`, so that counters survive restarts, expiry and the cluster; this is all the exporter ever writes (default: counters begin anew with the exporter)")
+	set.StringVar(&f.ledger, "ledger", "", "location to keep the ends of runs in, `URL`, so that counters survive restarts, expiry and the cluster (default: counters begin anew with the exporter, and nothing is written)")
 	set.StringVar(&f.ledgerName, "ledger.name", defaultName, "`name` of the ledger, for clusters that share its location")
 	set.BoolVar(&f.compatNames, "compat.names", true, "serve metrics under Velero's names; turn it off where Velero is scraped, too")
 	set.BoolVar(&f.aliases, "compat.aliases", true, "serve velero_restore_failure_total, which Velero itself lacks and many rules ask for")

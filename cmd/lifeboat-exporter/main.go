@@ -1,6 +1,6 @@
 // Command lifeboat-exporter tells Prometheus how fresh the backups of a cluster
 // are and what restore drills proved of them. It reads locations and the cluster's
-// objects of velero.io, and writes nothing but the ledger, where it is given one.
+// objects of velero.io, and writes nothing unless it is told to.
 package main
 
 import (
@@ -33,9 +33,8 @@ func newRoot() *cobra.Command {
 		Version: cli.Version(),
 		Long: `lifeboat-exporter reads the backups and the evidence of drills in a location, at
 an interval, watches the cluster's Schedules, Backups and locations, and serves what
-they are worth on /metrics. Either is enough. It writes nothing but
-the ledger of its counters, and that only with --ledger. It works beside Velero as
-it does beside lifeboat.
+they are worth on /metrics. Either is enough. It writes nothing but what --ledger
+and --probe-writes ask for, and works beside Velero as it does beside lifeboat.
 
 One exporter watches one cluster: give it the location, or locations, of that
 cluster's backups, and a second cluster an exporter of its own.
