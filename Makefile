@@ -78,7 +78,7 @@ test-kind: build controlplane tools ## tests in real kind clusters, with a Docke
 # Where a Docker daemon answers.
 .PHONY: e2e-kind
 e2e-kind: node-image
-	$(call run-tests,e2e-kind,$(ONCE),./test/e2e/kind/...) -count=1 -tags e2e,kind -p 1 -timeout 40m
+	$(call run-tests,e2e-kind,$(ONCE),./test/e2e/kind/...) -count=1 -tags e2e,kind -p 1 -timeout 60m
 	$(call run-tests,e2e-sabotage-kind,$(ONCE),./test/sabotage) -count=1 -tags e2e,kind -parallel 2 -timeout 30m -run SabotageOfWorkloads
 
 # Both talk to Prometheus' own programs, and to Alertmanager's.
