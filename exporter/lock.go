@@ -38,7 +38,10 @@ func (l *StoreLocation) readLocks(ctx context.Context, s *counted, backups []Bac
 	if !l.Lock || !ok {
 		return
 	}
-	l.noteOnce("retention", l.askLocks(ctx, s, r, l.lockTurns(backups, now), now), "until when object lock keeps backups is not served")
+	err := l.askLocks(ctx, s, r, l.lockTurns(backups, now), now)
+	if ctx.Err() == nil {
+		l.noteOnce("retention", err, "until when object lock keeps backups is not served")
+	}
 	known := make(map[string]retention, len(l.locks))
 	for i := range backups {
 		if k, ok := l.locks[backups[i].Name]; ok {

@@ -86,13 +86,10 @@ func (l *StoreLocation) protection(ctx context.Context, s *counted) (*Protection
 	return &protection, nil
 }
 
-// noteOnce logs a failure of some kind when it is new: not the one of last time.
+// noteOnce logs the first failure of some kind, and the next one only after it
+// went well in between: their texts differ, by key and by request.
 func (l *StoreLocation) noteOnce(kind string, err error, message string) {
-	text := ""
-	if err != nil {
-		text = err.Error()
-	}
-	if before, _ := l.noted.Swap(kind, text); text != "" && text != before {
+	if before, _ := l.noted.Swap(kind, err != nil); err != nil && before != true {
 		l.log.Warn(message, "err", err)
 	}
 }

@@ -59,7 +59,7 @@ type StoreLocation struct {
 
 	locks     map[string]retention // by backup
 	noVolumes Volumes              // of backups that have none
-	noted     sync.Map             // the last failure of each kind, see noteOnce
+	noted     sync.Map             // whether the last of each kind failed, see noteOnce
 	// mayWriteAsked is when mayWriteNot was found out.
 	mayWriteAsked time.Time
 	mayWriteNot   error

@@ -3,6 +3,7 @@ package s3
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -52,6 +53,10 @@ func (s *Store) RetainedUntil(ctx context.Context, key string) (time.Time, error
 	switch code(err) {
 	case "NoSuchObjectLockConfiguration", "ObjectLockConfigurationNotFoundError":
 		return time.Time{}, nil
+	case "InvalidRequest": // what S3 says of a bucket that has no object lock
+		if strings.Contains(err.Error(), "missing Object Lock Configuration") {
+			return time.Time{}, nil
+		}
 	}
 	if err != nil {
 		return time.Time{}, fmt.Errorf("get the retention of %s: %w", key, s.explain(ctx, err))

@@ -106,6 +106,12 @@ func TestAnObjectSaysUntilWhenItIsKept(t *testing.T) {
 	until, err = answers(t, "", "", "NoSuchObjectLockConfiguration").RetainedUntil(t.Context(), "backups/a/x")
 	require.NoError(t, err)
 	assert.Zero(t, until, "an object that nothing keeps")
+	none := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		refuse(w, http.StatusBadRequest, "InvalidRequest", "Bucket is missing Object Lock Configuration")
+	})
+	until, err = none.RetainedUntil(t.Context(), "backups/a/x")
+	require.NoError(t, err)
+	assert.Zero(t, until, "a bucket that cannot lock")
 	_, err = answers(t, "", "", "AccessDenied").RetainedUntil(t.Context(), "backups/a/x")
 	assert.ErrorContains(t, err, "get the retention of backups/a/x")
 }
