@@ -85,7 +85,9 @@ func Prometheus(t testing.TB, c PrometheusConfig) (url string) {
 		t.Fatal(err)
 	}
 	return daemon(t, program(t, "prometheus", debianPrometheus),
-		"--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "data"))
+		"--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "data"),
+		// What Alertmanager held back, be it resolved by now, is told to it again.
+		"--rules.alert.resend-delay="+c.Interval.String())
 }
 
 // daemon starts one of Prometheus' programs on a port of the loopback interface,

@@ -2,9 +2,11 @@ package alerting_test
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -26,8 +28,8 @@ import (
 //
 // The divisor is compression, and for a rule that waits longer than a day (its
 // "for" and its longest offset together) so much more that it waits no longer
-// than one of a day. Ranges and intervals do not become shorter than floor,
-// which is a few scrapes.
+// than one of a day. What is waited for or looked back on does not become
+// shorter than floor, which is a few scrapes: one that comes late is no cause.
 const (
 	compression = 600
 	secondsFrom = 60
@@ -59,7 +61,7 @@ func (c compressor) rule(rule map[string]any) {
 	by := divisor(rule)
 	for _, field := range []string{"for", "keep_firing_for"} {
 		if _, ok := rule[field]; ok {
-			rule[field] = c.divided(text(rule[field]), by, 0)
+			rule[field] = c.divided(text(rule[field]), by, c.floor)
 		}
 	}
 	rule["expr"] = c.expression(text(rule["expr"]), by)
@@ -105,7 +107,7 @@ func (c compressor) expression(expr string, by float64) string {
 		if inRange {
 			return c.divided(token, by, c.floor)
 		}
-		return c.divided(token, by, 0)
+		return c.divided(token, by, 0) // an offset
 	})
 }
 
@@ -180,16 +182,16 @@ func TestEveryNumberThatIsDividedIsANumberOfSeconds(t *testing.T) {
 	before, after := expressions(t, raw), expressions(t, compressed)
 	require.Len(t, after, len(before))
 	digits := regexp.MustCompile(`\b[0-9][0-9a-z.]*\b`)
-	var seconds []string
+	seconds := map[string]bool{}
 	for name, expr := range before {
 		assert.Equal(t, digits.ReplaceAllString(expr, "0"), digits.ReplaceAllString(after[name], "0"), "the structure of %s stays", name)
 		for _, n := range numbers.FindAllString(expr, -1) {
 			if v, err := strconv.ParseFloat(strings.TrimSpace(n), 64); err == nil && v >= secondsFrom {
-				seconds = append(seconds, name+" "+strings.TrimSpace(n))
+				seconds[name+" "+strings.TrimSpace(n)] = true
 			}
 		}
 	}
-	assert.ElementsMatch(t, []string{"LifeboatBackupStuck 900", "LifeboatRepoMaintenanceStale 604800", "LifeboatScheduleNotRunning 600"}, seconds)
+	assert.ElementsMatch(t, []string{"LifeboatBackupStuck 900", "LifeboatRepoMaintenanceStale 604800", "LifeboatScheduleNotRunning 600"}, slices.Collect(maps.Keys(seconds)))
 }
 
 var numbers = regexp.MustCompile(`(?:^|[\s(,])[0-9.]+\b`)

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -97,20 +98,23 @@ func hurryRoute(route map[string]any) {
 	}
 }
 
-// startPrometheus lets Prometheus watch the exporters of all worlds.
-func (e *environment) startPrometheus(worlds []*world) {
+// startPrometheus lets Prometheus watch the exporters of all worlds, by our rules
+// and by those in more files.
+func (e *environment) startPrometheus(worlds []*world, more ...string) {
 	e.t.Helper()
 	for _, w := range worlds {
-		e.show(w)
+		if w != nil { // one that -run leaves out
+			e.show(w)
+		}
 	}
 	raw, err := os.ReadFile(filepath.Join(root, "alerts", "lifeboat.rules.yml"))
 	require.NoError(e.t, err)
-	hurried, err := compressor{floor: 5 * interval}.file(raw)
+	hurried, err := compressor{floor: 3 * interval}.file(raw)
 	require.NoError(e.t, err)
 	rulesFile := filepath.Join(e.t.TempDir(), "lifeboat.rules.yml")
 	require.NoError(e.t, os.WriteFile(rulesFile, hurried, 0o600))
 	e.prometheus = rig.Prometheus(e.t, rig.PrometheusConfig{
-		Job: "lifeboat-exporter", Targets: e.targets, RuleFiles: []string{rulesFile}, Alertmanager: e.alertmanager, Interval: interval,
+		Job: "lifeboat-exporter", Targets: e.targets, RuleFiles: append([]string{rulesFile}, more...), Alertmanager: e.alertmanager, Interval: interval,
 	})
 }
 
@@ -119,6 +123,9 @@ func (e *environment) startPrometheus(worlds []*world) {
 func (e *environment) show(w *world) {
 	e.change(func() {
 		e.exporters[w.name] = target{[]string{w.exporter.Address}, map[string]string{"cluster": w.name, "namespace": "velero"}}
+		if w.twin != nil {
+			e.exporters[w.name+"/twin"] = target{[]string{w.twin.Address}, map[string]string{"cluster": w.name, "namespace": "twin"}}
+		}
 	})
 }
 
@@ -178,13 +185,18 @@ func (e *environment) awaitNotification(t *testing.T, w *world, status string, l
 		return false
 	})
 	if !arrived {
-		var got []string
-		for _, n := range e.inbox.Of(map[string]string{"cluster": w.name}) {
-			got = append(got, n.String())
-		}
-		require.FailNow(t, "not delivered", "%s %v\ndelivered of this world:\n%s\nserved:\n%s", status, labels, strings.Join(got, "\n"), w.served(t))
+		require.FailNow(t, "not delivered", "%s %v\ndelivered of this world:\n%s\nserved:\n%s", status, labels, e.delivered(w), w.served(t))
 	}
 	return found
+}
+
+// delivered is what was delivered of a world, a line each.
+func (e *environment) delivered(w *world) string {
+	var lines []string
+	for _, n := range e.inbox.Of(map[string]string{"cluster": w.name}) {
+		lines = append(lines, n.String())
+	}
+	return strings.Join(lines, "\n")
 }
 
 // patience is that of everybody, and what the rule itself waits for.
@@ -196,6 +208,24 @@ func (e *environment) patience(t *testing.T, alert string) time.Duration {
 		}
 	}
 	return patient
+}
+
+// suppressed reports whether Alertmanager holds an alert back because of another.
+func (e *environment) suppressed(t *testing.T, w *world, alert string) bool {
+	t.Helper()
+	type held struct {
+		Status struct {
+			State       string
+			InhibitedBy []string
+		}
+	}
+	filter := url.Values{"filter": {"cluster=" + w.name, "alertname=" + alert}}
+	for _, a := range fetch[[]held](t, e.alertmanager+"/api/v2/alerts?"+filter.Encode()) {
+		if a.Status.State == "suppressed" && len(a.Status.InhibitedBy) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // sample is one of an instant vector.
@@ -213,26 +243,39 @@ func (e *environment) ask(t *testing.T, query string) []sample {
 // value is that of a query with one result; 0 without one.
 func (e *environment) value(t *testing.T, query string) float64 {
 	t.Helper()
-	var v float64
 	for _, s := range e.ask(t, query) {
-		require.NoError(t, json.Unmarshal([]byte(s.Value[1].(string)), &v))
+		return valueOf(t, s)
 	}
+	return 0
+}
+
+func valueOf(t *testing.T, s sample) float64 {
+	t.Helper()
+	v, err := strconv.ParseFloat(s.Value[1].(string), 64)
+	require.NoError(t, err)
 	return v
 }
 
 // get asks Prometheus and decodes the data of its answer.
 func get[T any](t *testing.T, base, path string, query url.Values) T {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+"/api/v1/"+path+"?"+query.Encode(), nil)
+	answer := fetch[struct {
+		Status, Error string
+		Data          T
+	}](t, base+"/api/v1/"+path+"?"+query.Encode())
+	require.Equal(t, "success", answer.Status, "%s %s: %s", path, query.Get("query"), answer.Error)
+	return answer.Data
+}
+
+// fetch decodes what a URL answers.
+func fetch[T any](t *testing.T, from string) T {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, from, nil)
 	require.NoError(t, err)
 	res, err := http.DefaultClient.Do(req)
 	require.NoError(t, err)
 	defer res.Body.Close()
-	var answer struct {
-		Status, Error string
-		Data          T
-	}
-	require.NoError(t, json.NewDecoder(res.Body).Decode(&answer))
-	require.Equal(t, "success", answer.Status, "%s %s: %s", path, query.Get("query"), answer.Error)
-	return answer.Data
+	var answer T
+	require.NoError(t, json.NewDecoder(res.Body).Decode(&answer), from)
+	return answer
 }

@@ -3,6 +3,7 @@
 package alerting_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 
 	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
 	"github.com/lifeboat-backup/lifeboat/core/store"
+	"github.com/lifeboat-backup/lifeboat/test/rig"
 	drill "github.com/lifeboat-backup/lifeboat/verifier/report"
 )
 
@@ -28,7 +30,7 @@ var (
 
 func scenarios() []scenario {
 	var all []scenario
-	for _, some := range [][]scenario{bucketScenarios(), exporterScenarios()} {
+	for _, some := range [][]scenario{bucketScenarios(), veleroScenarios(), exporterScenarios()} {
 		all = append(all, some...)
 	}
 	return all
@@ -60,7 +62,7 @@ func velero(t *testing.T, w *world) []string {
 func veleroWith(cron string, targets annotations) func(*testing.T, *world) []string {
 	return func(t *testing.T, w *world) []string {
 		t.Helper()
-		flags := w.installVelero(t)
+		flags := w.installVelero(t, "main")
 		w.schedule(t, "shop", cron, targets)
 		b := first()
 		w.run(t, b)
@@ -145,6 +147,29 @@ func bucketScenarios() []scenario {
 		cause: nothing,
 		cure:  func(t *testing.T, w *world) { w.drilled(t, first(), drill.Passed) },
 	}, {
+		alert: "LifeboatDrillOverdue", what: "the verifier does nothing", labels: shop,
+		// The policy drills each minute, and a drill is given a quarter of an hour: of
+		// which most has passed when the world begins.
+		healthy: func(t *testing.T, w *world) []string {
+			ago := time.Now().Add(-15*time.Minute - 10*time.Second)
+			old := backup{name: "shop-1", schedule: "shop", phase: completed, started: ago.Add(-time.Minute)}
+			w.store(t, old)
+			w.store(t, backup{name: "shop-2", schedule: "shop", phase: completed, started: ago})
+			w.evidence(t, old, func(r *drill.Report) {
+				r.PolicySchedule, r.Started, r.Finished = "@every 1m", ago.Add(-time.Second), ago
+			})
+			return []string{w.main(), "--schedule=shop=@every 24h"}
+		},
+		cause: nothing,
+		cure: func(t *testing.T, w *world) {
+			w.drilled(t, backup{name: "shop-2", schedule: "shop", started: w.lastRun}, drill.Passed)
+		},
+	}, {
+		alert: "LifeboatDrillLeftovers", what: "the verifier is killed",
+		healthy: bucketAlone,
+		cause:   func(t *testing.T, w *world) { w.claim(t, "shop-1", time.Now().Add(2*time.Second)) },
+		cure:    func(t *testing.T, w *world) { w.drilled(t, first(), drill.Passed) },
+	}, {
 		alert: "LifeboatUnreadableObjects", what: "a velero-backup.json makes no sense", labels: inMain,
 		healthy: bucketAlone,
 		cause: func(t *testing.T, w *world) {
@@ -152,7 +177,7 @@ func bucketScenarios() []scenario {
 		},
 		cure: func(t *testing.T, w *world) { w.remove(t, "main", "torn") },
 	}, {
-		alert: "LifeboatLocationUnavailable", what: "the bucket is gone", labels: inMain, also: []string{"LifeboatExporterSourceDown"},
+		alert: "LifeboatLocationUnavailable", what: "the bucket is gone", labels: inMain, also: []string{"LifeboatExporterSourceDown", "LifeboatCollectorFailed"},
 		healthy: bucketAlone,
 		cause:   func(t *testing.T, w *world) { w.takeAway(t) },
 		cure:    func(t *testing.T, w *world) { w.bringBack(t) },
@@ -161,6 +186,29 @@ func bucketScenarios() []scenario {
 
 func exporterScenarios() []scenario {
 	return []scenario{{
+		alert: "LifeboatObjectLockMissing", what: "the bucket has no lock, and one is asked for", labels: inMain,
+		healthy: func(t *testing.T, w *world) []string {
+			return append(bucketAlone(t, w), "--object-lock=report", "--storage-scan-interval=1s")
+		},
+		cause: func(t *testing.T, w *world) {
+			w.exporter.Stop(t)
+			w.watch(t, "--object-lock=require")
+		},
+		cure: func(t *testing.T, w *world) { w.lock(t) },
+	}, {
+		alert: "LifeboatCollectorFailed", what: "the records of drills are more than it reads", labels: map[string]string{"collector": "claims"},
+		healthy: bucketAlone,
+		cause: func(t *testing.T, w *world) {
+			for i := range 101 {
+				w.put(t, fmt.Sprintf("%spolicy-%d/20260101T000000Z.json", store.LedgerPrefix, i), "{}")
+			}
+		},
+		cure: func(t *testing.T, w *world) {
+			for i := range 101 {
+				require.NoError(t, w.open(t, "main").Delete(t.Context(), fmt.Sprintf("%spolicy-%d/20260101T000000Z.json", store.LedgerPrefix, i)))
+			}
+		},
+	}, {
 		alert: "LifeboatExporterAbsent", what: "it is stopped", labels: map[string]string{"job": "lifeboat-exporter"},
 		healthy: bucketAlone,
 		cause:   func(t *testing.T, w *world) { w.exporter.Stop(t) },
@@ -235,8 +283,8 @@ func veleroScenarios() []scenario {
 	}, {
 		alert: "LifeboatRPOBreached", what: "a schedule never succeeds", labels: shop, also: []string{"LifeboatLastBackupFailed"},
 		healthy: func(t *testing.T, w *world) []string {
-			flags := w.installVelero(t)
-			w.schedule(t, "shop", "@every 24h", strict("rpo", "20s"))
+			flags := w.installVelero(t, "main")
+			w.schedule(t, "shop", "@every 24h", strict("rpo", "45s"))
 			return flags
 		},
 		cause: runs(1, failed), cure: runs(1, completed),
@@ -314,7 +362,7 @@ func veleroScenarios() []scenario {
 	}, {
 		alert: "LifeboatNoSchedules", what: "everything is deleted", also: []string{"LifeboatScheduleDisappeared"},
 		healthy: func(t *testing.T, w *world) []string {
-			flags := w.installVelero(t)
+			flags := w.installVelero(t, "main")
 			w.schedule(t, "shop", "@every 24h", nil)
 			return flags
 		},
@@ -333,11 +381,11 @@ func veleroScenarios() []scenario {
 		cure: func(t *testing.T, w *world) { w.expire(t, w.newest()) },
 	}, {
 		alert: "LifeboatBackupsTooFew", what: "backups are deleted before their time", labels: shop,
-		healthy: veleroWith("@every 3s", relaxed), always: true,
+		healthy: veleroWith("* * * * *", relaxed), always: true,
 		routine: func(t *testing.T, w *world, turn int) {
 			goesOn(t, w, turn)
 			if w.hasty {
-				w.expire(t, w.live[:len(w.live)-1]...)
+				w.expire(t, w.live...)
 			}
 		},
 		cause: func(_ *testing.T, w *world) { w.hasty = true },
@@ -443,6 +491,38 @@ func veleroScenarios() []scenario {
 		},
 		cause: func(_ *testing.T, w *world) { w.api.Cut() },
 		cure:  func(t *testing.T, w *world) { w.api.Mend(t) },
+	}}
+}
+
+// inhibitions are alerts that keep others from being delivered.
+func inhibitions() []scenario {
+	return []scenario{{
+		alert: "LifeboatBackupFailingRepeatedly", what: "pages, so a ticket for the schedule is not needed", holdsBack: "LifeboatDrillError",
+		healthy: bucketAlone, cause: stored(3, failed),
+		follows: func(t *testing.T, w *world) { w.drilled(t, first(), drill.Error) },
+	}, {
+		alert: "LifeboatLocationUnavailable", what: "says why backups fail", holdsBack: "LifeboatLastBackupFailed",
+		healthy: velero,
+		cause: func(t *testing.T, w *world) {
+			w.patch(t, "BackupStorageLocation", "main", fields{"status": fields{"phase": "Unavailable"}})
+		},
+		follows: runs(1, failed),
+	}, {
+		alert: "LifeboatExporterAbsent", what: "of one namespace silences its cluster", holdsBack: "LifeboatLastBackupFailed",
+		healthy: func(t *testing.T, w *world) []string {
+			flags := bucketAlone(t, w)
+			w.twin = rig.StartExporter(w.env.t, w.env.binary, append(flags, "--refresh-interval=1s")...)
+			return flags
+		},
+		cause:   func(t *testing.T, w *world) { w.exporter.Stop(t) },
+		follows: stored(1, failed),
+	}, {
+		alert: "LifeboatExporterSourceDown", what: "says why runs seem late", holdsBack: "LifeboatScheduleNotRunning",
+		healthy: func(t *testing.T, w *world) []string {
+			flags := veleroWith("@every 1m", annotations{"lifeboat.dev/success-grace": "1h", "lifeboat.dev/rpo": "1h"})(t, w)
+			return append(flags, "--kubeconfig="+w.line(t))
+		},
+		cause: func(_ *testing.T, w *world) { w.api.Cut() }, follows: nothing,
 	}}
 }
 

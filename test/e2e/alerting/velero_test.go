@@ -46,14 +46,14 @@ func velerosKind(plural, kind string) item.Resource {
 
 // installVelero makes the world's namespace and its default location, and
 // returns the flags of an exporter that watches it beside the bucket.
-func (w *world) installVelero(t *testing.T) []string {
+func (w *world) installVelero(t *testing.T, location string) []string {
 	t.Helper()
 	w.create(t, "Namespace", corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.name}})
 	w.create(t, "BackupStorageLocation", velerov1.BackupStorageLocation{
-		ObjectMeta: metav1.ObjectMeta{Name: "main"},
+		ObjectMeta: metav1.ObjectMeta{Name: location},
 		Spec: velerov1.BackupStorageLocationSpec{
 			Provider: "aws", Default: true, AccessMode: velerov1.BackupStorageLocationAccessModeReadWrite,
-			ObjectStorage: &velerov1.ObjectStorageLocation{Bucket: w.s3.Bucket, Prefix: "main"},
+			ObjectStorage: &velerov1.ObjectStorageLocation{Bucket: w.s3.Bucket, Prefix: location},
 			// Nobody validates it again, where a scenario is not about that.
 			ValidationFrequency: &metav1.Duration{Duration: time.Hour},
 		},
@@ -61,7 +61,7 @@ func (w *world) installVelero(t *testing.T) []string {
 			Phase: velerov1.BackupStorageLocationPhaseAvailable, LastValidationTime: moment(time.Now()), LastSyncedTime: moment(time.Now()),
 		},
 	})
-	return []string{w.main(), "--kubeconfig=" + w.env.kubeconfig, "--namespace=" + w.name}
+	return []string{w.location(location), "--kubeconfig=" + w.env.kubeconfig, "--namespace=" + w.name}
 }
 
 func moment(t time.Time) *metav1.Time { return &metav1.Time{Time: t} }

@@ -15,6 +15,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/stretchr/testify/require"
 
 	"github.com/lifeboat-backup/lifeboat/core/api"
@@ -34,6 +38,8 @@ type world struct {
 	s3       rig.S3Server
 	exporter *rig.Exporter
 	flags    []string
+	// twin is a second exporter in the cluster, in another namespace.
+	twin *rig.Exporter
 	// api is the way to the API server, where it can be cut.
 	api *rig.Relay
 	// made counts the backups made; live are those not deleted, oldest first.
@@ -53,13 +59,14 @@ func (w *world) main() string { return w.location("main") }
 
 func (w *world) location(name string) string { return "--location=" + name + "=" + w.s3.URL(name) }
 
-// watch starts the exporter, or starts it again where it was.
+// watch starts the exporter, or starts it again where it was, with more flags.
 func (w *world) watch(t *testing.T, flags ...string) {
 	t.Helper()
-	if w.exporter != nil {
-		flags = append(w.flags, "--web.listen-address="+w.exporter.Address)
+	if w.exporter == nil {
+		w.flags = append([]string{"--refresh-interval=1s", "--refresh-timeout=3s"}, flags...)
+	} else {
+		w.flags = append(append(w.flags, flags...), "--web.listen-address="+w.exporter.Address)
 	}
-	w.flags = append([]string{"--refresh-interval=1s", "--refresh-timeout=3s"}, flags...)
 	w.exporter = rig.StartExporter(w.env.t, w.env.binary, w.flags...)
 }
 
@@ -183,6 +190,17 @@ func (w *world) evidence(t *testing.T, b backup, set func(*drill.Report)) {
 	w.put(t, store.Evidence(b.name, r.ID), string(raw))
 }
 
+// claim writes what a verifier writes before it drills a backup
+// (docs/adr/0009-a-ledger-of-write-once-records.md).
+func (w *world) claim(t *testing.T, backup string, until time.Time) {
+	t.Helper()
+	now := time.Now().UTC()
+	run := store.LedgerPrefix + "nightly/" + now.Format("20060102T150405Z")
+	w.put(t, run+".json", "{}")
+	w.put(t, run+"/"+backup+"/1.json", fmt.Sprintf(`{"schema":"lifeboat.dev/claim/v1alpha1","drill":"d%d","at":%q,"until":%q}`,
+		now.UnixNano(), now.Format(time.RFC3339Nano), until.UTC().Format(time.RFC3339Nano)))
+}
+
 // line is the path of a kubeconfig that leads to the API server through w.api.
 func (w *world) line(t *testing.T) string {
 	t.Helper()
@@ -194,6 +212,40 @@ func (w *world) line(t *testing.T) string {
 	path := filepath.Join(w.env.t.TempDir(), "kubeconfig")
 	require.NoError(t, os.WriteFile(path, bytes.ReplaceAll(raw, server[1], []byte(w.api.Address)), 0o600))
 	return path
+}
+
+// admin is whoever set the bucket up.
+func (w *world) admin(t *testing.T) *awss3.Client {
+	t.Helper()
+	cfg, err := config.LoadDefaultConfig(t.Context(), config.WithRegion(w.s3.Region))
+	require.NoError(t, err)
+	return awss3.NewFromConfig(cfg, func(o *awss3.Options) { o.BaseEndpoint, o.UsePathStyle = &w.s3.Endpoint, true })
+}
+
+// retain locks the files of a backup for two hours.
+func (w *world) retain(t *testing.T, b backup) {
+	t.Helper()
+	for info, err := range w.open(t, "main").List(t.Context(), store.BackupPrefix(b.name), true) {
+		require.NoError(t, err)
+		_, err = w.admin(t).PutObjectRetention(t.Context(), &awss3.PutObjectRetentionInput{
+			Bucket: &w.s3.Bucket, Key: aws.String("main/" + info.Key),
+			Retention: &types.ObjectLockRetention{Mode: types.ObjectLockRetentionModeGovernance, RetainUntilDate: aws.Time(time.Now().Add(2 * time.Hour))},
+		})
+		require.NoError(t, err)
+	}
+}
+
+// lock turns object lock on for the bucket, with a retention of a day.
+func (w *world) lock(t *testing.T) {
+	t.Helper()
+	_, err := w.admin(t).PutObjectLockConfiguration(t.Context(), &awss3.PutObjectLockConfigurationInput{
+		Bucket: &w.s3.Bucket,
+		ObjectLockConfiguration: &types.ObjectLockConfiguration{
+			ObjectLockEnabled: types.ObjectLockEnabledEnabled,
+			Rule:              &types.ObjectLockRule{DefaultRetention: &types.DefaultRetention{Mode: types.ObjectLockRetentionModeGovernance, Days: aws.Int32(1)}},
+		},
+	})
+	require.NoError(t, err)
 }
 
 // takeAway makes the bucket vanish from the server.
