@@ -156,3 +156,21 @@ func TestDrillsUnderWayAreWithheldOnceTheirRecordsCannotBeRead(t *testing.T) {
 	assert.Equal(t, 1.0, got["lifeboat_drill_abandoned"])
 	assert.NotContains(t, derived(t, noon.Add(16*time.Minute), state, cfg), "lifeboat_drill_active")
 }
+
+func TestARunThatIsNotOverIsLookedAtAgain(t *testing.T) {
+	bucket := newBucket(t)
+	source, _ := locationOf(bucket)
+	const before, last = "20261121T030000Z", "20261122T030000Z"
+	for _, run := range []string{before, last} {
+		bucket.put(store.Run("nightly", run), []byte("{}"))
+	}
+	// The run before is drilling late, and that of the last one ran out of time.
+	bucket.put(store.Attempts("nightly", before, "db-1")+"1.json", claimRecord("20261122T115000Z-1", noon.Add(-10*time.Minute)))
+	bucket.put(store.Attempts("nightly", last, "db-2")+"1.json", claimRecord("20261122T030001Z-1", day(0)))
+	assert.Equal(t, Claims{Active: 1, Abandoned: 1}, claims(t, source, noon))
+
+	bucket.put(store.Attempts("nightly", before, "db-1")+"1-released.json", []byte("{}"))
+	bucket.put(store.Attempts("nightly", last, "db-3")+"1.json", claimRecord("20261122T115900Z-1", noon.Add(-time.Minute)))
+	assert.Equal(t, Claims{Active: 1, Abandoned: 1}, claims(t, source, noon), "one was given back, and another begun")
+	assert.Equal(t, Claims{Abandoned: 2}, claims(t, source, noon.Add(time.Hour)), "of the last run only")
+}

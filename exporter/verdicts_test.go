@@ -38,7 +38,7 @@ func TestWhyADrillDidNotPass(t *testing.T) {
 		"a webhook does not answer":                       {found("webhooks_answer"), "ready"},
 		"the policy's own check failed":                   {found("orders-are-there"), "check"},
 		"recovery took too long":                          {found("rto"), "check"},
-		"what came first is the cause":                    {found("orders-are-there", "workloads_ready", "items_restored"), "restore"},
+		"what came first is the cause":                    {found("workloads_ready", "items_restored", "orders-are-there"), "restore"},
 		"it does not say":                                 {found(), "check"},
 		"its time ran out":                                {report.Report{Verdict: report.Error, TimedOut: true}, "timeout"},
 		"it could not run":                                {report.Report{Verdict: report.Error}, "infra"},
