@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -103,28 +104,28 @@ func TestStorageIsCountedAtItsOwnIntervalAndAgainSoonWhenThatFails(t *testing.T)
 	storage := &countingStorage{StorageLister: source}
 	location.Storage = storage
 	inBubble(t, cfg, location, func(t *testing.T, _ *Exporter) {
-		assert.Equal(t, 1, storage.calls)
+		assert.Equal(t, int64(1), storage.calls.Load())
 		time.Sleep(24 * time.Hour)
 		synctest.Wait()
-		assert.InDelta(t, 5, storage.calls, 1, "not at each reading")
-		storage.err = errGone
+		assert.InDelta(t, 5, storage.calls.Load(), 1, "not at each reading")
+		storage.fails.Store(true)
 		time.Sleep(12 * time.Hour)
 		synctest.Wait()
-		assert.Greater(t, storage.calls, 20, "and soon again after a failure")
+		assert.Greater(t, storage.calls.Load(), int64(20), "and soon again after a failure")
 	})
 }
 
 // countingStorage counts how often it is asked.
 type countingStorage struct {
 	StorageLister
-	calls int
-	err   error
+	calls atomic.Int64
+	fails atomic.Bool
 }
 
 func (c *countingStorage) ListStorage(ctx context.Context) (Storage, error) {
-	c.calls++
-	if c.err != nil {
-		return Storage{}, c.err
+	c.calls.Add(1)
+	if c.fails.Load() {
+		return Storage{}, errGone
 	}
 	return c.StorageLister.ListStorage(ctx)
 }
