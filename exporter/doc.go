@@ -9,7 +9,8 @@
 //	         -> State -> Derive (pure) -> []Sample -> Collect (prints) -> /metrics
 //
 // What holds:
-//   - A scrape reads memory. It never lists, and it costs no request.
+//   - A scrape reads memory: what was made when something changed last. It never
+//     lists, and it costs no request.
 //   - Everything is derived from what the sources hold, so a restart forgets
 //     nothing but the counters of the exporter's own requests, since when a
 //     schedule runs again that was paused, and, where no ledger keeps them

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -27,6 +28,10 @@ type Exporter struct {
 	publishing sync.Mutex // one publish at a time
 	mu         sync.RWMutex
 	state      State
+
+	registry *prometheus.Registry // of nothing but the exporter
+	changed  chan struct{}        // holds one when the state is newer than gathered
+	gathered atomic.Pointer[gathered]
 }
 
 // Sources are what an exporter reads. Each alone is enough.
@@ -39,7 +44,10 @@ type Sources struct {
 // New makes an exporter that knows nothing yet; Run makes it read. Metrics are
 // served from now on, and schedules that never ran are expected from now on.
 func New(cfg Config, log *slog.Logger, sources Sources) *Exporter {
-	e := &Exporter{cfg: cfg.withDefaults(), log: log, sources: sources}
+	e := &Exporter{
+		cfg: cfg.withDefaults(), log: log, sources: sources,
+		registry: prometheus.NewRegistry(), changed: make(chan struct{}, 1),
+	}
 	for id, m := range catalog {
 		e.descs[id] = prometheus.NewDesc(m.Name, m.Help, m.Labels, nil)
 	}
@@ -54,6 +62,7 @@ func New(cfg Config, log *slog.Logger, sources Sources) *Exporter {
 		first.Kube = &KubeState{}
 	}
 	e.state = assemble(first, e.cfg)
+	e.registry.MustRegister(e)
 	return e
 }
 
@@ -81,6 +90,10 @@ func (e *Exporter) Run(ctx context.Context) error {
 		again(min(e.cfg.Interval, kubeInterval), e.refreshKube)
 	}
 	again(e.cfg.Interval, e.refreshLedger)
+	group.Go(func() error {
+		e.keepGathered(ctx)
+		return nil
+	})
 	return group.Wait()
 }
 
@@ -292,8 +305,12 @@ func (e *Exporter) publish(change func(*State)) {
 		}
 	}
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	e.state = after
+	e.mu.Unlock()
+	select {
+	case e.changed <- struct{}{}:
+	default: // it is known already
+	}
 }
 
 // nowhere are the names of the locations that the cluster, once it was read, does

@@ -7,11 +7,14 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/exporter-toolkit/web"
 
 	"github.com/lifeboat-backup/lifeboat/exporter"
@@ -41,13 +44,13 @@ func newServer(e *exporter.Exporter, read reports, s settings) (*http.Server, er
 // process is alive and ready.
 func newHandler(e *exporter.Exporter, read reports, log *slog.Logger) (http.Handler, error) {
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(e, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	page, err := pageTemplate()
 	if err != nil {
 		return nil, err
 	}
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{
+	mux.Handle("GET /metrics", promhttp.HandlerFor(together(e, registry), promhttp.HandlerOpts{
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelError),
 		// A metric that cannot be served is a mistake of ours: better no
 		// answer, which alerts, than one with a hole in it.
@@ -70,6 +73,23 @@ func newHandler(e *exporter.Exporter, read reports, log *slog.Logger) (http.Hand
 	mux.HandleFunc("GET /evidence", func(w http.ResponseWriter, r *http.Request) { evidencePage(w, r, read) })
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { statusPage(w, r, page, e.Status()) })
 	return secured(mux), nil
+}
+
+// together gathers from sources that have no metric in common, without the checks
+// that prometheus.Gatherers makes again of what each of them has checked.
+func together(gatherers ...prometheus.Gatherer) prometheus.Gatherer {
+	return prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
+		var all []*dto.MetricFamily
+		for _, g := range gatherers {
+			families, err := g.Gather()
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, families...)
+		}
+		slices.SortFunc(all, func(a, b *dto.MetricFamily) int { return strings.Compare(a.GetName(), b.GetName()) })
+		return all, nil
+	})
 }
 
 func listen(ctx context.Context, addresses []string) ([]net.Listener, error) {
