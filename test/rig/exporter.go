@@ -91,6 +91,22 @@ func (e *Exporter) Stop(t testing.TB) {
 	}
 }
 
+// Pause lets the exporter hang: scrapes get no answer.
+func (e *Exporter) Pause(t testing.TB) {
+	t.Helper()
+	if err := pause(e.cmd.Process); err != nil {
+		t.Fatalf("pause lifeboat-exporter: %v", err)
+	}
+}
+
+// Continue ends a Pause.
+func (e *Exporter) Continue(t testing.TB) {
+	t.Helper()
+	if err := resume(e.cmd.Process); err != nil {
+		t.Fatalf("let lifeboat-exporter go on: %v", err)
+	}
+}
+
 // Log is the end of what it has logged.
 func (e *Exporter) Log() string { return e.log.String() }
 

@@ -27,7 +27,7 @@ const (
 	// and dozens of exporters share few processors.
 	interval = 2 * time.Second
 	often    = 50 * time.Millisecond
-	// patient is how long anything may take but the alert that waits longest.
+	// patient is how long anything may take, beyond what an alert waits for.
 	patient = 90 * time.Second
 	// quiet is how many scrapes a healthy world must stay without an alert.
 	quiet = 5
@@ -114,21 +114,15 @@ func ourRules(t *testing.T) []rule {
 
 func TestEveryAlertFiresIsDeliveredAndResolves(t *testing.T) {
 	env := newEnvironment(t)
-	table := append(scenarios(), inhibitions()...)
-	worlds := make([]*world, len(table))
-	together(t, "healthy", table, func(t *testing.T, i int, s scenario) {
-		worlds[i] = env.world(s.name())
-		worlds[i].watch(t, s.healthy(t, worlds[i])...)
-	})
-	env.startPrometheus(worlds)
-
+	env.startPrometheus()
 	seen := &report{}
-	together(t, "alert", table, func(t *testing.T, i int, s scenario) {
+	together(t, append(scenarios(), inhibitions()...), func(t *testing.T, s scenario) {
+		w := begin(t, env, s)
 		if s.holdsBack != "" {
-			holdBack(t, env, worlds[i], s)
+			holdBack(t, env, w, s)
 			return
 		}
-		seen.add(play(t, env, worlds[i], s))
+		seen.add(play(t, env, w, s))
 	})
 	seen.add(heartbeat(t, env))
 	if !t.Failed() {
@@ -138,12 +132,12 @@ func TestEveryAlertFiresIsDeliveredAndResolves(t *testing.T) {
 
 // together runs a subtest for each scenario, all at once: they wait for most of
 // their time, and more of them than there are processors.
-func together(t *testing.T, stage string, table []scenario, run func(*testing.T, int, scenario)) {
+func together(t *testing.T, table []scenario, run func(*testing.T, scenario)) {
 	t.Helper()
 	var all sync.WaitGroup
-	for i, s := range table {
+	for _, s := range table {
 		all.Go(func() {
-			t.Run(stage+"/"+s.name(), func(t *testing.T) { run(t, i, s) })
+			t.Run(s.name(), func(t *testing.T) { run(t, s) })
 		})
 	}
 	all.Wait()
@@ -152,9 +146,11 @@ func together(t *testing.T, stage string, table []scenario, run func(*testing.T,
 	}
 }
 
-// play makes the cause and the cure, and waits for what Alertmanager delivers of
-// each.
-func play(t *testing.T, env *environment, w *world, s scenario) outcome {
+// begin makes the world of a scenario and lets Prometheus see it.
+func begin(t *testing.T, env *environment, s scenario) *world {
+	w := env.world(s.name())
+	w.watch(t, s.healthy(t, w)...)
+	env.show(w)
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("the exporter said:\n%s", w.exporter.Log())
@@ -163,6 +159,12 @@ func play(t *testing.T, env *environment, w *world, s scenario) outcome {
 			t.Logf("delivered:\n%s", env.delivered(w))
 		}
 	})
+	return w
+}
+
+// play makes the cause and the cure, and waits for what Alertmanager delivers of
+// each.
+func play(t *testing.T, env *environment, w *world, s scenario) outcome {
 	routine := &turns{w: w, routine: s.routine}
 	env.awaitQuiet(t, w, routine)
 	labels := maps.Clone(s.labels)

@@ -98,15 +98,11 @@ func hurryRoute(route map[string]any) {
 	}
 }
 
-// startPrometheus lets Prometheus watch the exporters of all worlds, by our rules
-// and by those in more files.
-func (e *environment) startPrometheus(worlds []*world, more ...string) {
+// startPrometheus starts a Prometheus with our rules and those in more files. It
+// watches the exporters that are shown to it.
+func (e *environment) startPrometheus(more ...string) {
 	e.t.Helper()
-	for _, w := range worlds {
-		if w != nil { // one that -run leaves out
-			e.show(w)
-		}
-	}
+	e.change(func() {})
 	raw, err := os.ReadFile(filepath.Join(root, "alerts", "lifeboat.rules.yml"))
 	require.NoError(e.t, err)
 	hurried, err := compressor{floor: 3 * interval}.file(raw)
@@ -175,7 +171,7 @@ func (e *environment) everFired(t *testing.T, w *world) []string {
 func (e *environment) awaitNotification(t *testing.T, w *world, status string, labels map[string]string, since time.Time, meanwhile *turns) rig.Notification {
 	t.Helper()
 	var found rig.Notification
-	arrived := await(t, e.patience(t, labels["alertname"]), meanwhile, func() bool {
+	arrived := await(t, patient+longWait/compression, meanwhile, func() bool {
 		for _, n := range e.inbox.Of(labels) {
 			if n.Status == status && n.Received.After(since) {
 				found = n
@@ -197,17 +193,6 @@ func (e *environment) delivered(w *world) string {
 		lines = append(lines, n.String())
 	}
 	return strings.Join(lines, "\n")
-}
-
-// patience is that of everybody, and what the rule itself waits for.
-func (e *environment) patience(t *testing.T, alert string) time.Duration {
-	t.Helper()
-	for _, r := range ourRules(t) {
-		if r.Alert == alert {
-			return patient + longWait/compression
-		}
-	}
-	return patient
 }
 
 // suppressed reports whether Alertmanager holds an alert back because of another.

@@ -209,10 +209,15 @@ func exporterScenarios() []scenario {
 			}
 		},
 	}, {
-		alert: "LifeboatExporterAbsent", what: "it is stopped", labels: map[string]string{"job": "lifeboat-exporter"},
+		alert: "LifeboatExporterAbsent", what: "it is stopped, or scaled to 0", labels: map[string]string{"job": "lifeboat-exporter"},
 		healthy: bucketAlone,
 		cause:   func(t *testing.T, w *world) { w.exporter.Stop(t) },
 		cure:    func(t *testing.T, w *world) { w.watch(t) },
+	}, {
+		alert: "LifeboatExporterAbsent", what: "it hangs, so scrapes fail", labels: map[string]string{"job": "lifeboat-exporter"},
+		healthy: bucketAlone,
+		cause:   func(t *testing.T, w *world) { w.exporter.Pause(t) },
+		cure:    func(t *testing.T, w *world) { w.exporter.Continue(t) },
 	}, {
 		alert: "LifeboatExporterAbsent", what: "its Service is deleted", labels: map[string]string{"job": "lifeboat-exporter"},
 		healthy: bucketAlone,
@@ -483,6 +488,17 @@ func veleroScenarios() []scenario {
 		},
 		cause: func(t *testing.T, w *world) { w.maintained(t, time.Now().Add(-8*24*time.Hour)) },
 		cure:  func(t *testing.T, w *world) { w.maintained(t, time.Now()) },
+	}, {
+		alert: "LifeboatDrillFailed", what: "while the cluster is gone", labels: shop,
+		also: []string{"LifeboatExporterSourceDown", "LifeboatCollectorFailed"},
+		healthy: func(t *testing.T, w *world) []string {
+			return append(velero(t, w), "--kubeconfig="+w.line(t))
+		},
+		cause: func(t *testing.T, w *world) {
+			w.api.Cut()
+			w.drilled(t, first(), drill.Failed)
+		},
+		cure: func(t *testing.T, w *world) { w.drilled(t, first(), drill.Passed) },
 	}, {
 		alert: "LifeboatExporterSourceDown", what: "the API server cannot be reached", labels: map[string]string{"source": "kube"},
 		also: []string{"LifeboatCollectorFailed"},

@@ -34,12 +34,13 @@ import (
 func TestVeleroIsWatchedWithoutAServerOfOurs(t *testing.T) {
 	env := newEnvironment(t)
 	full, fixture, users := env.world("full"), env.world("fixture"), env.world("users")
-	full.watch(t, everything(t, full)...)
-	fixture.watch(t, written(t, fixture)...)
-	users.watch(t, usersSchedules(t, users)...)
 	theirs, err := filepath.Abs(filepath.Join(root, "alerts", "examples", "velero.rules.yml"))
 	require.NoError(t, err)
-	env.startPrometheus([]*world{full, fixture, users}, theirs)
+	env.startPrometheus(theirs)
+	for w, made := range map[*world]func(*testing.T, *world) []string{full: everything, fixture: written, users: usersSchedules} {
+		w.watch(t, made(t, w)...)
+		env.show(w)
+	}
 	later(t, full)
 
 	t.Run("what real Velero wrote is shown as it is", func(t *testing.T) { shownAsItIs(t, env, fixture) })

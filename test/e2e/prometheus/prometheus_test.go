@@ -5,21 +5,17 @@
 package prometheus_test
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -83,53 +79,6 @@ func (l location) drill(id, backup, schedule string, verdict report.Verdict, sta
 	}.Encode()
 	require.NoError(l.t, err)
 	l.put(store.Evidence(backup, id), raw)
-}
-
-// exporterProcess is a running exporter.
-type exporterProcess struct {
-	cmd     *exec.Cmd
-	address string
-	logged  chan struct{}
-}
-
-func (p *exporterProcess) stop(t *testing.T) {
-	require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
-	<-p.logged
-	assert.NoError(t, p.cmd.Wait(), "it ends in order when told to")
-}
-
-var listening = regexp.MustCompile(`msg="Listening on" address=(\S+)`)
-
-func startExporter(t *testing.T, binary string, args ...string) *exporterProcess {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), binary, args...)
-	stderr, err := cmd.StderrPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	t.Cleanup(func() { _ = cmd.Process.Kill() }) // has ended when all went well
-	p := &exporterProcess{cmd: cmd, logged: make(chan struct{})}
-	lines := bufio.NewScanner(stderr)
-	for p.address == "" && lines.Scan() {
-		if m := listening.FindStringSubmatch(lines.Text()); m != nil {
-			p.address = m[1]
-		}
-	}
-	require.NotEmpty(t, p.address, "the exporter says where it listens")
-	go func() {
-		defer close(p.logged)
-		_, _ = io.Copy(io.Discard, stderr) // so that it can go on logging
-	}()
-	return p
-}
-
-func buildExporter(t *testing.T) string {
-	t.Helper()
-	binary := filepath.Join(t.TempDir(), "lifeboat-exporter")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "./cmd/lifeboat-exporter")
-	cmd.Dir = root
-	out, err := cmd.CombinedOutput()
-	require.NoError(t, err, string(out))
-	return binary
 }
 
 // ask asks Prometheus and decodes the data of its answer.
@@ -276,11 +225,11 @@ func TestARealPrometheusUnderstandsItAll(t *testing.T) {
 	}
 	l.drill("d1", "db-0", "db", report.Failed, now.Add(-100*time.Hour), now.Add(-90*time.Hour))
 
-	exporter := startExporter(t, buildExporter(t), "--location", "main=file://"+l.dir, "--schedule", "db=@every 24h",
-		"--refresh-interval=1s", "--refresh-timeout=1s", "--web.listen-address=127.0.0.1:0")
+	exporter := rig.StartExporter(t, rig.BuildExporter(t), "--location", "main=file://"+l.dir, "--schedule", "db=@every 24h",
+		"--refresh-interval=1s", "--refresh-timeout=1s")
 	rules := filepath.Join(root, "alerts", "lifeboat.rules.yml")
 	base := rig.Prometheus(t, rig.PrometheusConfig{
-		Job: "lifeboat-exporter", Target: exporter.address, RuleFiles: []string{hurried(t, rules)}, Interval: time.Second,
+		Job: "lifeboat-exporter", Target: exporter.Address, RuleFiles: []string{hurried(t, rules)}, Interval: time.Second,
 	})
 
 	awaitFiring(t, base, "one schedule is well, one is not",
@@ -327,6 +276,6 @@ func TestARealPrometheusUnderstandsItAll(t *testing.T) {
 	require.NoError(t, os.Rename(away, l.dir))
 	awaitFiring(t, base, "a location that comes back is well")
 
-	exporter.stop(t)
+	exporter.Stop(t)
 	awaitFiring(t, base, "an exporter that is gone is one alert", "LifeboatExporterAbsent")
 }
