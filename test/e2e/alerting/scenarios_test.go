@@ -224,8 +224,9 @@ func exporterScenarios() []scenario {
 		cause:   func(_ *testing.T, w *world) { w.env.hide(w) },
 		cure:    func(_ *testing.T, w *world) { w.env.show(w) },
 	}, {
-		alert: "LifeboatExporterSourceDown", what: "the S3 server is stopped", labels: map[string]string{"source": "bucket", "backup_location_name": "main"},
-		also: []string{"LifeboatLocationUnavailable", "LifeboatCollectorFailed"},
+		// Alertmanager holds LifeboatExporterSourceDown of the location back.
+		alert: "LifeboatLocationUnavailable", what: "the S3 server is stopped", labels: inMain,
+		also: []string{"LifeboatExporterSourceDown", "LifeboatCollectorFailed"},
 		healthy: func(t *testing.T, w *world) []string {
 			w.s3 = w.s3.Another(w.env.t)
 			return bucketAlone(t, w)

@@ -229,6 +229,7 @@ func (w *world) annotate(t *testing.T, schedule string, targets annotations) {
 // expire removes backups the way garbage collection does: files and object.
 func (w *world) expire(t *testing.T, names ...string) {
 	t.Helper()
+	w.expired = true
 	for _, name := range names {
 		w.remove(t, "main", name)
 		w.delete(t, "Backup", name)

@@ -46,6 +46,8 @@ type world struct {
 	made    int
 	live    []string
 	lastRun time.Time
+	// expired says that backups were deleted.
+	expired bool
 	// hasty says that backups are deleted before their time.
 	hasty bool
 }
