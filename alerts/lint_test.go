@@ -1,6 +1,7 @@
 package alerts_test
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -328,6 +329,41 @@ func TestAnAlertWaitsForMoreThanOneScrapeAndNotForDays(t *testing.T) {
 			assert.GreaterOrEqual(t, time.Duration(wait), 2*time.Minute, "%s: one scrape that is late makes a series absent", r.Alert)
 		}
 	}
+}
+
+// bridged is how long nothing may be scraped before a long wait begins anew.
+const bridged = 15 * time.Minute
+
+func TestWhatWaitsForAnHourOutlivesARestartOfTheExporter(t *testing.T) {
+	n := 0
+	for _, r := range rules(t) {
+		if wait, err := model.ParseDuration(cmp.Or(r.For, "0s")); err != nil || time.Duration(wait) < time.Hour {
+			continue
+		}
+		n++
+		assert.Empty(t, unbridged(t, r.Expr), "%s: last_over_time(…[15m])", r.Alert)
+	}
+	assert.Positive(t, n)
+	assert.Len(t, unbridged(t, `max by (cluster) (last_over_time(a[15m])) < on (cluster) max by (cluster) (b)`), 1)
+	assert.Len(t, unbridged(t, `last_over_time(a[14m]) > 0`), 1)
+}
+
+// unbridged are the selectors of an expression that see nothing as soon as
+// nothing is scraped.
+func unbridged(t *testing.T, expr string) []string {
+	t.Helper()
+	e, err := parser.ParseExpr(expr)
+	require.NoError(t, err)
+	var out []string
+	parser.Inspect(e, func(n parser.Node, path []parser.Node) error {
+		if v, ok := n.(*parser.VectorSelector); ok {
+			if m, ok := path[len(path)-1].(*parser.MatrixSelector); !ok || m.Range < bridged {
+				out = append(out, v.String())
+			}
+		}
+		return nil
+	})
+	return out
 }
 
 // A rule that is recorded costs series; somebody must look at it.

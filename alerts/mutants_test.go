@@ -88,6 +88,9 @@ func sites(e parser.Expr, set func(parser.Expr), add addSite) {
 		replace(add, fmt.Sprintf("%v becomes %v", e.Val, e.Val+60), &e.Val, e.Val+60)
 		replace(add, fmt.Sprintf("%v becomes %v", e.Val, e.Val-1), &e.Val, e.Val-1)
 	case *parser.Call:
+		if e.Func.Name == "last_over_time" {
+			instead("without the range", e.Args[0].(*parser.MatrixSelector).VectorSelector)
+		}
 		for i := range e.Args {
 			sites(e.Args[i], func(with parser.Expr) { e.Args[i] = with }, add)
 		}
