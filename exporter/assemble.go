@@ -81,7 +81,8 @@ type assembly struct {
 }
 
 // addSchedules adds the schedules of the flags and of the cluster. Where both
-// have one of a name, the cluster's counts.
+// have one of a name, the cluster's counts. Where there is nothing but a ledger,
+// its runs tell of schedules.
 func (a *assembly) addSchedules() {
 	for name, cron := range a.cfg.Schedules {
 		a.byName[name] = &ScheduleState{Name: name, Cron: cron}
@@ -94,6 +95,13 @@ func (a *assembly) addSchedules() {
 				s.Cron, s.Interval = k.Cron, k.Interval
 			}
 			a.byName[k.Name] = s
+		}
+	}
+	if a.known.ledgerAlone() && a.known.Ledger != nil {
+		for key := range a.known.Ledger.Counts {
+			if _, named := a.byName[key.Subject]; !named && key.Kind == RunBackup {
+				a.byName[key.Subject] = &ScheduleState{Name: key.Subject}
+			}
 		}
 	}
 	for _, s := range a.byName {

@@ -8,6 +8,7 @@ import (
 // withheld unless every location is known.
 func backupTotal(out *samples, state State, k knowledge) {
 	total := 0
+	out.stale = state.ledgerAlone() // which says nothing of what exists
 	for _, h := range state.Homes {
 		out.stale = out.stale || !(k.cluster || (h.Location >= 0 && k.backups[h.Location]))
 		total += h.Backups

@@ -627,4 +627,14 @@ func TestTheCountersOfAnExporterOutliveItAndTheClusterAndTheBackups(t *testing.T
 		count(t, e, "velero_backup_failure_total", 1)
 		count(t, e, "velero_backup_attempt_total", 1)
 	})
+	alone := Sources{Ledger: aLedger(t, always(kept))}
+	inBubbleOf(t, Config{}, alone, func(t *testing.T, e *Exporter) {
+		pass()
+		count(t, e, "velero_backup_failure_total", 1)
+		says := exposition(t, e)
+		assert.Contains(t, says, `lifeboat_schedule_last_failure_timestamp_seconds{schedule="db"}`)
+		for _, unknown := range []string{"velero_backup_total", "lifeboat_schedule_backups", "lifeboat_schedule_last_backup_phase", "velero_backup_last_status"} {
+			assert.NotContains(t, says, "\n"+unknown, "a ledger does not know what exists, nor whether it has every run")
+		}
+	})
 }

@@ -104,6 +104,9 @@ func boolean(b bool) float64 {
 
 // begun reports whether anything can be said of schedules.
 func begun(state State) bool {
+	if state.ledgerAlone() {
+		return state.Ledger != nil && state.Ledger.Source.read()
+	}
 	bucket := slices.ContainsFunc(state.Locations, func(l LocationState) bool { return l.Backups.read() })
 	if state.Kube == nil {
 		return bucket

@@ -89,6 +89,9 @@ type State struct {
 	AsOf time.Time
 }
 
+// ledgerAlone reports whether there is no other source than a ledger.
+func (s State) ledgerAlone() bool { return s.Kube == nil && len(s.Locations) == 0 }
+
 // KubeState is what is known of the cluster.
 type KubeState struct {
 	Source   SourceState

@@ -114,8 +114,8 @@ func (f *flags) settings(stderr io.Writer) (settings, error) {
 	if s.cluster, err = f.kube.client(); err != nil {
 		return settings{}, err
 	}
-	if len(s.locations) == 0 && s.cluster == nil {
-		return settings{}, cli.Usage("nothing to read: give --location file:///dir or --location s3://bucket/prefix, or --kubeconfig FILE")
+	if len(s.locations) == 0 && s.cluster == nil && f.ledger == "" {
+		return settings{}, cli.Usage("nothing to read: give --location file:///dir or --location s3://bucket/prefix, or --kubeconfig FILE, or --ledger URL")
 	}
 	if s.exporter.Schedules, err = parseSchedules(f.schedules); err != nil {
 		return settings{}, err
