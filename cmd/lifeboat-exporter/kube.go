@@ -21,7 +21,8 @@ type kubeFlags struct {
 }
 
 func (f *kubeFlags) add(set *pflag.FlagSet) {
-	set.BoolVar(&f.use, "kube", true, "read the Schedules, Backups and so on of a cluster (default: with --kubeconfig or in a pod with a service account)")
+	set.BoolVar(&f.use, "kube", true, "read the Schedules, Backups and so on of a cluster; auto is with --kubeconfig, or in a pod with a service account")
+	set.Lookup("kube").DefValue = "auto"
 	set.StringVar(&f.kubeconfig, "kubeconfig", "", "`file` that leads to the cluster (default: with --kube what kubectl would use, in a pod its service account)")
 	set.StringVar(&f.namespace, "namespace", "velero", "`namespace` of the Schedules and Backups")
 	set.DurationVar(&f.ttl, "server.default-backup-ttl", 30*24*time.Hour, "the Velero server's --default-backup-ttl: how long backups are kept whose ttl is 0 or not set")
