@@ -40,6 +40,10 @@ const (
 // object. It lists in pages and follows what changes from there on. A watch that
 // breaks off goes on where it ended; where the API server has forgotten that
 // state, everything is listed again. It is safe for concurrent use.
+//
+// client-go's reflector would do that, too, but it gathers all pages of a list as
+// whole objects before it hands over the first one, and tells a missing verb or
+// definition to its log alone.
 type Watch[T any] struct {
 	client    *Client
 	resource  item.Resource
