@@ -115,14 +115,21 @@ func (d *daemon) start(ctx context.Context) error {
 	return d.empty(ctx)
 }
 
-// empty removes the containers of a killed run; dockerd may have started them
-// again. Nobody else uses this daemon.
+// empty removes containers, and networks with them: dockerd starts those of a
+// killed run again, and leaves the bridge of a network to the host when it ends,
+// where it takes packets away from the network of the same name that the daemon
+// of another clone makes. Nobody else uses this daemon.
 func (d *daemon) empty(ctx context.Context) error {
 	ids, err := d.docker(ctx, "ps", "--all", "--quiet")
-	if err != nil || len(ids) == 0 {
+	if err != nil {
 		return err
 	}
-	_, err = d.docker(ctx, append([]string{"rm", "--force", "--volumes"}, strings.Fields(ids)...)...)
+	if len(ids) > 0 {
+		if _, err = d.docker(ctx, append([]string{"rm", "--force", "--volumes"}, strings.Fields(ids)...)...); err != nil {
+			return err
+		}
+	}
+	_, err = d.docker(ctx, "network", "prune", "--force")
 	return err
 }
 
@@ -159,16 +166,19 @@ func (d *daemon) stop() error {
 	if d.cmd == nil {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), stopLimit)
+	defer cancel()
+	left := d.empty(ctx)
 	if err := d.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		return err
+		return errors.Join(left, err)
 	}
 	select {
 	case <-d.ended: // its status says nothing that its log does not
-		return os.RemoveAll(d.state)
+		return errors.Join(left, os.RemoveAll(d.state))
 	case <-time.After(stopLimit):
 		err := d.cmd.Process.Kill()
 		<-d.ended
-		return errors.Join(fmt.Errorf("dockerd did not end within %s and was killed", stopLimit), err)
+		return errors.Join(left, fmt.Errorf("dockerd did not end within %s and was killed", stopLimit), err)
 	}
 }
 
