@@ -164,10 +164,6 @@ type Metric struct {
 	Help      string
 }
 
-// Catalog returns every metric the exporter can serve, apart from those of the
-// Go runtime, the process and the HTTP handler.
-func Catalog() []Metric { return catalog[:] }
-
 // Label names, and the closed sets of their values.
 const (
 	labelSchedule   = "schedule"
@@ -455,3 +451,7 @@ var catalog = [metricCount]Metric{
 	exporterBuildInfo: {"lifeboat_exporter_build_info", Gauge, buildInfo3, Served,
 		"Always 1. What was built, of which revision, by which Go."},
 }
+
+// Catalog returns every metric the exporter can serve, apart from those of the
+// Go runtime, the process and the HTTP handler.
+func Catalog() []Metric { return catalog[:] }

@@ -28,18 +28,6 @@ var pageCSS string
 // runbooks is where the page on what to do about an alert is.
 const runbooks = "https://github.com/lifeboat-backup/lifeboat/blob/main/docs/runbooks/"
 
-// secured says to browsers that what is served here is to be shown and nothing
-// more. The pages name their one style themselves.
-func secured(h http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		w.Header().Set("X-Frame-Options", "DENY")
-		w.Header().Set("Referrer-Policy", "no-referrer")
-		w.Header().Set("Cache-Control", "no-cache")
-		h.ServeHTTP(w, r)
-	})
-}
-
 // only keeps the schedule that ?schedule= asks for. False says that it is not
 // known.
 func only(r *http.Request, s exporter.Status) (exporter.Status, bool) {

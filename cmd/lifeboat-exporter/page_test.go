@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/net/html"
 
+	"github.com/lifeboat-backup/lifeboat/cmd/internal/cli"
 	"github.com/lifeboat-backup/lifeboat/exporter"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
@@ -191,7 +192,7 @@ func fixed(t *testing.T) *httptest.Server {
 	mux.HandleFunc("GET /api/v1/status", func(w http.ResponseWriter, r *http.Request) { statusJSON(w, r, aBadDay()) })
 	mux.HandleFunc("GET /evidence", func(w http.ResponseWriter, r *http.Request) { evidencePage(w, r, read) })
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { statusPage(w, r, page, aBadDay()) })
-	server := httptest.NewServer(secured(mux))
+	server := httptest.NewServer(cli.Secured(mux))
 	t.Cleanup(server.Close)
 	return server
 }

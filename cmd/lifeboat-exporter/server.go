@@ -17,6 +17,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/exporter-toolkit/web"
 
+	"github.com/lifeboat-backup/lifeboat/cmd/internal/cli"
 	"github.com/lifeboat-backup/lifeboat/exporter"
 )
 
@@ -72,7 +73,7 @@ func newHandler(e *exporter.Exporter, read reports, log *slog.Logger) (http.Hand
 	mux.HandleFunc("GET /api/v1/status", func(w http.ResponseWriter, r *http.Request) { statusJSON(w, r, e.Status()) })
 	mux.HandleFunc("GET /evidence", func(w http.ResponseWriter, r *http.Request) { evidencePage(w, r, read) })
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { statusPage(w, r, page, e.Status()) })
-	return secured(mux), nil
+	return cli.Secured(mux), nil
 }
 
 // together gathers from sources that have no metric in common, without the checks

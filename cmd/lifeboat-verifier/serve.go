@@ -65,19 +65,7 @@ func newHandler(s *scheduler.Scheduler) (http.Handler, error) {
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { readyz(w, s.Status()) })
 	mux.HandleFunc("GET /drills/{backup}/{file}", func(w http.ResponseWriter, r *http.Request) { evidencePage(w, r, s.Jobs) })
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { statusPage(w, page, s.Status(), time.Now().UTC()) })
-	return secured(mux), nil
-}
-
-// secured says to browsers that what is served here is to be shown and nothing
-// more. The status page and the pages of drills name their one style themselves.
-func secured(h http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		w.Header().Set("X-Frame-Options", "DENY")
-		w.Header().Set("Referrer-Policy", "no-referrer")
-		w.Header().Set("Cache-Control", "no-cache")
-		h.ServeHTTP(w, r)
-	})
+	return cli.Secured(mux), nil
 }
 
 // readyz answers 200 when the location of every policy could be read at the last

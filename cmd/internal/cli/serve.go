@@ -20,3 +20,15 @@ func Shutdown(ctx context.Context, server *http.Server) error {
 	}
 	return nil
 }
+
+// Secured says to browsers that what is served is to be shown and nothing more.
+// Pages name their one style themselves.
+func Secured(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("X-Frame-Options", "DENY")
+		w.Header().Set("Referrer-Policy", "no-referrer")
+		w.Header().Set("Cache-Control", "no-cache")
+		h.ServeHTTP(w, r)
+	})
+}
