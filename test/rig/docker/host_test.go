@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -31,6 +32,8 @@ func TestOnlyAProcessThatNamesOurFolderIsEnded(t *testing.T) {
 		cmd.Args[0] = name // part of the command line
 		require.NoError(t, cmd.Start())
 		t.Cleanup(func() { _ = cmd.Process.Kill() })
+		// The kernel shows the command line a moment after the program runs.
+		require.Eventually(t, func() bool { return owns(cmd.Process.Pid, name) }, 5*time.Second, time.Millisecond)
 		require.NoError(t, os.WriteFile(pidFile, []byte(strconv.Itoa(cmd.Process.Pid)), 0o600))
 		return cmd
 	}
