@@ -1,0 +1,141 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/util/uuid"
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/lifeboat-backup/lifeboat/cmd/internal/cli"
+	"github.com/lifeboat-backup/lifeboat/core/backup"
+	"github.com/lifeboat-backup/lifeboat/core/filter"
+	"github.com/lifeboat-backup/lifeboat/core/store"
+)
+
+// createFlags are those of backup create.
+type createFlags struct {
+	cluster    clusterFlags
+	loc        cli.Location
+	filter     filterFlags
+	order      filter.Order
+	ttl        time.Duration
+	labels     map[string]string
+	recipients cli.Recipients
+	out        cli.Format
+}
+
+func newBackupCreate() *cobra.Command {
+	var f createFlags
+	c := &cobra.Command{
+		Use:   "create NAME --location URL",
+		Short: "Back up a cluster's objects",
+		Long: `Back up the objects of a cluster, straight from the API server into the location.
+
+Without filters everything the cluster can list and create is taken. With
+namespaces selected, cluster-scoped objects are taken only as far as the selected
+ones need them. Data of volumes is not included; each claim and volume is listed
+as such.
+
+With --encrypt-to the objects are encrypted, and only the holder of an identity can
+verify them in full or restore them; Velero cannot.
+
+The backup exists when the command ends with status 0, or with 3 when something
+that was selected could not be read (the backup is then PartiallyFailed).
+` + cli.ExitHelp,
+		Example: `  lifeboat backup create nightly --location file:///var/backups/prod
+  lifeboat backup create shop --include-namespaces shop --location 's3://backups/prod?region=eu-central-1'`,
+		Args: cli.Args(1, 1),
+		RunE: func(c *cobra.Command, args []string) error { return f.run(c, args[0]) },
+	}
+	f.add(c)
+	return c
+}
+
+func (f *createFlags) add(c *cobra.Command) {
+	f.cluster.add(c)
+	f.loc.Add(c)
+	f.filter.add(c)
+	f.filter.addScoped(c)
+	c.Flags().Var(order{&f.order}, "ordered-resources", "objects that come first of their resource: 'pods=ns1/a,ns1/b;persistentvolumes=x'")
+	c.Flags().DurationVar(&f.ttl, "ttl", backup.DefaultTTL, "how long the backup is kept")
+	c.Flags().StringToStringVar(&f.labels, "labels", nil, "labels of the backup, `key=value,…`; velero.io/schedule-name=S makes it one of schedule S")
+	f.recipients.Add(c)
+	cli.AddOutput(c, &f.out)
+}
+
+// job checks the flags and opens the cluster, not yet the location.
+func (f *createFlags) job(name string) (backup.Job, error) {
+	recipients, err := f.recipients.Read()
+	if err := errors.Join(checkCreate(name, f.ttl, f.labels), f.filter.check(), f.loc.Check(), err); err != nil {
+		return backup.Job{}, err
+	}
+	client, err := f.cluster.open()
+	if err != nil {
+		return backup.Job{}, err
+	}
+	return backup.Job{
+		Name: name, Cluster: client, Filter: f.filter.Filter, Order: f.order, TTL: f.ttl, Labels: f.labels, Recipients: recipients,
+		UID: string(uuid.NewUUID()), Now: time.Now,
+	}, nil
+}
+
+func (f *createFlags) run(c *cobra.Command, name string) error {
+	job, err := f.job(name)
+	if err != nil {
+		return err
+	}
+	progress := cli.NewProgress(c.ErrOrStderr())
+	job.Progress = func(p backup.Progress) {
+		progress.Show("backing up %s: %d items, %s", p.Resource, p.Items, size(p.Bytes))
+	}
+	prepared, err := job.Prepare(c.Context())
+	if err != nil {
+		return err
+	}
+	// Not before the cluster has agreed: a mistake leaves no folder behind.
+	if job.Store, err = f.loc.Open(c.Context(), true); err != nil {
+		return err
+	}
+	result, err := job.Execute(c.Context(), prepared)
+	progress.Done()
+	if err != nil {
+		return err
+	}
+	if err := cli.Print(c.OutOrStdout(), f.out, result, func(w io.Writer) error { return printCreated(w, job.Store, result) }); err != nil {
+		return err
+	}
+	if !result.Complete() {
+		return cli.Status(cli.ExitPartial)
+	}
+	return nil
+}
+
+func checkCreate(name string, ttl time.Duration, labels map[string]string) error {
+	if err := store.CheckName(name); err != nil {
+		return cli.Usage("backup %w", err)
+	}
+	if ttl <= 0 {
+		return cli.Usage("--ttl %s: must be longer than 0", ttl)
+	}
+	for k, v := range labels {
+		if wrong := slices.Concat(validation.IsQualifiedName(k), validation.IsValidLabelValue(v)); len(wrong) > 0 {
+			return cli.Usage("--labels %s=%s: %s", k, v, strings.Join(wrong, "; "))
+		}
+	}
+	return nil
+}
+
+func printCreated(w io.Writer, s store.Store, r backup.Result) error {
+	b := r.Backup
+	fmt.Fprintf(w, "Backup %s is %s: %d items, %s in %s stored in %s, in %.1f s.\n",
+		b.Name, b.Status.Phase, r.Items, size(r.Bytes), size(r.Stored), s, r.Duration.Seconds())
+	printList(w, "Missing", r.Errors)
+	printList(w, "Warnings", r.Warnings)
+	return nil
+}

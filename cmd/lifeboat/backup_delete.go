@@ -1,0 +1,68 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/lifeboat-backup/lifeboat/cmd/internal/cli"
+	"github.com/lifeboat-backup/lifeboat/core/backup"
+	"github.com/lifeboat-backup/lifeboat/core/store"
+)
+
+func newBackupDelete(stdin io.Reader) *cobra.Command {
+	var (
+		loc     cli.Location
+		confirm bool
+	)
+	c := &cobra.Command{
+		Use: "delete NAME --location URL", Short: "Delete a backup, or what an interrupted one left", Args: cli.Args(1, 1),
+		Long: `Delete all files of a backup, its commit marker first. At a terminal you are asked,
+unless --confirm is given.
+
+A bucket whose lock still holds the commit marker refuses, and nothing is deleted
+then. A bucket with versioning keeps what is deleted as older versions, until a
+rule of the bucket removes them.
+` + cli.ExitHelp,
+	}
+	loc.Add(c)
+	c.Flags().BoolVar(&confirm, "confirm", false, "do not ask")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if err := store.CheckName(args[0]); err != nil {
+			return cli.Usage("backup %w", err)
+		}
+		s, err := loc.Open(c.Context(), false)
+		if err != nil {
+			return err
+		}
+		if !confirm && !agreed(stdin, c.ErrOrStderr(), fmt.Sprintf("Delete backup %s from %s?", args[0], s)) {
+			return fmt.Errorf("backup %s was not deleted", args[0])
+		}
+		n, err := store.DeleteBackup(c.Context(), s, args[0])
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return fmt.Errorf("%w: %s in %s (lifeboat backup get lists them)", backup.ErrNoBackup, args[0], s)
+		}
+		fmt.Fprintf(c.OutOrStdout(), "Backup %s is deleted: %d files.\n", args[0], n)
+		return nil
+	}
+	return c
+}
+
+// agreed asks at a terminal; elsewhere the command itself is the answer.
+func agreed(stdin io.Reader, w io.Writer, question string) bool {
+	f, ok := stdin.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return true
+	}
+	fmt.Fprintf(w, "%s [y/N] ", question)
+	answer, _ := bufio.NewReader(f).ReadString('\n') // no answer is a no
+	return strings.EqualFold(strings.TrimSpace(answer), "y")
+}

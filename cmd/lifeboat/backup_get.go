@@ -1,0 +1,116 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lifeboat-backup/lifeboat/cmd/internal/cli"
+	"github.com/lifeboat-backup/lifeboat/core/api"
+	"github.com/lifeboat-backup/lifeboat/core/backup"
+)
+
+func newBackupGet() *cobra.Command {
+	var (
+		loc cli.Location
+		out cli.Format
+	)
+	c := &cobra.Command{
+		Use: "get [NAME] --location URL", Short: "List the backups of a location", Args: cli.Args(0, 1),
+		Long: "List the backups of a location, newest first. Folders that are no complete backup are\nnot listed; a note says how many there are." + "\n" + cli.ExitHelp,
+	}
+	loc.Add(c)
+	cli.AddOutput(c, &out)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		s, err := loc.Open(c.Context(), false)
+		if err != nil {
+			return err
+		}
+		if len(args) == 1 {
+			b, err := backup.Read(c.Context(), s, args[0])
+			if err != nil {
+				return err
+			}
+			return cli.Print(c.OutOrStdout(), out, b, func(w io.Writer) error { return printBackups(w, []backup.Listed{{Name: b.Name, Backup: b}}) })
+		}
+		all, err := backup.List(c.Context(), s)
+		if err != nil {
+			return err
+		}
+		good, note := split(all)
+		if note != "" {
+			fmt.Fprintln(c.ErrOrStderr(), note)
+		}
+		if len(good) == 0 && out == cli.Table {
+			fmt.Fprintf(c.ErrOrStderr(), "no backups in %s\n", s)
+			return nil
+		}
+		list := backupList{Kind: "BackupList", APIVersion: "velero.io/v1", Items: objects(good)}
+		return cli.Print(c.OutOrStdout(), out, list, func(w io.Writer) error { return printBackups(w, good) })
+	}
+	return c
+}
+
+// backupList is what -o json prints, as kubectl would.
+type backupList struct {
+	Kind       string `json:"kind"`
+	APIVersion string `json:"apiVersion"`
+	Items      []any  `json:"items"`
+}
+
+func objects(l []backup.Listed) []any {
+	out := make([]any, len(l))
+	for i := range l {
+		out[i] = l[i].Backup
+	}
+	return out
+}
+
+// split separates backups from folders that are none.
+func split(all []backup.Listed) (good []backup.Listed, note string) {
+	var bad []string
+	for _, l := range all {
+		if l.Err != nil {
+			bad = append(bad, l.Name)
+			continue
+		}
+		good = append(good, l)
+	}
+	if len(bad) > 0 {
+		note = fmt.Sprintf("note: %d folders are no complete backup and are not listed: %s (lifeboat backup delete removes them)", len(bad), strings.Join(bad, ", "))
+	}
+	return good, note
+}
+
+func printBackups(w io.Writer, l []backup.Listed) error {
+	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
+	encrypted := slices.ContainsFunc(l, func(b backup.Listed) bool { return backup.Encrypted(b.Backup) })
+	header := "NAME\tSTATUS\tERRORS\tWARNINGS\tITEMS\tCREATED\tEXPIRES"
+	if encrypted {
+		header += "\tENCRYPTED"
+	}
+	fmt.Fprintln(t, header)
+	for _, b := range l {
+		st := b.Backup.Status
+		items := "-"
+		if st.Progress != nil {
+			items = fmt.Sprint(st.Progress.ItemsBackedUp)
+		}
+		expires := "never"
+		if st.Expiration != nil {
+			expires = st.Expiration.UTC().Format(time.DateTime)
+		}
+		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%s\t%s\t%s", b.Name, st.Phase, st.Errors, st.Warnings, items, b.Started().UTC().Format(time.DateTime), expires)
+		if encrypted {
+			fmt.Fprintf(t, "\t%s", cmp.Or(b.Backup.Annotations[api.AnnotationEncryption], "no"))
+		}
+		fmt.Fprintln(t)
+	}
+	return t.Flush()
+}

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lifeboat-backup/lifeboat/cmd/internal/cli"
+	"github.com/lifeboat-backup/lifeboat/core/plan"
+)
+
+func newPlan() *cobra.Command {
+	var f restoreFlags
+	c := &cobra.Command{
+		Use:   "plan --from-backup BACKUP --location URL",
+		Short: "Show what a restore would do; changes nothing",
+		Long:  "Show what restore create would do with each item of a backup in this cluster, and why.\nNothing is changed. Status 3 says that some items cannot be restored.\n" + cli.ExitHelp,
+		Args:  cli.Args(0, 0),
+	}
+	f.add(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		job, err := f.job(c, "plan")
+		if err != nil {
+			return err
+		}
+		progress := cli.NewProgress(c.ErrOrStderr())
+		job.Stage = progress.Stage
+		prepared, err := job.Prepare(c.Context())
+		progress.Done()
+		if err != nil {
+			return err
+		}
+		p := prepared.Plan
+		file := prepared.File()
+		for _, warning := range prepared.Warnings {
+			fmt.Fprintln(c.ErrOrStderr(), "warning:", warning)
+		}
+		if err := cli.Print(c.OutOrStdout(), f.out, file, func(w io.Writer) error { return printPlan(w, p) }); err != nil {
+			return err
+		}
+		if p.Count(plan.Fail) > 0 {
+			return cli.Status(cli.ExitPartial)
+		}
+		return nil
+	}
+	return c
+}
+
+func printPlan(w io.Writer, p plan.Plan) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "ACTION\tRESOURCE\tNAMESPACE\tNAME\tREASON")
+	for _, s := range p.Steps {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", s.Action, s.GroupResource(), s.Namespace, s.Name, s.Reason)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	skipped := map[string]int{}
+	for _, s := range p.Steps {
+		if s.Action == plan.Skip {
+			skipped[s.Reason]++
+		}
+	}
+	printList(w, "\nSkipped", counted(skipped))
+	printList(w, "\nVolumes", volumes(p.Volumes))
+	if len(p.Awaits) > 0 {
+		printList(w, "\nNamespaces that are being deleted and have to be gone first", p.Awaits)
+	}
+	changes := ""
+	if n := p.Count(plan.Update); n > 0 {
+		changes += fmt.Sprintf(", update %d", n)
+	}
+	if n := p.Count(plan.Recreate); n > 0 {
+		changes += fmt.Sprintf(", delete and create anew %d", n)
+	}
+	fmt.Fprintf(w, "\nA restore of %s would create %d%s, leave %d unchanged, skip %d; %d cannot be restored.\n",
+		p.Backup, p.Count(plan.Create), changes, p.Count(plan.Unchanged)+p.Count(plan.Label), p.Count(plan.Skip), p.Count(plan.Fail))
+	return nil
+}

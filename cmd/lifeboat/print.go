@@ -1,0 +1,58 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+
+	"github.com/lifeboat-backup/lifeboat/core/plan"
+)
+
+// mostLines is how many lines of a kind a summary shows; JSON output has all.
+const mostLines = 20
+
+func printList(w io.Writer, title string, lines []string) {
+	if len(lines) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "%s (%d):\n", title, len(lines))
+	for i, l := range lines {
+		if i == mostLines {
+			fmt.Fprintf(w, "  … and %d more (-o json lists all)\n", len(lines)-i)
+			return
+		}
+		fmt.Fprintf(w, "  %s\n", l)
+	}
+}
+
+// size is a number of bytes for people.
+func size(n int64) string {
+	const unit = 1024
+	if n < unit {
+		return fmt.Sprintf("%d B", n)
+	}
+	f, prefixes := float64(n)/unit, "KMGTPE"
+	for i := 0; ; i++ {
+		if f < unit || i == len(prefixes)-1 {
+			return fmt.Sprintf("%.1f %ciB", f, prefixes[i])
+		}
+		f /= unit
+	}
+}
+
+func counted(m map[string]int) []string {
+	var out []string
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		out = append(out, fmt.Sprintf("%d %s", m[k], k))
+	}
+	return out
+}
+
+func volumes(vs []plan.Volume) []string {
+	var out []string
+	for _, v := range vs {
+		out = append(out, v.Object+": "+v.Note)
+	}
+	return out
+}
