@@ -48,7 +48,7 @@ func Open(o Options) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("no usable kubeconfig (use --kubeconfig, --context or KUBECONFIG): %w", err)
 	}
-	return open(cfg, o.UserAgent)
+	return New(cfg, o.UserAgent)
 }
 
 // FromKubeconfig makes a client from the text of a kubeconfig, as a sandbox
@@ -58,10 +58,12 @@ func FromKubeconfig(kubeconfig []byte, userAgent string) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read kubeconfig: %w", err)
 	}
-	return open(cfg, userAgent)
+	return New(cfg, userAgent)
 }
 
-func open(cfg *rest.Config, userAgent string) (*Client, error) {
+// New makes a client from a configuration, such as that of a controller manager.
+// It works on a copy: rate limits, codecs and warnings are this package's own.
+func New(cfg *rest.Config, userAgent string) (*Client, error) {
 	cfg = rest.CopyConfig(cfg)
 	cfg.QPS = -1
 	cfg.UserAgent = userAgent

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/rest"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -251,4 +252,19 @@ func TestAKubeconfigThatDoesNotExistNamesTheFlags(t *testing.T) {
 	assert.ErrorContains(t, err, "--kubeconfig")
 	_, err = FromKubeconfig([]byte("{"), "x")
 	assert.ErrorContains(t, err, "read kubeconfig")
+}
+
+func TestAClientFromAConfigurationLeavesTheConfigurationAsItWas(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		reply(w, http.StatusOK, `{"gitVersion":%q}`, r.UserAgent()+" "+r.Header.Get("Authorization"))
+	}))
+	defer server.Close()
+	cfg := &rest.Config{Host: server.URL, BearerToken: "token", UserAgent: "manager", QPS: 7}
+	before := *cfg
+	c, err := New(cfg, "lifeboat-test")
+	require.NoError(t, err)
+	v, err := c.Version(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, "lifeboat-test Bearer token", v.GitVersion)
+	assert.Equal(t, before, *cfg)
 }
