@@ -143,6 +143,9 @@ func TestLeavesStayLeaves(t *testing.T) {
 	forbid(t, "the report is read by whoever has nothing but the standard library", direct, func(p pkg, i string) bool {
 		return p.in("verifier/report") && strings.Contains(i, ".")
 	})
+	forbid(t, "the format of drills needs keys, limits and the report only", own, func(p pkg, i string) bool {
+		return p.in("verifier/drilllog") && !slices.Contains([]string{"core/store", "core/jsonbound", "verifier/report"}, i)
+	})
 	forbid(t, "API types need apimachinery and k8s.io/api/core/v1 only", direct, func(p pkg, i string) bool {
 		return p.in("core/api") && strings.Contains(i, ".") && !anyUnder(i, "k8s.io/apimachinery", "k8s.io/api/core/v1", module+"core/api")
 	})
@@ -182,8 +185,8 @@ func TestArrowsPointOneWay(t *testing.T) {
 		return p.in("core") && anyUnder(i, "exporter", "verifier", "cmd", "test")
 	})
 	forbid(t, "pipelines do not know controllers", own, func(p pkg, i string) bool { return !p.in("cmd") && under(i, "core/controller") })
-	forbid(t, "the one edge from the exporter to the verifier is verifier/report", own, func(p pkg, i string) bool {
-		return p.in("exporter") && under(i, "verifier") && i != "verifier/report"
+	forbid(t, "of the verifier the exporter knows the formats only", own, func(p pkg, i string) bool {
+		return p.in("exporter") && under(i, "verifier") && i != "verifier/report" && i != "verifier/drilllog"
 	})
 	forbid(t, "the verifier does not know the exporter", own, func(p pkg, i string) bool { return p.in("verifier") && under(i, "exporter") })
 	forbid(t, "nobody imports commands", own, func(p pkg, i string) bool { return under(i, "cmd") && !p.in("cmd") })

@@ -15,6 +15,7 @@ import (
 
 	"github.com/lifeboat-backup/lifeboat/cmd/internal/cli"
 	"github.com/lifeboat-backup/lifeboat/core/store"
+	"github.com/lifeboat-backup/lifeboat/verifier/drilllog"
 	"github.com/lifeboat-backup/lifeboat/verifier/evidence"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
@@ -198,22 +199,21 @@ func (o *one) find(ctx context.Context, args []string, stderr io.Writer) (report
 		return report.Report{}, err
 	}
 	if len(records) == 0 {
-		return report.Report{}, fmt.Errorf("%w in %s (lifeboat-verifier report list shows what there is)", evidence.ErrNone, s)
+		return report.Report{}, fmt.Errorf("%w in %s (lifeboat-verifier report list shows what there is)", drilllog.ErrNoEvidence, s)
 	}
-	return evidence.Read(ctx, s, records[0].Ref())
+	return drilllog.ReadEvidence(ctx, s, records[0].Ref())
 }
 
 func byID(ctx context.Context, s store.Store, backup, drill string) (report.Report, error) {
-	refs, err := evidence.Refs(ctx, s, backup)
-	if err != nil {
-		return report.Report{}, err
-	}
-	for _, ref := range refs {
-		if ref.Drill == drill {
-			return evidence.Read(ctx, s, ref)
+	for e, err := range drilllog.Evidence(ctx, s, backup) {
+		if err != nil {
+			return report.Report{}, err
+		}
+		if e.Drill == drill {
+			return drilllog.ReadEvidence(ctx, s, e.Ref)
 		}
 	}
-	return report.Report{}, fmt.Errorf("%w: drill %.80q in %s (lifeboat-verifier report list shows what there is)", evidence.ErrNone, drill, s)
+	return report.Report{}, fmt.Errorf("%w: drill %.80q in %s (lifeboat-verifier report list shows what there is)", drilllog.ErrNoEvidence, drill, s)
 }
 
 // junit is the output format that only reports have.

@@ -22,6 +22,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/seal"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/verifier"
+	"github.com/lifeboat-backup/lifeboat/verifier/drilllog"
 	"github.com/lifeboat-backup/lifeboat/verifier/policy"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 	"github.com/lifeboat-backup/lifeboat/verifier/sandbox"
@@ -94,7 +95,7 @@ func (f *runFlags) run(c *cobra.Command) error {
 	pool := f.pool(policies, c.ErrOrStderr())
 	me := self()
 	s := &scheduler.Scheduler{
-		Jobs: jobs, By: me, Ended: func(o scheduler.Owner) bool { return hasEnded(o, me) }, Now: time.Now,
+		Jobs: jobs, By: me, Ended: func(o drilllog.Owner) bool { return hasEnded(o, me) }, Now: time.Now,
 		Log: slog.New(slog.NewTextHandler(c.ErrOrStderr(), nil)),
 		Drill: func(ctx context.Context, r scheduler.Request) (report.Report, error) {
 			return f.drill(ctx, identities, pool, r)
@@ -254,12 +255,12 @@ func (f *runFlags) serve(ctx context.Context, stderr io.Writer, s *scheduler.Sch
 }
 
 // self is this process.
-func self() scheduler.Owner {
-	return scheduler.Owner{Machine: sandbox.Machine(), PID: os.Getpid(), Instance: rand.Text()}
+func self() drilllog.Owner {
+	return drilllog.Owner{Machine: sandbox.Machine(), PID: os.Getpid(), Instance: rand.Text()}
 }
 
 // hasEnded reports whether a process is known to have ended: on this machine,
 // and its number is nobody's, or this process's own.
-func hasEnded(o, me scheduler.Owner) bool {
+func hasEnded(o, me drilllog.Owner) bool {
 	return o.Machine == me.Machine && o.Instance != me.Instance && (o.PID == me.PID || !sandbox.Alive(o.PID))
 }

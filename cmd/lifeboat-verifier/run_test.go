@@ -21,6 +21,7 @@ import (
 
 	"github.com/lifeboat-backup/lifeboat/cmd/internal/cli"
 	"github.com/lifeboat-backup/lifeboat/core/store"
+	"github.com/lifeboat-backup/lifeboat/verifier/drilllog"
 	"github.com/lifeboat-backup/lifeboat/verifier/evidence"
 	"github.com/lifeboat-backup/lifeboat/verifier/policy"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
@@ -82,17 +83,17 @@ func TestTheExitStatusOfOneRunIsThatOfItsWorstDrill(t *testing.T) {
 
 func TestAProcessIsKnownToHaveEndedOnlyOnThisMachine(t *testing.T) {
 	me := self()
-	other := func(change func(*scheduler.Owner)) scheduler.Owner {
+	other := func(change func(*drilllog.Owner)) drilllog.Owner {
 		o := me
 		change(&o)
 		return o
 	}
 	const nobody = 1 << 30 // more than any system numbers
 	assert.False(t, hasEnded(me, me))
-	assert.True(t, hasEnded(other(func(o *scheduler.Owner) { o.Instance = "before" }), me), "its number is this process's now")
-	assert.True(t, hasEnded(other(func(o *scheduler.Owner) { o.Instance, o.PID = "x", nobody }), me))
-	assert.False(t, hasEnded(other(func(o *scheduler.Owner) { o.Instance, o.PID = "x", os.Getppid() }), me), "it lives")
-	assert.False(t, hasEnded(other(func(o *scheduler.Owner) { o.Instance, o.PID, o.Machine = "x", nobody, "elsewhere" }), me))
+	assert.True(t, hasEnded(other(func(o *drilllog.Owner) { o.Instance = "before" }), me), "its number is this process's now")
+	assert.True(t, hasEnded(other(func(o *drilllog.Owner) { o.Instance, o.PID = "x", nobody }), me))
+	assert.False(t, hasEnded(other(func(o *drilllog.Owner) { o.Instance, o.PID = "x", os.Getppid() }), me), "it lives")
+	assert.False(t, hasEnded(other(func(o *drilllog.Owner) { o.Instance, o.PID, o.Machine = "x", nobody, "elsewhere" }), me))
 }
 
 func statuses() []scheduler.Status {

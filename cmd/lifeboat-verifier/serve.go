@@ -19,6 +19,7 @@ import (
 
 	"github.com/lifeboat-backup/lifeboat/cmd/internal/cli"
 	"github.com/lifeboat-backup/lifeboat/core/store"
+	"github.com/lifeboat-backup/lifeboat/verifier/drilllog"
 	"github.com/lifeboat-backup/lifeboat/verifier/evidence"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 	"github.com/lifeboat-backup/lifeboat/verifier/scheduler"
@@ -97,8 +98,8 @@ func evidencePage(w http.ResponseWriter, r *http.Request, jobs []scheduler.Job) 
 		return
 	}
 	for _, j := range jobs {
-		rep, err := evidence.Read(r.Context(), j.Store, evidence.Ref{Backup: backup, Drill: m[1]})
-		if errors.Is(err, evidence.ErrNone) {
+		rep, err := drilllog.ReadEvidence(r.Context(), j.Store, drilllog.Ref{Backup: backup, Drill: m[1]})
+		if errors.Is(err, drilllog.ErrNoEvidence) {
 			continue
 		}
 		if err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/core/store/mem"
 	"github.com/lifeboat-backup/lifeboat/core/store/storetest"
+	"github.com/lifeboat-backup/lifeboat/verifier/drilllog"
 	"github.com/lifeboat-backup/lifeboat/verifier/evidence"
 	"github.com/lifeboat-backup/lifeboat/verifier/policy"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
@@ -53,7 +54,7 @@ func TestEvidenceIsThreeFormsOfOneReport(t *testing.T) {
 		order = append(order, c.Key)
 	}
 	assert.Equal(t, []string{store.EvidencePage("b", "d1"), store.EvidenceJUnit("b", "d1"), store.Evidence("b", "d1")}, order, "the JSON commits, so it is last")
-	got, err := evidence.Read(t.Context(), s, evidence.Ref{Backup: "b", Drill: "d1"})
+	got, err := drilllog.ReadEvidence(t.Context(), s, drilllog.Ref{Backup: "b", Drill: "d1"})
 	require.NoError(t, err)
 	assert.Equal(t, r, got)
 	page, err := s.Get(t.Context(), store.EvidencePage("b", "d1"))
@@ -81,13 +82,13 @@ func TestADrillWhoseEvidenceWasNotWrittenToItsEndDidNotHappen(t *testing.T) {
 }
 
 func TestADrillIsDeletedWholeByWhoeverTriesAgain(t *testing.T) {
-	ref := evidence.Ref{Backup: "b", Drill: "d1"}
+	ref := drilllog.Ref{Backup: "b", Drill: "d1"}
 	for n := 1; n <= 3; n++ {
 		behind := mem.New()
 		write(t, behind, drill("b", "d1", report.Passed, night), drill("b", "d2", report.Passed, night))
 		s := storetest.NewFaults(behind, storetest.Fault{Method: storetest.Delete, Nth: n})
 		assert.ErrorIs(t, evidence.Delete(t.Context(), s, ref), storetest.ErrInjected)
-		_, err := evidence.Read(t.Context(), behind, ref)
+		_, err := drilllog.ReadEvidence(t.Context(), behind, ref)
 		require.NoError(t, err, "it is listed, so that it is deleted later")
 		require.NoError(t, evidence.Delete(t.Context(), s, ref))
 		assert.Equal(t, []string{store.EvidencePage("b", "d2"), store.Evidence("b", "d2"), store.EvidenceJUnit("b", "d2")}, keys(t, behind))
@@ -151,15 +152,15 @@ func TestAnIndexListsTheNewestFirstAndReadsNothingTwice(t *testing.T) {
 	assert.Equal(t, "new", records[20].Drill)
 	assert.Equal(t, 21, s.Count(storetest.Get), "only what is new is read")
 
-	require.NoError(t, evidence.Delete(t.Context(), s, evidence.Ref{Backup: "b-9", Drill: "new"}))
+	require.NoError(t, evidence.Delete(t.Context(), s, drilllog.Ref{Backup: "b-9", Drill: "new"}))
 	records, _, err = x.List(t.Context())
 	require.NoError(t, err)
 	assert.Len(t, records, 20, "what was deleted is gone")
 	records, _, err = x.OfBackup(t.Context(), "b-1")
 	require.NoError(t, err)
 	assert.Len(t, records, 7)
-	_, err = evidence.Read(t.Context(), s, evidence.Ref{Backup: "b-1", Drill: "nope"})
-	assert.ErrorIs(t, err, evidence.ErrNone)
+	_, err = drilllog.ReadEvidence(t.Context(), s, drilllog.Ref{Backup: "b-1", Drill: "nope"})
+	assert.ErrorIs(t, err, drilllog.ErrNoEvidence)
 }
 
 func TestWhichEvidenceAPolicyNeedNotKeep(t *testing.T) {

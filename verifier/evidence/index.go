@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/lifeboat-backup/lifeboat/core/store"
+	"github.com/lifeboat-backup/lifeboat/verifier/drilllog"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
 
@@ -29,11 +30,11 @@ type Record struct {
 }
 
 // Ref names the record's evidence.
-func (r Record) Ref() Ref { return Ref{r.Backup, r.Drill} }
+func (r Record) Ref() drilllog.Ref { return drilllog.Ref{Backup: r.Backup, Drill: r.Drill} }
 
-// Unreadable is evidence that cannot be read or makes no sense.
+// Unreadable is evidence that is unreadable or malformed.
 type Unreadable struct {
-	Ref Ref
+	Ref drilllog.Ref
 	Err error
 }
 
@@ -48,7 +49,7 @@ type Index struct {
 	Store store.Store
 
 	mu    sync.Mutex
-	known map[Ref]Record
+	known map[drilllog.Ref]Record
 }
 
 // List returns the records of all drills, the newest first, and what could not
@@ -63,7 +64,7 @@ func (x *Index) OfBackup(ctx context.Context, backup string) ([]Record, []Unread
 }
 
 func (x *Index) list(ctx context.Context, backup string) ([]Record, []Unreadable, error) {
-	refs, err := Refs(ctx, x.Store, backup)
+	refs, err := refsOf(ctx, x.Store, backup)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -76,7 +77,7 @@ func (x *Index) list(ctx context.Context, backup string) ([]Record, []Unreadable
 			continue
 		}
 		group.Go(func() error {
-			rep, err := Read(ctx, x.Store, ref)
+			rep, err := drilllog.ReadEvidence(ctx, x.Store, ref)
 			if err != nil {
 				bad[i] = err
 				return ctx.Err()
@@ -96,7 +97,18 @@ func (x *Index) list(ctx context.Context, backup string) ([]Record, []Unreadable
 	return out, unreadable, nil
 }
 
-func (x *Index) get(ref Ref) (Record, bool) {
+func refsOf(ctx context.Context, s store.Store, backup string) ([]drilllog.Ref, error) {
+	var out []drilllog.Ref
+	for e, err := range drilllog.Evidence(ctx, s, backup) {
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, e.Ref)
+	}
+	return out, nil
+}
+
+func (x *Index) get(ref drilllog.Ref) (Record, bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	r, ok := x.known[ref]
@@ -107,13 +119,13 @@ func (x *Index) get(ref Ref) (Record, bool) {
 func (x *Index) remember(all []Record) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.known = make(map[Ref]Record, len(all))
+	x.known = make(map[drilllog.Ref]Record, len(all))
 	for _, r := range all {
 		x.known[r.Ref()] = r
 	}
 }
 
-func split(refs []Ref, records []*Record, bad []error) (out []Record, unreadable []Unreadable) {
+func split(refs []drilllog.Ref, records []*Record, bad []error) (out []Record, unreadable []Unreadable) {
 	for i, ref := range refs {
 		if bad[i] != nil {
 			unreadable = append(unreadable, Unreadable{ref, bad[i]})

@@ -3,6 +3,7 @@ package scheduler
 import (
 	"time"
 
+	"github.com/lifeboat-backup/lifeboat/verifier/drilllog"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
 
@@ -16,11 +17,11 @@ const (
 	backoffGrowth = 5
 )
 
-// attempt is one drill of a run as the ledger and the evidence show it.
+// attempt is one drill of a run as its records and its evidence show it.
 type attempt struct {
 	N     int
 	Drill string
-	By    Owner
+	By    drilllog.Owner
 	// Until is when its drill is over for certain.
 	Until time.Time
 	// Verdict is that of its evidence, "" while there is none.
@@ -45,7 +46,7 @@ type step struct {
 // lost, and counts as one that could not find out. Those are tried again, later
 // each time, maxAttempts in all, and not after end, when the next run is due.
 // It is pure.
-func nextStep(attempts []attempt, now, end time.Time, ended func(Owner) bool) step {
+func nextStep(attempts []attempt, now, end time.Time, ended func(drilllog.Owner) bool) step {
 	spent, last, highest := 0, time.Time{}, 0
 	for _, a := range attempts {
 		highest = max(highest, a.N)

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/lifeboat-backup/lifeboat/core/schedule"
+	"github.com/lifeboat-backup/lifeboat/verifier/drilllog"
 	"github.com/lifeboat-backup/lifeboat/verifier/evidence"
 	"github.com/lifeboat-backup/lifeboat/verifier/policy"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
@@ -115,8 +116,8 @@ func TestWhatARunDrills(t *testing.T) {
 }
 
 func TestWhatARunDoesNextAboutABackup(t *testing.T) {
-	dead, alive := Owner{Instance: "dead"}, Owner{Instance: "alive"}
-	ended := func(o Owner) bool { return o.Instance == "dead" }
+	dead, alive := drilllog.Owner{Instance: "dead"}, drilllog.Owner{Instance: "alive"}
+	ended := func(o drilllog.Owner) bool { return o.Instance == "dead" }
 	ago := func(d time.Duration) time.Time { return night.Add(-d) }
 	erred := func(n int, d time.Duration) attempt {
 		return attempt{N: n, By: alive, Until: night.Add(time.Hour), Verdict: report.Error, Finished: ago(d)}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/lifeboat-backup/lifeboat/verifier/drilllog"
 	"github.com/lifeboat-backup/lifeboat/verifier/evidence"
 	"github.com/lifeboat-backup/lifeboat/verifier/policy"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
@@ -21,12 +22,6 @@ type Backup struct {
 	MetadataSHA256 string
 }
 
-// Pick is a backup that a run drills, and why.
-type Pick struct {
-	Backup string `json:"backup"`
-	Why    string `json:"why"`
-}
-
 // pick chooses what a run of a policy drills, in the order in which it does: of
 // each schedule the newest backup, unless it is proven; the backups that the
 // policy names, always; older ones as samples. missing names what the policy
@@ -36,7 +31,7 @@ type Pick struct {
 // lie there, thorough and young enough, until a later drill of them fails.
 //
 // It is pure. Backups and records are newest first.
-func pick(p policy.Policy, backups []Backup, records []evidence.Record, now time.Time) (picks []Pick, missing []string) {
+func pick(p policy.Policy, backups []Backup, records []evidence.Record, now time.Time) (picks []drilllog.Pick, missing []string) {
 	c := chooser{policy: p, history: histories(backups, records), now: now}
 	schedules, missing := matching(p.Spec.Select.Schedules, backups)
 	for _, name := range schedules {
@@ -104,17 +99,17 @@ type chooser struct {
 	policy  policy.Policy
 	history map[string][]evidence.Record
 	now     time.Time
-	picks   []Pick
+	picks   []drilllog.Pick
 }
 
 func (c *chooser) take(b Backup, why string) {
 	if !c.taken(b.Name) {
-		c.picks = append(c.picks, Pick{b.Name, why})
+		c.picks = append(c.picks, drilllog.Pick{Backup: b.Name, Why: why})
 	}
 }
 
 func (c *chooser) taken(name string) bool {
-	return slices.ContainsFunc(c.picks, func(p Pick) bool { return p.Backup == name })
+	return slices.ContainsFunc(c.picks, func(p drilllog.Pick) bool { return p.Backup == name })
 }
 
 // level is what counts as proven.

@@ -2,7 +2,7 @@
 // chooses backups and has them drilled, one run for any number of missed times.
 //
 // What it decides is pure (due.go, pick.go, attempt.go) and what it remembers
-// lies in the location, in records that are written once (ledger.go). So a
+// lies in the location, in records that are written once (records.go). So a
 // restart goes on where the last process ended and drills nothing twice, and
 // two verifiers on one location share a run. What is not guaranteed: a drill
 // whose verifier was killed is tried again only when that process is known to
@@ -27,6 +27,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/schedule"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/verifier"
+	"github.com/lifeboat-backup/lifeboat/verifier/drilllog"
 	"github.com/lifeboat-backup/lifeboat/verifier/evidence"
 	"github.com/lifeboat-backup/lifeboat/verifier/policy"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
@@ -79,8 +80,8 @@ type Scheduler struct {
 	Drill func(context.Context, Request) (report.Report, error)
 	// By is this process, and Ended reports whether another one is known to have
 	// ended.
-	By    Owner
-	Ended func(Owner) bool
+	By    drilllog.Owner
+	Ended func(drilllog.Owner) bool
 	Now   func() time.Time
 	Log   *slog.Logger
 
@@ -135,14 +136,14 @@ func (s *Scheduler) Once(ctx context.Context) error {
 type keeper struct {
 	*Scheduler
 	Job
-	ledger  ledger
+	records records
 	index   *evidence.Index
 	log     *slog.Logger
 	started time.Time
 
-	known bool // whether the ledger was read
-	last  *run // nil: there is none
-	left  bool // whether last may have drills left
+	known bool          // whether the records were read
+	last  *drilllog.Run // nil: there is none
+	left  bool          // whether last may have drills left
 
 	mu    sync.Mutex
 	state state
@@ -151,9 +152,9 @@ type keeper struct {
 func newKeeper(s *Scheduler, j Job) *keeper {
 	k := &keeper{
 		Scheduler: s, Job: j, started: s.Now(),
-		ledger: ledger{store: j.Store, policy: j.Policy.Metadata.Name},
-		index:  &evidence.Index{Store: j.Store},
-		log:    s.Log.With("policy", j.Policy.Metadata.Name),
+		records: records{store: j.Store, policy: j.Policy.Metadata.Name},
+		index:   &evidence.Index{Store: j.Store},
+		log:     s.Log.With("policy", j.Policy.Metadata.Name),
 	}
 	k.state.totals = map[Total]int{}
 	return k
@@ -222,7 +223,7 @@ func (k *keeper) begin(ctx context.Context, once bool) error {
 		return nil
 	}
 	// Another verifier may have begun runs meanwhile.
-	last, err := k.ledger.last(ctx, now)
+	last, err := k.records.last(ctx, now)
 	if err != nil {
 		return err
 	}
@@ -238,7 +239,7 @@ func (k *keeper) begin(ctx context.Context, once bool) error {
 	if err != nil {
 		return err
 	}
-	if r, err = k.ledger.begin(ctx, *r); err != nil {
+	if r, err = k.records.begin(ctx, *r); err != nil {
 		return err
 	}
 	k.take(r)
@@ -247,7 +248,7 @@ func (k *keeper) begin(ctx context.Context, once bool) error {
 }
 
 // take makes a run the one to work on.
-func (k *keeper) take(r *run) {
+func (k *keeper) take(r *drilllog.Run) {
 	k.last, k.left = r, true
 	k.note(func(s *state) { s.due, s.missing, s.busy = r.Due, r.Missing, true })
 }
@@ -255,7 +256,7 @@ func (k *keeper) take(r *run) {
 // choose reads the location and picks what a run drills. A backup that cannot be
 // read now may be the newest of its schedule, so it is waited for, a little: one
 // that never can be, in an archive for instance, is not to stop the others.
-func (k *keeper) choose(ctx context.Context, due time.Time) (*run, error) {
+func (k *keeper) choose(ctx context.Context, due time.Time) (*drilllog.Run, error) {
 	f, err := k.read(ctx)
 	for range rereads {
 		if err != nil || len(f.unread) == 0 || !cluster.Sleep(ctx, reread) {
@@ -268,7 +269,7 @@ func (k *keeper) choose(ctx context.Context, due time.Time) (*run, error) {
 	}
 	now := k.Now().UTC()
 	picks, missing := pick(k.Policy, f.backups, f.records, now)
-	return &run{Schema: runSchema, Policy: k.name(), Due: due, Began: now, By: k.By, Drills: picks, Missing: append(missing, f.unread...)}, nil
+	return &drilllog.Run{Policy: k.name(), Due: due, Began: now, By: k.By, Drills: picks, Missing: append(missing, f.unread...)}, nil
 }
 
 // found is what a location holds, newest first.
@@ -329,7 +330,7 @@ func (k *keeper) work(ctx context.Context) error {
 		if ctx.Err() != nil || err != nil {
 			return errors.Join(ctx.Err(), err)
 		}
-		var waiting []Pick
+		var waiting []drilllog.Pick
 		wake := k.Now().Add(watch)
 		for i, p := range left {
 			if !steps[i].Done {
@@ -345,9 +346,9 @@ func (k *keeper) work(ctx context.Context) error {
 }
 
 // try drills a backup as often as is due now.
-func (k *keeper) try(ctx context.Context, p Pick) (step, error) {
+func (k *keeper) try(ctx context.Context, p drilllog.Pick) (step, error) {
 	for {
-		attempts, err := k.ledger.attempts(ctx, k.last.Due, p.Backup)
+		attempts, err := k.records.attempts(ctx, k.last.Due, p.Backup)
 		if err != nil {
 			return step{}, err
 		}
@@ -364,10 +365,10 @@ func (k *keeper) try(ctx context.Context, p Pick) (step, error) {
 // gone reports whether whoever made a claim does nothing about it any more. This
 // process asks only when it runs no drill of the backup: a claim of its own is
 // then one that was written although the store said it was not.
-func (k *keeper) gone(o Owner) bool { return o.Instance == k.By.Instance || k.Ended(o) }
+func (k *keeper) gone(o drilllog.Owner) bool { return o.Instance == k.By.Instance || k.Ended(o) }
 
 // attempt runs one drill, when it is its turn and nobody else runs it.
-func (k *keeper) attempt(ctx context.Context, p Pick, n int) error {
+func (k *keeper) attempt(ctx context.Context, p drilllog.Pick, n int) error {
 	select {
 	case k.gate <- struct{}{}:
 		defer func() { <-k.gate }()
@@ -378,8 +379,8 @@ func (k *keeper) attempt(ctx context.Context, p Pick, n int) error {
 	if !now.Before(k.end()) {
 		return nil // it waited until the next run, which chooses anew
 	}
-	c := claim{Drill: verifier.NewID(now), At: now, Until: now.Add(timeout(k.Policy) + claimMargin), By: k.By}
-	mine, err := k.ledger.claim(ctx, k.last.Due, p.Backup, n, c)
+	c := drilllog.Claim{Drill: verifier.NewID(now), At: now, Until: now.Add(timeout(k.Policy) + claimMargin), By: k.By}
+	mine, err := k.records.claim(ctx, k.last.Due, p.Backup, n, c)
 	if err != nil || !mine {
 		return err
 	}
@@ -388,10 +389,10 @@ func (k *keeper) attempt(ctx context.Context, p Pick, n int) error {
 	rep, err := k.drill(ctx, p, c)
 	switch {
 	case ctx.Err() != nil:
-		return k.release(ctx, p, n, release{At: k.Now().UTC(), Reason: "the verifier was stopped", Free: true})
+		return k.release(ctx, p, n, drilllog.Release{At: k.Now().UTC(), Reason: "the verifier was stopped", Free: true})
 	case rep.Verdict == "" || err != nil:
 		log.Error("drill left no evidence", "verdict", rep.Verdict, "err", err)
-		return k.release(ctx, p, n, release{At: k.Now().UTC(), Reason: fmt.Sprint(err)})
+		return k.release(ctx, p, n, drilllog.Release{At: k.Now().UTC(), Reason: fmt.Sprint(err)})
 	}
 	level := slog.LevelInfo
 	if rep.Verdict != report.Passed {
@@ -402,7 +403,7 @@ func (k *keeper) attempt(ctx context.Context, p Pick, n int) error {
 }
 
 // drill runs it and keeps the state.
-func (k *keeper) drill(ctx context.Context, p Pick, c claim) (report.Report, error) {
+func (k *keeper) drill(ctx context.Context, p drilllog.Pick, c drilllog.Claim) (report.Report, error) {
 	k.note(func(s *state) {
 		s.begin(Running{Backup: p.Backup, Drill: c.Drill, Why: p.Why, Since: c.At, StageSince: c.At})
 	})
@@ -420,10 +421,10 @@ func (k *keeper) drill(ctx context.Context, p Pick, c claim) (report.Report, err
 }
 
 // release writes the record also when ctx is done.
-func (k *keeper) release(ctx context.Context, p Pick, n int, r release) error {
+func (k *keeper) release(ctx context.Context, p drilllog.Pick, n int, r drilllog.Release) error {
 	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
-	return errors.Join(ctx.Err(), k.ledger.release(clean, k.last.Due, p.Backup, n, r))
+	return errors.Join(ctx.Err(), k.records.release(clean, k.last.Due, p.Backup, n, r))
 }
 
 // finish ends a run: evidence that need not be kept goes.
