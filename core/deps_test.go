@@ -188,6 +188,9 @@ func TestArrowsPointOneWay(t *testing.T) {
 	forbid(t, "of the verifier the exporter knows the formats only", own, func(p pkg, i string) bool {
 		return p.in("exporter") && under(i, "verifier") && i != "verifier/report" && i != "verifier/drilllog"
 	})
+	forbid(t, "lifeboat backup verify checks integrity and starts no sandbox", func(p pkg) []string { return p.Deps }, func(p pkg, i string) bool {
+		return p.in("cmd/lifeboat") && under(i, module+"verifier") && i != module+"verifier/check" && i != module+"verifier/report"
+	})
 	forbid(t, "the verifier does not know the exporter", own, func(p pkg, i string) bool { return p.in("verifier") && under(i, "exporter") })
 	forbid(t, "nobody imports commands", own, func(p pkg, i string) bool { return under(i, "cmd") && !p.in("cmd") })
 	forbid(t, "only tests use what is made for tests", own, func(p pkg, i string) bool {

@@ -242,7 +242,7 @@ func (r *run) store(ctx context.Context) error {
 }
 
 // identify copies into the evidence which backup it is about.
-func (r *run) identify(i IntegrityResult) {
+func (r *run) identify(i check.IntegrityResult) {
 	b := &r.report.Backup
 	b.MetadataSHA256, b.ContentsSHA256, b.Manifest = i.MetadataSHA256, i.ContentsSHA256, i.Manifest
 	if i.Metadata == nil {
@@ -267,7 +267,7 @@ func (r *run) identify(i IntegrityResult) {
 // integrity reads everything of the backup. What it finds refutes the backup:
 // there is no point in restoring what is known to be damaged.
 func (r *run) integrity(ctx context.Context) (bool, error) {
-	i, err := Integrity(ctx, r.Store, r.Backup, IntegrityOptions{Identities: r.Identities})
+	i, err := check.Integrity(ctx, r.Store, r.Backup, check.IntegrityOptions{Identities: r.Identities})
 	if err != nil {
 		return false, err
 	}

@@ -9,7 +9,7 @@ import (
 
 	"github.com/lifeboat-backup/lifeboat/cmd/internal/cli"
 	"github.com/lifeboat-backup/lifeboat/core/store"
-	"github.com/lifeboat-backup/lifeboat/verifier"
+	"github.com/lifeboat-backup/lifeboat/verifier/check"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
 
@@ -52,7 +52,7 @@ its files are, and the verdict is error at best. That a backup can be restored i
 		if err != nil {
 			return err
 		}
-		r, err := verifier.Integrity(c.Context(), s, args[0], verifier.IntegrityOptions{Identities: identities})
+		r, err := check.Integrity(c.Context(), s, args[0], check.IntegrityOptions{Identities: identities})
 		if err != nil {
 			return err
 		}

@@ -17,7 +17,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/filter"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/core/store/mem"
-	"github.com/lifeboat-backup/lifeboat/verifier"
+	"github.com/lifeboat-backup/lifeboat/verifier/check"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
 
@@ -60,7 +60,7 @@ func TestEveryFlippedBitAndEveryCutOfABackupIsFoundByVerify(t *testing.T) {
 	for i := range harmless {
 		g.Go(func() {
 			for d := range damages {
-				r, err := verifier.Integrity(t.Context(), d.in, "b", verifier.IntegrityOptions{})
+				r, err := check.Integrity(t.Context(), d.in, "b", check.IntegrityOptions{})
 				if !assert.NoError(t, err, d.label) || r.Verdict() == report.Failed {
 					continue
 				}

@@ -37,7 +37,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/store/mem"
 	"github.com/lifeboat-backup/lifeboat/core/store/storetest"
 	"github.com/lifeboat-backup/lifeboat/test/rig"
-	"github.com/lifeboat-backup/lifeboat/verifier"
+	"github.com/lifeboat-backup/lifeboat/verifier/check"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 	"github.com/lifeboat-backup/lifeboat/verifier/sandbox"
 )
@@ -639,7 +639,7 @@ func assertWhole(t *testing.T, s store.Store, name, when string) {
 	b, err := backup.Read(t.Context(), s, name)
 	require.NoError(t, err, when)
 	require.EqualValues(t, "Completed", b.Status.Phase, when)
-	proof, err := verifier.Integrity(t.Context(), s, name, verifier.IntegrityOptions{})
+	proof, err := check.Integrity(t.Context(), s, name, check.IntegrityOptions{})
 	require.NoError(t, err, when)
 	require.Equal(t, report.Passed, proof.Verdict(), "%s: %v", when, proof.Findings)
 }

@@ -1,6 +1,5 @@
 //go:build e2e
 
-// Package velero holds tests on buckets that real versions of Velero wrote.
 package velero
 
 import (
@@ -20,7 +19,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/archive"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/core/store/fs"
-	"github.com/lifeboat-backup/lifeboat/verifier"
+	"github.com/lifeboat-backup/lifeboat/verifier/check"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
 
@@ -80,7 +79,7 @@ func TestEveryBackupOfARealBucketIsSound(t *testing.T) {
 			}
 			require.ElementsMatch(t, slices.Collect(maps.Keys(items)), names)
 			for _, name := range names {
-				r, err := verifier.Integrity(t.Context(), s, name, verifier.IntegrityOptions{})
+				r, err := check.Integrity(t.Context(), s, name, check.IntegrityOptions{})
 				require.NoError(t, err)
 				assert.Equal(t, report.Passed, r.Verdict(), "%s: %+v", name, r.Findings)
 				assert.Empty(t, r.Findings, name)

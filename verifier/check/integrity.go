@@ -1,4 +1,4 @@
-package verifier
+package check
 
 import (
 	"context"
@@ -8,7 +8,6 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/archive"
 	"github.com/lifeboat-backup/lifeboat/core/seal"
 	"github.com/lifeboat-backup/lifeboat/core/store"
-	"github.com/lifeboat-backup/lifeboat/verifier/check"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
 
@@ -22,7 +21,7 @@ type IntegrityOptions struct {
 	Identities seal.Identities
 }
 
-// IntegrityResult is what the integrity level found out about one backup.
+// IntegrityResult is what the integrity level shows of one backup.
 type IntegrityResult struct {
 	Checks   []report.Check
 	Findings []report.Finding
@@ -36,24 +35,24 @@ type IntegrityResult struct {
 	Manifest       bool   // whether Lifeboat's digests were there to go by
 }
 
-// Verdict is failed when anything is wrong with the backup, error when nothing
-// is known to be wrong but not everything could be looked at, else passed.
-func (r IntegrityResult) Verdict() report.Verdict { return check.Verdict(r.Checks, r.Findings) }
+// Verdict is failed if there are findings, error if there are none but not
+// everything could be checked, and passed otherwise.
+func (r IntegrityResult) Verdict() report.Verdict { return Verdict(r.Checks, r.Findings) }
 
-// Integrity proves or refutes that a backup is whole, with the bucket alone.
-// Everything of the backup is read once; nothing is written.
+// Integrity checks that a backup is whole, with the location alone: it reads
+// everything of the backup once and writes nothing.
 //
-// A bad backup is a result with findings, not an error. Errors are: a backup
-// that is not there (check.ErrNoBackup), a name no backup can have, a location
-// that cannot be listed, and the end of ctx. A file that the location cannot
-// deliver makes the checks that need it report.Error.
+// A bad backup is a result with findings, not an error. It is an error if the
+// backup does not exist (ErrNoBackup), its name is not valid, the location cannot
+// be listed, or ctx ends. A file that cannot be read makes the checks that need
+// it report.Error.
 func Integrity(ctx context.Context, s store.Store, backup string, o IntegrityOptions) (IntegrityResult, error) {
-	in, err := check.Gather(ctx, s, backup, o.Limits, o.Identities)
+	in, err := Gather(ctx, s, backup, o.Limits, o.Identities)
 	if err != nil {
 		return IntegrityResult{}, fmt.Errorf("check integrity: %w", err)
 	}
 	var r IntegrityResult
-	r.Checks, r.Findings = check.Decide(in)
+	r.Checks, r.Findings = Decide(in)
 	r.InBackup = int(in.Archive.Stats.Items)
 	r.Metadata = in.Metadata
 	r.MetadataSHA256 = in.Digest(store.Metadata)
