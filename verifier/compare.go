@@ -3,6 +3,8 @@ package verifier
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/util/version"
@@ -156,12 +158,16 @@ func (r *run) compare(ctx context.Context) (bool, error) {
 	if filledIn > 0 {
 		c.items.Different -= filledIn
 		c.items.Equal += filledIn
-		r.changed(fmt.Sprintf("fields that Kubernetes %s fills in and %s did not have", r.report.Versions.Kubernetes, r.report.Backup.KubernetesVersion), filledIn)
+		r.report = changed(r.report, fmt.Sprintf("fields that Kubernetes %s fills in and %s did not have", r.report.Versions.Kubernetes, r.report.Backup.KubernetesVersion), filledIn)
 	}
 	r.report.Items = c.items
-	r.beyond = c.beyond
-	r.record(report.Check{Name: checkRestored, Verdict: report.Passed, Message: fmt.Sprintf("%d of %d expected items were accepted by the API server", c.items.Expected-len(c.restored), c.items.Expected)}, c.restored, nil)
-	r.record(report.Check{Name: checkEqual, Verdict: report.Passed, Message: fmt.Sprintf("%d of %d restored items equal the backup", c.items.Equal, c.items.Restored)}, append(c.missing, different...), nil)
+	r.facts.beyond = c.beyond
+	restored := passing(checkRestored, fmt.Sprintf("%d of %d expected items were accepted by the API server", c.items.Expected-len(c.restored), c.items.Expected))
+	restored.findings = c.restored
+	equal := passing(checkEqual, fmt.Sprintf("%d of %d restored items equal the backup", c.items.Equal, c.items.Restored))
+	equal.findings = slices.Concat(c.missing, different)
+	r.record(restored)
+	r.record(equal)
 	return false, nil
 }
 
@@ -230,12 +236,15 @@ func newerMinor(is, than string) bool {
 	return a.Major() > b.Major() || a.Major() == b.Major() && a.Minor() > b.Minor()
 }
 
-// changed counts what is in the sandbox otherwise than in the backup, and right.
-func (r *run) changed(rule string, n int) {
-	if r.report.Changed == nil {
-		r.report.Changed = map[string]int{}
+// changed counts what differs from the backup in the sandbox, and may.
+func changed(rep report.Report, rule string, n int) report.Report {
+	counts := maps.Clone(rep.Changed)
+	if counts == nil {
+		counts = map[string]int{}
 	}
-	r.report.Changed[rule] += n
+	counts[rule] += n
+	rep.Changed = counts
+	return rep
 }
 
 // wanted is an item as the plan meant to create it.

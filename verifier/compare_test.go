@@ -84,17 +84,14 @@ func TestWhatALevelCannotHoldIsNotABadBackupAndNotProvenEither(t *testing.T) {
 	assert.Empty(t, c.restored)
 	assert.Equal(t, report.Items{InBackup: 3, Expected: 1, Restored: 1, Equal: 1, Skipped: 2, SkippedBy: map[string]int{needsServer: 1, needsWebhook: 1}}, c.items)
 
-	r := run{Drill: Drill{Now: now}, report: report.Report{Level: report.LevelControlPlane, Items: c.items}, beyond: c.beyond}
-	r.conclude(nil)
-	assert.Equal(t, report.Passed, r.report.Verdict)
-	assert.Contains(t, r.report.NotProven, "that 1 items can be restored: each "+needsWebhook)
-	assert.Contains(t, r.report.NotProven, "that 1 items can be restored: each "+needsServer)
+	got := conclude(report.Report{Level: report.LevelControlPlane, Items: c.items}, facts{beyond: c.beyond})
+	assert.Equal(t, report.Passed, got.Verdict)
+	assert.Contains(t, got.NotProven, "that 1 items can be restored: each "+needsWebhook)
+	assert.Contains(t, got.NotProven, "that 1 items can be restored: each "+needsServer)
 }
 
 func concluded(rep report.Report, err error) report.Report {
-	r := run{Drill: Drill{Now: now}, report: rep}
-	r.conclude(err)
-	return r.report
+	return conclude(rep, facts{err: err})
 }
 
 func TestAVerdictIsNeverBetterThanWhatWasSeen(t *testing.T) {

@@ -8,54 +8,90 @@ import (
 	"strings"
 	"time"
 
-	"github.com/lifeboat-backup/lifeboat/core/apply"
+	"github.com/lifeboat-backup/lifeboat/verifier/policy"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 	"github.com/lifeboat-backup/lifeboat/verifier/sandbox"
 )
 
-// conclude settles the verdict. A finding refutes the backup whatever happened
+// facts are what a verdict depends on besides the report itself.
+type facts struct {
+	err     error // why the drill could not run to its end
+	spec    policy.Spec
+	volumes bool // whether the backup has volumes
+	// before is how many findings there were before the sandbox started.
+	before int
+	beyond map[string]int // items that the level cannot hold, by reason
+	idle   int            // DaemonSets that want no pod of the sandbox's node
+}
+
+// conclude decides the verdict. A finding fails the backup whatever happened
 // afterwards; without one, a drill that could not finish proves nothing. What
-// was found in a sandbox that ended on its own is no finding.
-func (r *run) conclude(err error) {
-	rep := &r.report
-	rep.Finished = r.Now().UTC()
-	if errors.Is(err, sandbox.ErrDied) {
-		rep.Environment = append(rep.Environment, rep.Findings[r.before:]...)
-		rep.Findings = rep.Findings[:r.before]
+// was found in a sandbox that crashed is about the environment.
+func conclude(rep report.Report, f facts) report.Report {
+	if errors.Is(f.err, sandbox.ErrDied) {
+		rep.Environment = slices.Concat(rep.Environment, rep.Findings[f.before:])
+		rep.Findings = rep.Findings[:f.before]
 	}
-	rep.NotProven = notProven(rep.Level, len(r.prepared.Plan.Volumes) > 0)
-	if n := len(r.Spec.Checks); n > 0 && !r.runsPods() {
-		rep.NotProven = append(rep.NotProven, fmt.Sprintf("what the %d checks of the policy ask", n))
-	}
-	if target := r.Spec.Targets.RTO.Duration; target > 0 && !r.runsPods() {
-		rep.NotProven = append(rep.NotProven, fmt.Sprintf("that recovery takes at most %s", target))
-	}
-	for _, why := range slices.Sorted(maps.Keys(r.beyond)) {
-		rep.NotProven = append(rep.NotProven, fmt.Sprintf("that %d items can be restored: each %s", r.beyond[why], why))
-	}
-	if e := rep.Backup.Expires; !e.IsZero() && !e.After(rep.Started) {
-		rep.NotProven = append(rep.NotProven, fmt.Sprintf("that the backup will still be there: it expired at %s, and Velero deletes what has expired", e.Format(time.RFC3339)))
-	}
-	if r.idle > 0 {
-		rep.NotProven = append(rep.NotProven, fmt.Sprintf("that %d DaemonSets run: the sandbox's node is none of theirs", r.idle))
-	}
-	if len(rep.Waived) > 0 {
-		rep.NotProven = append(rep.NotProven, fmt.Sprintf("what the policy waives: %d findings", len(rep.Waived)))
-	}
+	rep.NotProven = notProven(rep, f)
 	switch {
 	case len(rep.Findings) > 0:
-		rep.Verdict = report.Failed
-		rep.Summary = failedSummary(rep.Findings)
-	case err != nil:
+		rep.Verdict, rep.Summary = report.Failed, failedSummary(rep.Findings)
+	case f.err != nil:
 		rep.Verdict = report.Error
-		rep.Summary = "The drill could not run to its end, so nothing is proven: " + firstLine(err.Error())
+		rep.Summary = "The drill could not run to its end, so nothing is proven: " + firstLine(f.err.Error())
 	case len(rep.Environment) > 0:
 		rep.Verdict = report.Error
 		rep.Summary = "Nothing is known to be wrong with the backup, but the sandbox could not prove it: " + counted(rep.Environment)
 	default:
-		rep.Verdict, rep.Summary = r.passed()
+		rep.Verdict, rep.Summary = passed(rep)
 	}
+	return rep
 }
+
+// notProven lists what a drill does not show, in plain words.
+func notProven(rep report.Report, f facts) []string {
+	out := notProvenAt(rep.Level, f.volumes)
+	add := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
+	if n := len(f.spec.Checks); n > 0 && !runsPods(rep.Level) {
+		add("what the %d checks of the policy ask", n)
+	}
+	if target := f.spec.Targets.RTO.Duration; target > 0 && !runsPods(rep.Level) {
+		add("that recovery takes at most %s", target)
+	}
+	for _, why := range slices.Sorted(maps.Keys(f.beyond)) {
+		add("that %d items can be restored: each %s", f.beyond[why], why)
+	}
+	if e := rep.Backup.Expires; !e.IsZero() && !e.After(rep.Started) {
+		add("that the backup will still be there: it expired at %s, and Velero deletes what has expired", e.Format(time.RFC3339))
+	}
+	if f.idle > 0 {
+		add("that %d DaemonSets run: the sandbox's node is none of theirs", f.idle)
+	}
+	if n := len(rep.Waived); n > 0 {
+		add("what the policy waives: %d findings", n)
+	}
+	return out
+}
+
+// notProvenAt lists what a level does not look at.
+func notProvenAt(level report.Level, volumes bool) []string {
+	var out []string
+	if !level.Proves(report.LevelControlPlane) {
+		out = append(out, "that an API server accepts the objects")
+	}
+	if runsPods(level) {
+		out = append(out, "that network policies hold", "what needs more than one node, or kube-system of the source cluster")
+	} else {
+		out = append(out, "that workloads start and become ready", "that webhooks and aggregated APIs answer")
+	}
+	if volumes || level == report.LevelIntegrity {
+		out = append(out, "the data of volumes")
+	}
+	return out
+}
+
+// runsPods reports whether controllers and kubelet work on what is restored.
+func runsPods(l report.Level) bool { return l.Proves(report.LevelKind) }
 
 // firstLine is a message without the logs that come with it.
 func firstLine(message string) string {
@@ -85,10 +121,9 @@ func counted(findings []report.Finding) string {
 	return fmt.Sprintf("%d findings, the first: %s", len(findings), first)
 }
 
-// passed is the verdict of a drill without findings and errors. That every
-// check has passed is asked again here: nothing may pass by omission.
-func (r *run) passed() (report.Verdict, string) {
-	rep := r.report
+// passed is the verdict of a drill without findings and errors. It looks again
+// at every check: a drill does not pass because a check is missing.
+func passed(rep report.Report) (report.Verdict, string) {
 	for _, c := range rep.Checks {
 		if c.Verdict != report.Passed {
 			return report.Error, fmt.Sprintf("Check %s has no result: %s", c.Name, c.Message)
@@ -101,7 +136,7 @@ func (r *run) passed() (report.Verdict, string) {
 	if !accounted(rep) {
 		return report.Error, fmt.Sprintf("The counts do not add up: %+v", i)
 	}
-	if r.runsPods() {
+	if runsPods(rep.Level) {
 		runs = " and run"
 	}
 	waived := ""
@@ -112,34 +147,11 @@ func (r *run) passed() (report.Verdict, string) {
 		i.Expected, rep.Versions.Kubernetes, runs, i.Skipped, waived)
 }
 
-// accounted reports whether every item is spoken for. Without a finding none
-// may be missing or different, unless the policy accepts that.
+// accounted reports whether every item is counted. Without a finding none may be
+// missing or different, unless the policy accepts that.
 func accounted(rep report.Report) bool {
 	i := rep.Items
 	bad := i.Missing + i.Different
 	accepted := slices.ContainsFunc(rep.Waived, func(w report.Waived) bool { return w.Check == checkRestored || w.Check == checkEqual })
 	return i.InBackup == i.Expected+i.Skipped && i.Expected == i.Equal+bad && (bad == 0 || accepted)
-}
-
-// notProven says in plain words what a level does not look at.
-func notProven(level report.Level, volumes bool) []string {
-	var out []string
-	if !level.Proves(report.LevelControlPlane) {
-		out = append(out, "that an API server accepts the objects")
-	}
-	if level.Proves(report.LevelKind) {
-		out = append(out, "that network policies hold", "what needs more than one node, or kube-system of the source cluster")
-	} else {
-		out = append(out, "that workloads start and become ready", "that webhooks and aggregated APIs answer")
-	}
-	if volumes || level == report.LevelIntegrity {
-		out = append(out, "the data of volumes")
-	}
-	return out
-}
-
-func (r *run) restoreProgress() func(done, total int, c apply.Change) {
-	return func(done, total int, _ apply.Change) {
-		r.progress("restore", fmt.Sprintf("%d of %d", done, total))
-	}
 }

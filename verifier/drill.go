@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/lifeboat-backup/lifeboat/core/api"
+	"github.com/lifeboat-backup/lifeboat/core/apply"
 	"github.com/lifeboat-backup/lifeboat/core/cluster"
 	"github.com/lifeboat-backup/lifeboat/core/restore"
 	"github.com/lifeboat-backup/lifeboat/core/seal"
@@ -60,42 +61,43 @@ type Drill struct {
 // drill was cancelled.
 const downTimeout = time.Minute
 
-// run is a drill under way.
+// run is a drill in progress.
 type run struct {
 	Drill
 	report   report.Report
 	cluster  *cluster.Client
 	prepared restore.Prepared
 	result   restore.Result
-	beyond   map[string]int // items the level cannot hold, by reason
-	before   int            // findings there were before the sandbox
-
-	// Of level kind.
-	missing    map[string]string // images that could not be had, with the reasons
-	recovering time.Time         // when the restore began
-	idle       int               // DaemonSets that want no pod of the sandbox's node
+	facts    facts     // what stages leave for the verdict
+	began    time.Time // when the restore began
 }
 
-// stage is one step of a drill of at least a level. refuted says that the
-// backup is bad and that later stages have nothing to work on; an error that
-// the drill cannot go on.
+// stage is one step of a drill of at least a level. failed says that the backup
+// is bad and that later stages have nothing to work on; an error, that the drill
+// cannot go on.
 type stage struct {
 	name  string
 	level report.Level
-	run   func(context.Context) (refuted bool, err error)
+	run   func(context.Context) (failed bool, err error)
 }
 
-// stages are those of the drill's level, in order.
+// stages returns those of the drill's level, in order.
 func (r *run) stages() []stage {
+	var missing map[string]string // images that could not be pulled or loaded, with the reasons
+	images := func(ctx context.Context) (failed bool, err error) {
+		missing, err = r.images(ctx)
+		return false, err
+	}
+	workloads := func(ctx context.Context) (bool, error) { return false, r.workloads(ctx, missing) }
 	all := []stage{
 		{"integrity", report.LevelIntegrity, r.integrity},
 		{"sandbox", report.LevelControlPlane, r.up},
 		{"plan", report.LevelControlPlane, r.plan},
-		{"images", report.LevelKind, r.images},
+		{"images", report.LevelKind, images},
 		{"contain", report.LevelKind, r.contain},
 		{"restore", report.LevelControlPlane, r.restore},
 		{"compare", report.LevelControlPlane, r.compare},
-		{"workloads", report.LevelKind, r.workloads},
+		{"workloads", report.LevelKind, workloads},
 		{"checks", report.LevelKind, r.userChecks},
 		{"contained", report.LevelKind, r.contained},
 	}
@@ -122,7 +124,9 @@ func (d Drill) Run(ctx context.Context) (report.Report, error) {
 	if errors.Is(err, check.ErrNoBackup) {
 		return r.report, err
 	}
-	r.conclude(errors.Join(err, downErr))
+	r.facts.err, r.facts.spec = errors.Join(err, downErr), r.Spec
+	r.report.Finished = r.Now().UTC()
+	r.report = conclude(r.report, r.facts)
 	return r.report, r.store(ctx)
 }
 
@@ -147,15 +151,16 @@ func (r *run) bounded(ctx context.Context, stages []stage) error {
 	return err
 }
 
-// each runs the stages in order, each timed, until one refutes the backup or fails.
+// each runs the stages in order, each timed, until the backup has failed or one
+// cannot go on.
 func (r *run) each(ctx context.Context, stages []stage) error {
 	for _, s := range stages {
 		r.progress(s.name, "")
-		refuted, err := r.timed(ctx, s)
+		failed, err := r.timed(ctx, s)
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
-		if refuted {
+		if failed {
 			return nil
 		}
 	}
@@ -164,13 +169,13 @@ func (r *run) each(ctx context.Context, stages []stage) error {
 
 func (r *run) timed(ctx context.Context, s stage) (bool, error) {
 	began := r.Now()
-	refuted, err := s.run(ctx)
+	failed, err := s.run(ctx)
 	took := report.Stage{Name: s.name, Seconds: r.Now().Sub(began).Seconds()}
 	if err != nil {
 		took.Error = err.Error()
 	}
 	r.report.Stages = append(r.report.Stages, took)
-	return refuted, err
+	return failed, err
 }
 
 func (r *run) progress(stage, detail string) {
@@ -181,10 +186,10 @@ func (r *run) progress(stage, detail string) {
 
 // up starts the sandbox.
 func (r *run) up(ctx context.Context) (bool, error) {
-	if _, runs := r.Sandbox.(sandbox.Runner); r.runsPods() && !runs {
+	if _, runs := r.Sandbox.(sandbox.Runner); runsPods(r.Level) && !runs {
 		return false, fmt.Errorf("level %s needs a sandbox that runs pods", r.Level)
 	}
-	r.before = len(r.report.Findings)
+	r.facts.before = len(r.report.Findings)
 	c, err := r.Sandbox.Up(ctx)
 	if err != nil {
 		return false, err
@@ -208,26 +213,24 @@ func (r *run) down(ctx context.Context) error {
 
 func (r *run) job() restore.Job {
 	j := restore.Job{Name: "drill-" + strings.ToLower(r.report.ID), Backup: r.Backup, Store: r.Store, Identities: r.Identities, Cluster: r.cluster, Now: r.Now}
-	if r.runsPods() {
-		a := r.adapter()
+	if runsPods(r.Level) {
+		a := adapter(r.Spec)
 		j.Options.Leave, j.Options.Adapt, j.Digests = a.Leave, a.Adapt, true
 	}
 	return j
 }
 
-// runsPods says that controllers and kubelet work on what is restored.
-func (r *run) runsPods() bool { return r.Level.Proves(report.LevelKind) }
-
 func (r *run) plan(ctx context.Context) (bool, error) {
 	p, err := r.job().Prepare(ctx)
 	r.prepared = p
+	r.facts.volumes = len(p.Plan.Volumes) > 0
 	return false, err
 }
 
 func (r *run) restore(ctx context.Context) (bool, error) {
-	r.recovering = r.Now()
+	r.began = r.Now()
 	job := r.job()
-	job.Progress = r.restoreProgress()
+	job.Progress = func(done, total int, _ apply.Change) { r.progress("restore", fmt.Sprintf("%d of %d", done, total)) }
 	result, err := job.Execute(ctx, r.prepared)
 	r.result = result
 	return false, err
@@ -241,12 +244,15 @@ func (r *run) store(ctx context.Context) error {
 	return nil
 }
 
-// identify copies into the evidence which backup it is about.
-func (r *run) identify(i check.IntegrityResult) {
-	b := &r.report.Backup
+// record adds an answer to the report.
+func (r *run) record(a answer) { r.report = record(r.report, r.Spec.Waivers, a) }
+
+// identify copies into a report which backup it is about.
+func identify(rep report.Report, i check.IntegrityResult) report.Report {
+	b := &rep.Backup
 	b.MetadataSHA256, b.ContentsSHA256, b.Manifest = i.MetadataSHA256, i.ContentsSHA256, i.Manifest
 	if i.Metadata == nil {
-		return
+		return rep
 	}
 	b.Schedule = i.Metadata.Labels[api.LabelScheduleName]
 	b.UID = string(i.Metadata.UID)
@@ -254,7 +260,7 @@ func (r *run) identify(i check.IntegrityResult) {
 	b.KubernetesVersion = i.Metadata.Annotations[api.AnnotationSourceGitVersion]
 	if t := i.Metadata.Status.StartTimestamp; t != nil {
 		b.Started = t.UTC()
-		r.report.Recovery = &report.Recovery{PointSeconds: r.report.Started.Sub(b.Started).Seconds()}
+		rep.Recovery = &report.Recovery{PointSeconds: rep.Started.Sub(b.Started).Seconds()}
 	}
 	if t := i.Metadata.Status.CompletionTimestamp; t != nil {
 		b.Completed = t.UTC()
@@ -262,18 +268,19 @@ func (r *run) identify(i check.IntegrityResult) {
 	if t := i.Metadata.Status.Expiration; t != nil {
 		b.Expires = t.UTC()
 	}
+	return rep
 }
 
-// integrity reads everything of the backup. What it finds refutes the backup:
-// there is no point in restoring what is known to be damaged.
+// integrity reads everything of the backup. A backup that is known to be damaged
+// is not restored.
 func (r *run) integrity(ctx context.Context) (bool, error) {
 	i, err := check.Integrity(ctx, r.Store, r.Backup, check.IntegrityOptions{Identities: r.Identities})
 	if err != nil {
 		return false, err
 	}
-	r.identify(i)
+	r.report = identify(r.report, i)
 	for _, c := range i.Checks {
-		r.record(c, of(c.Name, i.Findings), nil)
+		r.record(answer{Check: c, findings: findingsOf(c.Name, i.Findings)})
 	}
 	r.report.Items.InBackup = i.InBackup
 	switch {
@@ -282,7 +289,7 @@ func (r *run) integrity(ctx context.Context) (bool, error) {
 	case i.Verdict() == report.Error:
 		return false, errors.New("not everything could be looked at: " + unanswered(i.Checks))
 	}
-	// Too old a backup is one to restore all the same.
+	// A backup that is too old is restored all the same.
 	return false, r.recoveryPoint(ctx)
 }
 

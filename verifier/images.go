@@ -22,8 +22,8 @@ import (
 
 const checkImages = "images_provided"
 
-func (r *run) adapter() workload.Adapter {
-	return workload.Adapter{CronJobs: r.Spec.CronJobs == policy.CronJobsAsIs}
+func adapter(s policy.Spec) workload.Adapter {
+	return workload.Adapter{CronJobs: s.CronJobs == policy.CronJobsAsIs}
 }
 
 // survey is what a plan will run, and how it changes the objects of the backup.
@@ -33,12 +33,12 @@ type survey struct {
 }
 
 // images puts the images of what will be restored on the node, while it still
-// reaches a registry. One that is missing keeps what uses it from being proven,
-// and nothing else.
-func (r *run) images(ctx context.Context) (bool, error) {
+// reaches a registry, and returns the missing ones with the reasons. A missing
+// image keeps what uses it from being proven, and nothing else.
+func (r *run) images(ctx context.Context) (missing map[string]string, err error) {
 	s, err := r.survey(ctx)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	if len(s.changed) > 0 {
 		r.report.Changed = s.changed
@@ -46,13 +46,14 @@ func (r *run) images(ctx context.Context) (bool, error) {
 	wanted := slices.Sorted(maps.Keys(s.images))
 	r.progress("images", fmt.Sprintf("%d", len(wanted)))
 	if len(wanted) > 0 {
-		if r.missing, err = r.Sandbox.(sandbox.Runner).Provide(ctx, wanted); err != nil {
-			return false, err
+		if missing, err = r.Sandbox.(sandbox.Runner).Provide(ctx, wanted); err != nil {
+			return nil, err
 		}
 	}
-	r.record(report.Check{Name: checkImages, Verdict: report.Passed, Message: fmt.Sprintf("%d of %d images are on the node", len(wanted)-len(r.missing), len(wanted))},
-		nil, missingImages(s.images, r.missing))
-	return false, nil
+	a := passing(checkImages, fmt.Sprintf("%d of %d images are on the node", len(wanted)-len(missing), len(wanted)))
+	a.environment = missingImages(s.images, missing)
+	r.record(a)
+	return missing, nil
 }
 
 // survey reads the objects that run something, or are changed for the sandbox.
@@ -68,7 +69,7 @@ func (r *run) survey(ctx context.Context) (survey, error) {
 	}
 	as := r.prepared.Options
 	as.Adapt = nil
-	adapter := r.adapter()
+	adapter := adapter(r.Spec)
 	err := restore.Windows(ctx, restore.Readable(r.Store, r.prepared.Metadata, r.Identities), r.Backup, steps, func(work []apply.Work) error {
 		for _, w := range work {
 			u, err := w.Item.Object()
@@ -127,21 +128,22 @@ const checkContained = "contained"
 // may have reached its like in production: whatever else was seen, the drill
 // did not run as it should.
 func (r *run) contained(ctx context.Context) (bool, error) {
-	c := report.Check{Name: checkContained, Verdict: report.Passed, Message: "the sandbox was closed when the drill ended"}
-	var environment []report.Finding
+	a := passing(checkContained, "the sandbox was closed when the drill ended")
 	if err := r.Sandbox.(sandbox.Runner).Contained(ctx); err != nil {
 		if ctx.Err() != nil {
 			return false, ctx.Err()
 		}
-		c.Message = "the sandbox was not closed any more"
-		environment = append(environment, report.Finding{Check: checkContained, Message: err.Error()})
+		a.Message = "the sandbox was no longer closed"
+		a.environment = []report.Finding{{Check: checkContained, Message: err.Error()}}
 	}
-	r.record(c, nil, environment)
+	r.record(a)
 	return false, nil
 }
 
-// standsIn reports whether another image runs in the place of one.
-func (r *run) standsIn(image string) bool {
-	other, ok := r.Spec.Images.StandIn(image)
-	return ok && other != image
+// standsIn reports for an image whether another one runs in its place.
+func standsIn(images policy.Images) func(image string) bool {
+	return func(image string) bool {
+		other, ok := images.StandIn(image)
+		return ok && other != image
+	}
 }

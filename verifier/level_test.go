@@ -42,14 +42,16 @@ func TestWhatPolicyAcceptsIsSetApartAndDecidesNothing(t *testing.T) {
 	finding := func(check, object string) report.Finding {
 		return report.Finding{Check: check, Object: object, Message: "m"}
 	}
-	passed := func(check string) report.Check {
-		return report.Check{Name: check, Verdict: report.Passed, Message: "1 of 2"}
+	ask := func(check string, findings, environment []report.Finding) {
+		a := passing(check, "1 of 2")
+		a.findings, a.environment = findings, environment
+		r.record(a)
 	}
-	r.record(passed("workloads_ready"), []report.Finding{finding("workloads_ready", "deployments.apps shop/web"), finding("workloads_ready", "deployments.apps other/web")}, nil)
-	r.record(passed("claims_bound"), nil, []report.Finding{finding("claims_bound", "persistentvolumeclaims shop/a")})
-	r.record(passed("images_provided"), nil, []report.Finding{finding("images_provided", "pods shop/a")})
-	r.record(passed("crds_established"), nil, nil)
-	r.record(report.Check{Name: "rto", Verdict: report.Error, Message: "not measured"}, nil, nil)
+	ask("workloads_ready", []report.Finding{finding("workloads_ready", "deployments.apps shop/web"), finding("workloads_ready", "deployments.apps other/web")}, nil)
+	ask("claims_bound", nil, []report.Finding{finding("claims_bound", "persistentvolumeclaims shop/a")})
+	ask("images_provided", nil, []report.Finding{finding("images_provided", "pods shop/a")})
+	ask("crds_established", nil, nil)
+	r.record(answer{Check: report.Check{Name: "rto", Verdict: report.Error, Message: "not measured"}})
 	assert.Equal(t, []report.Check{
 		{Name: "workloads_ready", Verdict: report.Failed, Message: "1 of 2; 1 waived by the policy"},
 		{Name: "claims_bound", Verdict: report.Passed, Message: "1 of 2; 1 waived by the policy"},
@@ -97,15 +99,14 @@ func TestWhatTheEnvironmentLacksIsNeitherPassedNorFailed(t *testing.T) {
 
 func TestWhatWasSeenInASandboxThatDiedSaysNothingAboutTheBackup(t *testing.T) {
 	late, crash := report.Finding{Check: "rpo", Message: "too old"}, report.Finding{Check: "workloads_ready", Object: "pods shop/a", Message: "crashes"}
-	r := run{Drill: Drill{Now: now}, before: 1, report: report.Report{Level: report.LevelKind, Findings: []report.Finding{late, crash}}}
-	r.conclude(fmt.Errorf("remove it: %w", sandbox.ErrDied))
-	assert.Equal(t, []report.Finding{late}, r.report.Findings, "what was found before stays")
-	assert.Equal(t, []report.Finding{crash}, r.report.Environment)
+	rep := report.Report{Level: report.LevelKind, Findings: []report.Finding{late, crash}}
+	got := conclude(rep, facts{before: 1, err: fmt.Errorf("remove it: %w", sandbox.ErrDied)})
+	assert.Equal(t, []report.Finding{late}, got.Findings, "what was found before stays")
+	assert.Equal(t, []report.Finding{crash}, got.Environment)
 
-	r = run{Drill: Drill{Now: now}, report: report.Report{Level: report.LevelKind, Findings: []report.Finding{crash}}}
-	r.conclude(sandbox.ErrDied)
-	assert.Equal(t, report.Error, r.report.Verdict)
-	assert.Empty(t, r.report.Findings)
+	got = concluded(report.Report{Level: report.LevelKind, Findings: []report.Finding{crash}}, sandbox.ErrDied)
+	assert.Equal(t, report.Error, got.Verdict)
+	assert.Empty(t, got.Findings)
 }
 
 func TestTheSummaryIsOneLineWhateverALogSays(t *testing.T) {
@@ -172,17 +173,25 @@ func TestAVolumeIsForOneClaimAndFitsIt(t *testing.T) {
 }
 
 func TestRecoveryIsHeldAgainstItsTargets(t *testing.T) {
-	c, findings, _ := rpo(90*time.Minute, 2*time.Hour)
-	assert.Equal(t, report.Check{Name: "rpo", Verdict: report.Passed, Message: "the newest backup began 1h30m0s before the drill; at most 2h0m0s is allowed"}, c)
-	assert.Empty(t, findings)
-	_, findings, _ = rpo(3*time.Hour, 2*time.Hour)
-	assert.Len(t, findings, 1)
-	_, findings, _ = rto(10*time.Second, time.Minute)
-	assert.Empty(t, findings)
-	_, findings, _ = rto(2*time.Minute, time.Minute)
-	assert.Len(t, findings, 1)
-	c, _, _ = rto(0, time.Minute)
-	assert.Equal(t, report.Error, c.Verdict, "without a recovery there is no answer")
+	assert.Equal(t, passing("rpo", "the newest backup began 1h30m0s before the drill; at most 2h0m0s is allowed"), rpo(90*time.Minute, 2*time.Hour))
+	assert.Len(t, rpo(3*time.Hour, 2*time.Hour).findings, 1)
+	assert.Empty(t, rto(10*time.Second, time.Minute).findings)
+	assert.Len(t, rto(2*time.Minute, time.Minute).findings, 1)
+	assert.Equal(t, report.Error, rto(0, time.Minute).Verdict, "without a recovery there is no answer")
+}
+
+func TestRecoveryIsTimedOnlyIfAllCameUp(t *testing.T) {
+	late, crash := report.Finding{Check: "rpo"}, report.Finding{Check: "workloads_ready"}
+	for seconds, rep := range map[float64]report.Report{
+		60: {Findings: []report.Finding{late}, Recovery: &report.Recovery{PointSeconds: 7}},
+		0:  {Findings: []report.Finding{late, crash}, Recovery: &report.Recovery{PointSeconds: 7}},
+	} {
+		got := timeRecovery(rep, time.Minute, 2*time.Minute)
+		assert.Equal(t, report.Recovery{PointSeconds: 7, TimeSeconds: seconds, TimeTargetSeconds: 120}, *got.Recovery)
+		assert.Zero(t, rep.Recovery.TimeTargetSeconds, "the report given is not changed")
+	}
+	got := timeRecovery(report.Report{Environment: []report.Finding{crash}}, time.Minute, 0)
+	assert.Equal(t, report.Recovery{}, *got.Recovery)
 }
 
 func TestWhatACheckLookedAtIsCounted(t *testing.T) {
@@ -216,13 +225,12 @@ func TestWhatHasToLastIsMeasuredFromItsBeginning(t *testing.T) {
 }
 
 func TestAClaimWhoseDataIsInTheBackupIsAFinding(t *testing.T) {
-	r := &run{}
-	r.prepared.Plan.Volumes = []plan.Volume{
+	got := volumeData([]plan.Volume{
 		{Object: "persistentvolumeclaims shop/saved", Method: "CSISnapshot"}, {Object: "persistentvolumeclaims shop/not-saved"}, {Object: "persistentvolumes pv", Method: "CSISnapshot"},
-	}
-	r.volumeData()
-	require.Len(t, r.report.Findings, 1)
-	assert.Equal(t, "persistentvolumeclaims shop/saved", r.report.Findings[0].Object)
-	assert.Contains(t, r.report.Findings[0].Message, "volume data not restored: the backup has it (CSISnapshot)")
-	assert.Equal(t, []report.Check{{Name: "volume_data_restored", Verdict: report.Failed, Message: "1 claims have data in the backup"}}, r.report.Checks)
+	})
+	require.Len(t, got.findings, 1)
+	assert.Equal(t, "persistentvolumeclaims shop/saved", got.findings[0].Object)
+	assert.Contains(t, got.findings[0].Message, "volume data not restored: the backup has it (CSISnapshot)")
+	rep := record(report.Report{}, nil, got)
+	assert.Equal(t, []report.Check{{Name: "volume_data_restored", Verdict: report.Failed, Message: "1 claims have data in the backup"}}, rep.Checks)
 }

@@ -9,17 +9,22 @@ import (
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
 
-// record writes down a check with what it found of the backup and of the
-// environment. What the policy accepts is set apart. A check that found
-// something has the verdict that is left; one that found nothing keeps its own.
-func (r *run) record(c report.Check, findings, environment []report.Finding) {
-	rep := &r.report
-	found := len(findings) + len(environment)
-	findings, waived := waive(r.Spec.Waivers, findings)
-	environment, more := waive(r.Spec.Waivers, environment)
+// answer is a check with what it found of the backup and of the environment.
+type answer struct {
+	report.Check
+	findings, environment []report.Finding
+}
+
+// record adds an answer to a report. What the policy accepts is listed apart. A
+// check that found something gets the verdict of the findings that are left; one
+// that found nothing keeps its own.
+func record(rep report.Report, waivers []policy.Waiver, a answer) report.Report {
+	c := a.Check
+	findings, waived := waive(waivers, a.findings)
+	environment, more := waive(waivers, a.environment)
 	waived = append(waived, more...)
 	switch {
-	case found == 0:
+	case len(a.findings)+len(a.environment) == 0:
 	case len(findings) > 0:
 		c.Verdict = report.Failed
 	case len(environment) > 0:
@@ -34,9 +39,15 @@ func (r *run) record(c report.Check, findings, environment []report.Finding) {
 	rep.Findings = append(rep.Findings, findings...)
 	rep.Environment = append(rep.Environment, environment...)
 	rep.Waived = append(rep.Waived, waived...)
+	return rep
 }
 
-// waive sets apart what the policy accepts, by the first waiver that matches.
+// passing is an answer whose check passes unless it has findings.
+func passing(check, message string) answer {
+	return answer{Check: report.Check{Name: check, Verdict: report.Passed, Message: message}}
+}
+
+// waive separates what the policy accepts, by the first waiver that matches.
 func waive(waivers []policy.Waiver, findings []report.Finding) (left []report.Finding, waived []report.Waived) {
 	for _, f := range findings {
 		i := slices.IndexFunc(waivers, func(w policy.Waiver) bool { return w.Accepts(f.Check, f.Object) })
@@ -49,8 +60,8 @@ func waive(waivers []policy.Waiver, findings []report.Finding) (left []report.Fi
 	return left, waived
 }
 
-// of are the findings of a check.
-func of(check string, findings []report.Finding) []report.Finding {
+// findingsOf returns the findings of a check.
+func findingsOf(check string, findings []report.Finding) []report.Finding {
 	var out []report.Finding
 	for _, f := range findings {
 		if f.Check == check {

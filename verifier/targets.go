@@ -7,60 +7,63 @@ import (
 	"time"
 
 	"github.com/lifeboat-backup/lifeboat/core/backup"
+	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
 
-// The checks of what recovery has to keep to.
+// The checks of the targets of recovery.
 const (
 	checkRPO = "rpo"
 	checkRTO = "rto"
 )
 
-// recoveryPoint holds what would have been lost against the policy's target. It
-// needs nothing but the location, so every level asks.
+// recoveryPoint checks what would have been lost against the policy's target. It
+// needs only the location, so every level does it.
 func (r *run) recoveryPoint(ctx context.Context) error {
-	target := r.Spec.Targets.RPO
-	if target.Duration == 0 {
+	target := r.Spec.Targets.RPO.Duration
+	if target == 0 {
 		return nil
 	}
-	newest, err := r.newestPoint(ctx)
+	newest, err := newestPoint(ctx, r.Store, r.report.Backup)
 	if err != nil {
 		return err
 	}
-	r.recovery().PointTargetSeconds = target.Seconds()
-	r.record(rpo(r.report.Started.Sub(newest), target.Duration))
+	r.report = withRecovery(r.report, func(rec *report.Recovery) { rec.PointTargetSeconds = target.Seconds() })
+	r.record(rpo(r.report.Started.Sub(newest), target))
 	return nil
 }
 
-// recoveryTime holds the time until all was up against the policy's target.
-func (r *run) recoveryTime() {
-	rec, target := r.recovery(), r.Spec.Targets.RTO
-	rec.TimeTargetSeconds = target.Seconds()
-	down := slices.ContainsFunc(r.report.Findings, func(f report.Finding) bool { return f.Check != checkRPO })
-	if !down && len(r.report.Environment) == 0 {
-		rec.TimeSeconds = r.Now().Sub(r.recovering).Seconds()
-	}
-	if target.Duration > 0 {
-		r.record(rto(time.Duration(rec.TimeSeconds*float64(time.Second)), target.Duration))
-	}
+// timeRecovery adds how long recovery took to a report, if everything came up. A
+// backup that is too old is restored all the same, so a missed RPO does not count.
+func timeRecovery(rep report.Report, took, target time.Duration) report.Report {
+	down := slices.ContainsFunc(rep.Findings, func(f report.Finding) bool { return f.Check != checkRPO })
+	return withRecovery(rep, func(rec *report.Recovery) {
+		rec.TimeTargetSeconds = target.Seconds()
+		if !down && len(rep.Environment) == 0 {
+			rec.TimeSeconds = took.Seconds()
+		}
+	})
 }
 
-func (r *run) recovery() *report.Recovery {
-	if r.report.Recovery == nil {
-		r.report.Recovery = &report.Recovery{}
+func withRecovery(rep report.Report, change func(*report.Recovery)) report.Report {
+	var rec report.Recovery
+	if rep.Recovery != nil {
+		rec = *rep.Recovery
 	}
-	return r.report.Recovery
+	change(&rec)
+	rep.Recovery = &rec
+	return rep
 }
 
-// newestPoint is when the newest backup of the same schedule began: to drill an
-// older one does not make what could be recovered any older.
-func (r *run) newestPoint(ctx context.Context) (time.Time, error) {
-	point := r.report.Backup.Started
-	all, err := backup.List(ctx, r.Store)
+// newestPoint returns when the newest backup of the same schedule began: a drill
+// of an older one does not make what could be recovered older.
+func newestPoint(ctx context.Context, s store.Store, b report.Backup) (time.Time, error) {
+	point := b.Started
+	all, err := backup.List(ctx, s)
 	if err != nil {
 		return time.Time{}, err
 	}
-	name, found := newest(all, r.report.Backup.Schedule)
+	name, found := newest(all, b.Schedule)
 	for _, l := range all {
 		if found && l.Name == name && l.Backup.Status.StartTimestamp != nil && l.Backup.Status.StartTimestamp.After(point) {
 			point = l.Backup.Status.StartTimestamp.Time
@@ -69,22 +72,22 @@ func (r *run) newestPoint(ctx context.Context) (time.Time, error) {
 	return point, nil
 }
 
-func rpo(age, target time.Duration) (report.Check, []report.Finding, []report.Finding) {
-	c := report.Check{Name: checkRPO, Verdict: report.Passed, Message: fmt.Sprintf("the newest backup began %s before the drill; at most %s is allowed", age.Round(time.Second), target)}
+func rpo(age, target time.Duration) answer {
+	a := passing(checkRPO, fmt.Sprintf("the newest backup began %s before the drill; at most %s is allowed", age.Round(time.Second), target))
 	if age > target {
-		return c, []report.Finding{{Check: checkRPO, Message: c.Message}}, nil
+		a.findings = []report.Finding{{Check: checkRPO, Message: a.Message}}
 	}
-	return c, nil, nil
+	return a
 }
 
-// rto has no answer when not all came up: then there was no recovery.
-func rto(took, target time.Duration) (report.Check, []report.Finding, []report.Finding) {
+// rto has no answer if not everything came up: then there was no recovery.
+func rto(took, target time.Duration) answer {
 	if took == 0 {
-		return report.Check{Name: checkRTO, Verdict: report.Error, Message: "not measured, because not all came up"}, nil, nil
+		return answer{Check: report.Check{Name: checkRTO, Verdict: report.Error, Message: "not measured, because not all came up"}}
 	}
-	c := report.Check{Name: checkRTO, Verdict: report.Passed, Message: fmt.Sprintf("recovery took %s; at most %s is allowed", took.Round(100*time.Millisecond), target)}
+	a := passing(checkRTO, fmt.Sprintf("recovery took %s; at most %s is allowed", took.Round(100*time.Millisecond), target))
 	if took > target {
-		return c, []report.Finding{{Check: checkRTO, Message: c.Message}}, nil
+		a.findings = []report.Finding{{Check: checkRTO, Message: a.Message}}
 	}
-	return c, nil, nil
+	return a
 }

@@ -35,30 +35,37 @@ const (
 )
 
 // workloads waits until all that was restored runs, or is known not to.
-func (r *run) workloads(ctx context.Context) (bool, error) {
+func (r *run) workloads(ctx context.Context, missing map[string]string) error {
 	limit := cmp.Or(r.Spec.Limits.WorkloadsReady.Duration, defaultReady)
-	d, err := r.await(ctx, limit)
+	d, err := r.await(ctx, limit, missing)
 	if err != nil {
-		return false, err
+		return err
 	}
-	r.idle = d.Idle
-	findings, environment := workload.Settle(r.withLogs(ctx, d.Problems))
+	r.facts.idle = d.Idle
+	// Logs may hold anything: those of an encrypted backup stay out of the
+	// evidence, which is not encrypted.
+	if !backup.Encrypted(r.prepared.Metadata) {
+		addLogs(ctx, r.cluster, d.Problems)
+	}
+	findings, environment := workload.Settle(d.Problems)
 	for _, name := range workload.Checks() {
-		r.record(report.Check{Name: name, Verdict: report.Passed, Message: asked(name, d, limit)}, of(name, findings), of(name, environment))
+		a := passing(name, asked(name, d, limit))
+		a.findings, a.environment = findingsOf(name, findings), findingsOf(name, environment)
+		r.record(a)
 	}
-	r.volumeData()
-	return false, nil
+	r.record(volumeData(r.prepared.Plan.Volumes))
+	return nil
 }
 
 // await looks at the sandbox again and again. It ends when nothing has been
 // wrong for a while, when what is wrong has not been mendable for a while, or
 // with the limit.
-func (r *run) await(ctx context.Context, limit time.Duration) (workload.Decision, error) {
+func (r *run) await(ctx context.Context, limit time.Duration, missing map[string]string) (workload.Decision, error) {
 	volumes, err := newProvisioner(ctx, r.Sandbox.(sandbox.Runner), r.cluster)
 	if err != nil {
 		return workload.Decision{}, err
 	}
-	in := workload.Input{Restored: restored(r.prepared.Plan, r.result.Changes), Missing: r.missing, StandsIn: r.standsIn}
+	in := workload.Input{Restored: restored(r.prepared.Plan, r.result.Changes), Missing: missing, StandsIn: standsIn(r.Spec.Images)}
 	began := r.Now()
 	var up, stuck lasting
 	for {
@@ -139,30 +146,28 @@ func asked(name string, d workload.Decision, limit time.Duration) string {
 	return out
 }
 
-// withLogs adds the last lines of logs. They may hold anything: of a backup that
-// is encrypted they are left out, as the evidence is not.
-func (r *run) withLogs(ctx context.Context, problems []workload.Problem) []workload.Problem {
+// addLogs adds the last lines of logs to problems.
+func addLogs(ctx context.Context, c *cluster.Client, problems []workload.Problem) {
 	read := 0
 	for i := range problems {
 		p := &problems[i]
-		if p.Log == nil || read == maxLogs || backup.Encrypted(r.prepared.Metadata) {
+		if p.Log == nil || read == maxLogs {
 			continue
 		}
 		read++
-		if lines := strings.TrimSpace(workload.LastLines(ctx, r.cluster, *p.Log)); lines != "" {
+		if lines := strings.TrimSpace(workload.LastLines(ctx, c, *p.Log)); lines != "" {
 			p.Message += "; its last lines: " + lines
 		}
 	}
-	return problems
 }
 
 const checkVolumeData = "volume_data_restored"
 
 // volumeData says which claims got an empty volume although the backup has
 // their data.
-func (r *run) volumeData() {
+func volumeData(volumes []plan.Volume) answer {
 	var findings []report.Finding
-	for _, v := range r.prepared.Plan.Volumes {
+	for _, v := range volumes {
 		if v.Method != "" && strings.HasPrefix(v.Object, "persistentvolumeclaims ") {
 			findings = append(findings, report.Finding{
 				Check: checkVolumeData, Object: v.Object,
@@ -170,18 +175,24 @@ func (r *run) volumeData() {
 			})
 		}
 	}
-	r.record(report.Check{Name: checkVolumeData, Verdict: report.Passed, Message: fmt.Sprintf("%d claims have data in the backup", len(findings))}, findings, nil)
+	a := passing(checkVolumeData, fmt.Sprintf("%d claims have data in the backup", len(findings)))
+	a.findings = findings
+	return a
 }
 
 // userChecks asks the questions of the policy.
 func (r *run) userChecks(ctx context.Context) (bool, error) {
 	o := probe.Options{Now: r.Now, Progress: func(check string, attempt int) { r.progress("checks", fmt.Sprintf("%s, attempt %d", check, attempt)) }}
 	for _, result := range probe.Run(ctx, r.cluster, r.Spec.Checks, o) {
-		r.record(result.Check, result.Findings, result.Environment)
+		r.record(answer{result.Check, result.Findings, result.Environment})
 	}
 	if ctx.Err() != nil {
 		return false, ctx.Err()
 	}
-	r.recoveryTime()
+	target := r.Spec.Targets.RTO.Duration
+	r.report = timeRecovery(r.report, r.Now().Sub(r.began), target)
+	if target > 0 {
+		r.record(rto(time.Duration(r.report.Recovery.TimeSeconds*float64(time.Second)), target))
+	}
 	return false, nil
 }
