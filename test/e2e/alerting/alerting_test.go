@@ -6,6 +6,7 @@
 package alerting_test
 
 import (
+	"flag"
 	"fmt"
 	"maps"
 	"os"
@@ -32,6 +33,15 @@ const (
 	// quiet is how many scrapes a healthy world must stay without an alert.
 	quiet = 5
 )
+
+// recorded is the table of a run that is kept; -record replaces it.
+const recorded = "results/alerts.md"
+
+const recordedHead = `# One run of TestEveryAlert
+
+Made by ` + "`go test -tags e2e -run TestEveryAlert ./test/e2e/alerting -record`; [README](../README.md) explains it. Do not edit.\n\n"
+
+var record = flag.Bool("record", false, "replace "+recorded+" by the table of this run")
 
 // scenario is one way to make one alert fire.
 type scenario struct {
@@ -281,7 +291,7 @@ func (r *report) add(o outcome) {
 	r.rows = append(r.rows, o)
 }
 
-// write leaves the table in .cache/reports/alerts.md.
+// write writes the table to .cache/reports/alerts.md, and with -record to results.
 func (r *report) write(t *testing.T) {
 	t.Helper()
 	slices.SortFunc(r.rows, func(a, b outcome) int { return strings.Compare(a.alert+a.what, b.alert+b.what) })
@@ -297,5 +307,8 @@ func (r *report) write(t *testing.T) {
 	dir := filepath.Join(root, ".cache", "reports")
 	require.NoError(t, os.MkdirAll(dir, 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "alerts.md"), []byte(b.String()), 0o644))
+	if *record {
+		require.NoError(t, os.WriteFile(recorded, []byte(recordedHead+b.String()), 0o644))
+	}
 	t.Log("\n" + b.String())
 }
