@@ -7,6 +7,7 @@ TOOLS_DIR  := $(ROOT_DIR)/.cache/tools
 VERSITYGW  := $(TOOLS_DIR)/versitygw-$(VERSITYGW_VERSION)
 GOTESTSUM  := $(TOOLS_DIR)/gotestsum-$(GOTESTSUM_VERSION)
 CONTROLLER_GEN := $(TOOLS_DIR)/controller-gen-$(CONTROLLER_GEN_VERSION)
+GOLANGCI_LINT  := $(TOOLS_DIR)/golangci-lint-$(GOLANGCI_LINT_VERSION)
 
 .PHONY: tools
 tools: $(VERSITYGW) $(GOTESTSUM) prometheus ## build or fetch the third-party tools that tests run
@@ -33,3 +34,6 @@ $(GOTESTSUM):
 
 $(CONTROLLER_GEN):
 	$(call go-install,sigs.k8s.io/controller-tools/cmd/controller-gen@$(CONTROLLER_GEN_VERSION))
+
+$(GOLANGCI_LINT):
+	$(call go-install,github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION))

@@ -13,3 +13,8 @@ GOTESTSUM_VERSION := v1.13.0
 # https://github.com/kubernetes-sigs/controller-tools (Apache-2.0). v0.19 is that
 # of Kubernetes 1.34.
 CONTROLLER_GEN_VERSION := v0.19.0
+
+# Runs the linters that .golangci.yml names,
+# https://github.com/golangci/golangci-lint (GPL-3.0; it is run, and no part of it
+# is distributed).
+GOLANGCI_LINT_VERSION := v2.15.0
