@@ -21,12 +21,13 @@ import (
 	"golang.org/x/sync/errgroup"
 	"sigs.k8s.io/yaml"
 
+	"github.com/lifeboat-backup/lifeboat/test/part"
 	"github.com/lifeboat-backup/lifeboat/test/rig"
 )
 
 func TestTheRulesPassTheirTests(t *testing.T) {
 	promtool := rig.Promtool(t)
-	out, err := exec.CommandContext(t.Context(), promtool, "check", "rules", rulesFile).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), promtool, "check", "rules", rulesFile, filepath.Join("examples", "velero.rules.yml")).CombinedOutput()
 	require.NoError(t, err, string(out))
 	out, err = exec.CommandContext(t.Context(), promtool, append([]string{"test", "rules"}, slices.Sorted(maps.Keys(tests(t)))...)...).CombinedOutput()
 	require.NoError(t, err, string(out))
@@ -46,12 +47,13 @@ var equivalent = map[string]string{
 const quick = 3 * time.Hour
 
 // TestEveryMutantIsKilled weakens each rule in every way it knows, one at a
-// time, and demands that the rule's tests notice.
+// time, and demands that the rule's tests notice. A run takes its part of the changes.
 func TestEveryMutantIsKilled(t *testing.T) {
-	promtool := rig.Promtool(t)
+	promtool, taken := rig.Promtool(t), part.Of(t)
 	all, every := tests(t), everyRule(t)
 	var made []mutant
 	var killed []bool
+	total := 0
 	var group errgroup.Group
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for _, r := range every {
@@ -60,6 +62,7 @@ func TestEveryMutantIsKilled(t *testing.T) {
 		require.NoError(t, promtoolTest(promtool, writeRules(t, dir, "unchanged", withMutant(every, r)), files), "%s itself passes", r.name())
 		mutants, err := mutants(r)
 		require.NoError(t, err)
+		mutants = slices.DeleteFunc(mutants, func(mutant) bool { total++; return !taken.Takes(total - 1) })
 		outcomes := make([]bool, len(mutants))
 		soon := until(t, files, quick)
 		for i, m := range mutants {
@@ -84,9 +87,11 @@ func TestEveryMutantIsKilled(t *testing.T) {
 			t.Errorf("survived: %s\n%s", m.name, m.rule.Expr)
 		}
 	}
-	assert.Len(t, equivalent, same, "mutants that are listed as equivalent are made")
-	t.Logf("%d mutants of %d rules: %d killed, %d equivalent", len(made), len(every), dead, same)
-	assert.Greater(t, len(made), 800, "the mutator has lost its teeth")
+	if taken.Whole() {
+		assert.Len(t, equivalent, same, "mutants that are listed as equivalent are made")
+	}
+	t.Logf("%d mutants of %d rules, part %s taken: %d killed, %d equivalent", total, len(every), taken, dead, same)
+	assert.Greater(t, total, 800, "the mutator has lost its teeth")
 }
 
 // withMutant is what a rule needs to be tested with: itself, and for a

@@ -36,6 +36,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/core/store/mem"
 	"github.com/lifeboat-backup/lifeboat/core/store/storetest"
+	"github.com/lifeboat-backup/lifeboat/test/part"
 	"github.com/lifeboat-backup/lifeboat/test/rig"
 	"github.com/lifeboat-backup/lifeboat/verifier/check"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
@@ -200,9 +201,11 @@ func kubeconfigThrough(t *testing.T, to sandbox.Cluster, f *faulty) []byte {
 // the client's pauses between tries.
 const lanes = 8
 
-// every hands each fault at each of a number of requests to one of the lanes.
+// every hands each fault at each of a number of requests to one of the lanes, or
+// of these the part that the run takes. It returns how many there are in all.
 func every(t *testing.T, requests int, lane func(n int, faults <-chan fault)) (points int) {
 	t.Helper()
+	taken := part.Of(t)
 	faults := make(chan fault)
 	var g sync.WaitGroup
 	for i := range lanes {
@@ -217,8 +220,10 @@ func every(t *testing.T, requests int, lane func(n int, faults <-chan fault)) (p
 	for n := 1; n <= requests; n++ {
 		for p := range places {
 			for _, death := range []bool{false, true} {
+				if taken.Takes(points) {
+					faults <- fault{nth: n, place: p, death: death}
+				}
 				points++
-				faults <- fault{nth: n, place: p, death: death}
 			}
 		}
 	}
@@ -438,7 +443,7 @@ func TestARestoreThatFailsOrDiesAtAnyAPIRequestIsFinishedByTheNext(t *testing.T)
 		}
 	})
 	points -= int(missed.Load())
-	t.Logf("%d API requests of a restore, %d points, 0 bad, %s", requests, points, time.Since(began).Round(time.Second))
+	t.Logf("%d API requests of a restore, %d points, part %s taken, 0 bad, %s", requests, points, part.Of(t), time.Since(began).Round(time.Second))
 	assert.GreaterOrEqual(t, points, leastRestoreRequests)
 }
 
@@ -449,11 +454,14 @@ func TestARestoreThatFailsOrDiesAtAnyStoreCallIsFinishedByTheNext(t *testing.T) 
 	counted := storetest.Calls(v.store)
 	_, err := restoreJob("count", "b", counted, c).Run(t.Context())
 	require.NoError(t, err)
-	points := 0
+	points, taken := 0, part.Of(t)
 	for n, call := range counted.Calls() {
 		for _, when := range []storetest.When{storetest.Before, storetest.During, storetest.After} {
 			for _, kill := range []bool{false, true} {
 				points++
+				if !taken.Takes(points - 1) {
+					continue
+				}
 				label := fmt.Sprintf("%s call %d (%s %s), killed %v", when, n+1, call.Method, call.Key, kill)
 				v.wipe(t)
 				bad := storetest.NewFaults(v.store, storetest.Fault{Method: storetest.Any, Nth: n + 1, When: when, Kill: kill})
@@ -468,7 +476,7 @@ func TestARestoreThatFailsOrDiesAtAnyStoreCallIsFinishedByTheNext(t *testing.T) 
 			}
 		}
 	}
-	t.Logf("%d store calls of a restore, %d points, 0 bad", len(counted.Calls()), points)
+	t.Logf("%d store calls of a restore, %d points, part %s taken, 0 bad", len(counted.Calls()), points, taken)
 	assert.GreaterOrEqual(t, points, leastRestoreCalls)
 }
 
@@ -551,7 +559,7 @@ func TestABackupThatFailsOrDiesAtAnyAPIRequestIsCompleteOrAbsent(t *testing.T) {
 			}
 		}
 	})
-	t.Logf("%d API requests of a backup, %d points, %d backups completed all the same, 0 bad, %s", requests, points, completed.Load(), time.Since(began).Round(time.Second))
+	t.Logf("%d API requests of a backup, %d points, part %s taken, %d backups completed all the same, 0 bad, %s", requests, points, part.Of(t), completed.Load(), time.Since(began).Round(time.Second))
 	assert.GreaterOrEqual(t, points, leastBackupRequests)
 }
 
@@ -600,8 +608,11 @@ func TestTheProgramKilledWhileItBacksUpLeavesNoBackupAndNothingInTheWay(t *testi
 	plane, c := villagePlane(t)
 	buildVillage(t, plane, c, "loop")
 	direct := written(t, plane.Kubeconfig)
-	points := sample(40)
-	for _, f := range points {
+	points, taken := sample(40), part.Of(t)
+	for i, f := range points {
+		if !taken.Takes(i) {
+			continue
+		}
 		location := "file://" + filepath.ToSlash(t.TempDir())
 		kill(t, plane, f, "backup", "create", "b", "--include-namespaces", "loop", "--location", location)
 		out, code := program(t, "backup", "get", "--location", location)
@@ -614,7 +625,7 @@ func TestTheProgramKilledWhileItBacksUpLeavesNoBackupAndNothingInTheWay(t *testi
 		out, _ = program(t, "backup", "delete", "b", "--location", location)
 		require.Regexp(t, "is deleted|no such backup", out, f)
 	}
-	t.Logf("%d points, 0 bad", len(points))
+	t.Logf("%d points, part %s taken, 0 bad", len(points), taken)
 	assert.GreaterOrEqual(t, len(points), 26)
 }
 
@@ -624,13 +635,16 @@ func TestTheProgramKilledWhileItRestoresIsFinishedByTheNext(t *testing.T) {
 	location := "file://" + filepath.ToSlash(t.TempDir())
 	out, code := program(t, "backup", "create", "b", "--include-namespaces", "loop", "--location", location, "--kubeconfig", written(t, plane.Kubeconfig))
 	require.Zero(t, code, out)
-	points := sample(25)
-	for _, f := range points {
+	points, taken := sample(25), part.Of(t)
+	for i, f := range points {
+		if !taken.Takes(i) {
+			continue
+		}
 		v.wipe(t)
 		kill(t, plane, f, "restore", "create", "--from-backup", "b", "--location", location)
 		v.assertFinished(t, f.String())
 	}
-	t.Logf("%d points, 0 bad", len(points))
+	t.Logf("%d points, part %s taken, 0 bad", len(points), taken)
 	assert.GreaterOrEqual(t, len(points), 16)
 }
 
