@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/lifeboat-backup/lifeboat/core/store"
+	"github.com/lifeboat-backup/lifeboat/test/part"
 	"github.com/lifeboat-backup/lifeboat/test/rig"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
@@ -99,4 +100,39 @@ func TestResultsAreSummedUpByTheWorstOfTheirLevels(t *testing.T) {
 	var table bytes.Buffer
 	require.NoError(t, Write(&table, results))
 	assert.Contains(t, table.String(), "| bad | Lifeboat | failed at controlplane | items_restored | passed | failed |  | caught |\n")
+}
+
+func TestAPartOfTheCorpusLeavesOutWhatALevelCanOnlyRepeat(t *testing.T) {
+	cases := All()
+	checks := map[string]int{}
+	for i, at := range levels(cases, parsed(t, "2/3")) {
+		c := cases[i]
+		require.Equal(t, report.LevelIntegrity, at[0])
+		if c.Want.Level == report.LevelIntegrity {
+			checks[string(c.Want.Verdict)+c.Want.Finding.Check] += len(at) - 1
+			continue
+		}
+		assert.Equal(t, []report.Level{report.LevelIntegrity, report.LevelControlPlane}, at, "%s", c)
+	}
+	for check, n := range checks {
+		assert.Equal(t, 1, n, "%s is drilled at controlplane once", check)
+	}
+	for i, at := range levels(cases, part.Part{}) {
+		assert.Len(t, at, 2, "%s", cases[i])
+	}
+}
+
+func TestThePartsOfTheCorpusAreTheCorpus(t *testing.T) {
+	n := 0
+	for _, s := range []string{"1/3", "2/3", "3/3"} {
+		n += len(some(All(), parsed(t, s)))
+	}
+	assert.Equal(t, len(All()), n)
+}
+
+func parsed(t *testing.T, s string) part.Part {
+	t.Helper()
+	p, err := part.Parse(s)
+	require.NoError(t, err)
+	return p
 }
