@@ -102,7 +102,7 @@ var impure = []string{
 }
 
 func TestDecisionsImportNoClientNoStoreNoLogNoOS(t *testing.T) {
-	pure := []string{"core/item", "core/filter", "core/modifier", "core/plan", "core/schedule", "core/manifest", "verifier/report"}
+	pure := []string{"core/item", "core/filter", "core/modifier", "core/plan", "core/schedule", "core/spec", "core/manifest", "verifier/report"}
 	for _, name := range pure {
 		require.True(t, slices.ContainsFunc(list(t), func(p pkg) bool { return p.name() == name }), "%s is gone: mend this list", name)
 	}

@@ -27,6 +27,7 @@
 //   - collect: cluster to items; what is selected is decided by pure functions.
 //   - plan: what a restore will do and why, what is taken off an object, and when
 //     two objects are equal. Pure.
+//   - spec: specs of Velero's Backup and Restore to settings, and back. Pure.
 //   - apply: a plan's steps, carried out.
 //   - backup, restore: the pipelines that join these.
 //

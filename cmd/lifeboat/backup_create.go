@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -9,12 +10,15 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/uuid"
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/lifeboat-backup/lifeboat/cmd/internal/cli"
+	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
 	"github.com/lifeboat-backup/lifeboat/core/backup"
 	"github.com/lifeboat-backup/lifeboat/core/filter"
+	"github.com/lifeboat-backup/lifeboat/core/spec"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 )
 
@@ -63,7 +67,7 @@ func (f *createFlags) add(c *cobra.Command) {
 	f.filter.add(c)
 	f.filter.addScoped(c)
 	c.Flags().Var(order{&f.order}, "ordered-resources", "objects that come first of their resource: 'pods=ns1/a,ns1/b;persistentvolumes=x'")
-	c.Flags().DurationVar(&f.ttl, "ttl", backup.DefaultTTL, "how long the backup is kept")
+	c.Flags().DurationVar(&f.ttl, "ttl", spec.DefaultTTL, "how long the backup is kept")
 	c.Flags().StringToStringVar(&f.labels, "labels", nil, "labels of the backup, `key=value,…`; velero.io/schedule-name=S makes it one of schedule S")
 	f.recipients.Add(c)
 	cli.AddOutput(c, &f.out)
@@ -79,10 +83,15 @@ func (f *createFlags) job(name string) (backup.Job, error) {
 	if err != nil {
 		return backup.Job{}, err
 	}
-	return backup.Job{
-		Name: name, Cluster: client, Filter: f.filter.Filter, Order: f.order, TTL: f.ttl, Labels: f.labels, Recipients: recipients,
-		UID: string(uuid.NewUUID()), Now: time.Now,
-	}, nil
+	return backup.Job{Object: f.object(name), Cluster: client, Recipients: recipients, Now: time.Now}, nil
+}
+
+// object is the Backup that the flags describe. It says that no snapshots are
+// taken, so that Velero does not look for any.
+func (f *createFlags) object(name string) velerov1.Backup {
+	s := spec.Backup{Filter: f.filter.Filter, Order: f.order, TTL: f.ttl}.Spec()
+	s.SnapshotVolumes = new(bool)
+	return velerov1.Backup{ObjectMeta: metav1.ObjectMeta{Name: name, UID: uuid.NewUUID(), Labels: f.labels}, Spec: s}
 }
 
 func (f *createFlags) run(c *cobra.Command, name string) error {
@@ -94,20 +103,17 @@ func (f *createFlags) run(c *cobra.Command, name string) error {
 	job.Progress = func(p backup.Progress) {
 		progress.Show("backing up %s: %d items, %s", p.Resource, p.Items, size(p.Bytes))
 	}
-	prepared, err := job.Prepare(c.Context())
-	if err != nil {
-		return err
+	var location store.Store
+	job.Open = func(ctx context.Context) (s store.Store, err error) {
+		location, err = f.loc.Open(ctx, true)
+		return location, err
 	}
-	// Not before the cluster has agreed: a mistake leaves no folder behind.
-	if job.Store, err = f.loc.Open(c.Context(), true); err != nil {
-		return err
-	}
-	result, err := job.Execute(c.Context(), prepared)
+	result, err := job.Run(c.Context())
 	progress.Done()
 	if err != nil {
 		return err
 	}
-	if err := cli.Print(c.OutOrStdout(), f.out, result, func(w io.Writer) error { return printCreated(w, job.Store, result) }); err != nil {
+	if err := cli.Print(c.OutOrStdout(), f.out, result, func(w io.Writer) error { return printCreated(w, location, result) }); err != nil {
 		return err
 	}
 	if !result.Complete() {

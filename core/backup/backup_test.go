@@ -23,6 +23,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/version"
 
 	"github.com/lifeboat-backup/lifeboat/core/api"
@@ -33,6 +34,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/item"
 	"github.com/lifeboat-backup/lifeboat/core/jsonbound"
 	"github.com/lifeboat-backup/lifeboat/core/manifest"
+	"github.com/lifeboat-backup/lifeboat/core/spec"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/core/store/mem"
 	"github.com/lifeboat-backup/lifeboat/core/store/storetest"
@@ -110,7 +112,21 @@ func town() *fake {
 var now = time.Date(2026, 11, 22, 8, 42, 42, 500e6, time.FixedZone("CET", 3600))
 
 func job(s store.Store, c Cluster) Job {
-	return Job{Name: "nightly", Store: s, Cluster: c, UID: "u-1", Now: func() time.Time { return now }}
+	j := Job{Open: at(s), Cluster: c, Now: func() time.Time { return now }}
+	j.Object.Name, j.Object.UID = "nightly", "u-1"
+	return j.asked(spec.Backup{})
+}
+
+// at is a location that is open.
+func at(s store.Store) func(context.Context) (store.Store, error) {
+	return func(context.Context) (store.Store, error) { return s, nil }
+}
+
+// asked is the job with the spec of settings, as the command line writes it.
+func (j Job) asked(b spec.Backup) Job {
+	j.Object.Spec = b.Spec()
+	j.Object.Spec.SnapshotVolumes = new(bool)
+	return j
 }
 
 func content(t *testing.T, s store.Store, key string) []byte {
@@ -165,9 +181,7 @@ func paths(prefix string, v map[string]any) map[string]any {
 
 func TestVeleroBackupJSONHasTheFieldsThatVeleroWritesAndNoOthers(t *testing.T) {
 	s := mem.New()
-	j := job(s, town())
-	j.Filter.IncludedNamespaces = []string{"shop"}
-	j.TTL = 25 * time.Hour
+	j := job(s, town()).asked(spec.Backup{Filter: filter.Filter{IncludedNamespaces: []string{"shop"}}, TTL: 25 * time.Hour})
 	_, err := j.Run(t.Context())
 	require.NoError(t, err)
 	raw := content(t, s, store.Metadata("nightly"))
@@ -216,9 +230,8 @@ func TestVeleroBackupJSONHasTheFieldsThatVeleroWritesAndNoOthers(t *testing.T) {
 
 func TestAFilterStandsInTheBackupAsVeleroWritesIt(t *testing.T) {
 	s := mem.New()
-	j := job(s, town())
-	j.Filter = filter.Filter{ExcludedNamespaces: []string{"tmp-*"}, IncludedResources: []string{"configmaps"}, LabelSelector: "a=b,c in (d,e)"}
-	j.Labels = map[string]string{api.LabelScheduleName: "daily"}
+	j := job(s, town()).asked(spec.Backup{Filter: filter.Filter{ExcludedNamespaces: []string{"tmp-*"}, IncludedResources: []string{"configmaps"}, LabelSelector: "a=b,c in (d,e)"}})
+	j.Object.Labels = map[string]string{api.LabelScheduleName: "daily"}
 	r, err := j.Run(t.Context())
 	require.NoError(t, err)
 	b, err := Read(t.Context(), s, "nightly")
@@ -237,53 +250,89 @@ func TestAFilterStandsInTheBackupAsVeleroWritesIt(t *testing.T) {
 func TestEverythingThatWasAskedForStandsInTheSpec(t *testing.T) {
 	yes := true
 	s := mem.New()
-	j := job(s, town())
-	j.Filter = filter.Filter{
+	asked := spec.Backup{Filter: filter.Filter{
 		IncludedNamespaces: []string{"shop"}, IncludeClusterResources: &yes,
 		OrLabelSelectors: []string{"app=a,tier in (x,y)", "!app"},
-	}
-	j.Order = filter.Order{"configmaps": {"shop/b", "shop/gone"}, "pv": {"vol"}}
-	_, err := j.Run(t.Context())
+	}, Order: filter.Order{"configmaps": {"shop/b", "shop/gone"}, "pv": {"vol"}}}
+	_, err := job(s, town()).asked(asked).Run(t.Context())
 	assert.EqualError(t, err, `no resource is named "pv" (see: kubectl api-resources)`, "the fake has no short names")
-	delete(j.Order, "pv")
-	_, err = j.Run(t.Context())
+	delete(asked.Order, "pv")
+	_, err = job(s, town()).asked(asked).Run(t.Context())
 	require.NoError(t, err)
 	assert.JSONEq(t, `{"metadata":{}, "hooks":{}, "storageLocation":"default", "ttl":"720h0m0s", "csiSnapshotTimeout":"10m0s", "itemOperationTimeout":"4h0m0s",
 		"snapshotVolumes":false, "defaultVolumesToFsBackup":false, "snapshotMoveData":false, "volumeGroupSnapshotLabelKey":"velero.io/volume-group",
 		"includedNamespaces":["shop"], "includeClusterResources":true,
 		"excludedResources":["volumesnapshots.snapshot.storage.k8s.io","volumesnapshotcontents.snapshot.storage.k8s.io"],
 		"orLabelSelectors":[{"matchLabels":{"app":"a"},"matchExpressions":[{"key":"tier","operator":"In","values":["x","y"]}]},{"matchExpressions":[{"key":"app","operator":"DoesNotExist"}]}],
-		"orderedResources":{"configmaps":"shop/b,shop/gone"}}`, spec(t, s))
+		"orderedResources":{"configmaps":"shop/b,shop/gone"}}`, specOf(t, s))
 
 	s = mem.New()
-	j = job(s, town().has("namespaces", "Namespace", "", "scratch", ""))
-	j.Cluster.(*fake).marked = []string{"scratch"}
-	j.Filter = filter.Filter{
+	c := town().has("namespaces", "Namespace", "", "scratch", "")
+	c.marked = []string{"scratch"}
+	_, err = job(s, c).asked(spec.Backup{Filter: filter.Filter{
 		ExcludedNamespaces: []string{"x"}, LabelSelector: "a",
 		IncludedClusterScopedResources: []string{"*"}, ExcludedNamespaceScopedResources: []string{"configmaps"},
-	}
-	_, err = j.Run(t.Context())
+	}}).Run(t.Context())
 	require.NoError(t, err)
 	assert.JSONEq(t, `{"metadata":{}, "hooks":{}, "storageLocation":"default", "ttl":"720h0m0s", "csiSnapshotTimeout":"10m0s", "itemOperationTimeout":"4h0m0s",
 		"snapshotVolumes":false, "defaultVolumesToFsBackup":false, "snapshotMoveData":false, "volumeGroupSnapshotLabelKey":"velero.io/volume-group",
 		"includedNamespaces":["*"], "excludedNamespaces":["x","scratch"],
 		"includedClusterScopedResources":["*"], "excludedClusterScopedResources":["volumesnapshotcontents.snapshot.storage.k8s.io"],
 		"excludedNamespaceScopedResources":["configmaps","volumesnapshots.snapshot.storage.k8s.io"],
-		"labelSelector":{"matchExpressions":[{"key":"a","operator":"Exists"}]}}`, spec(t, s))
+		"labelSelector":{"matchExpressions":[{"key":"a","operator":"Exists"}]}}`, specOf(t, s))
 }
 
-func TestWhatIsExcludedAnywayIsNotSaidTwiceAndTheFilterStaysAsItIs(t *testing.T) {
+func TestTheObjectOfTheUserIsStoredAsItIs(t *testing.T) {
 	s := mem.New()
 	j := job(s, town())
-	room := make([]string, 1, 8)
-	room[0] = "volumesnapshots.snapshot.storage.k8s.io"
-	got := with(room, "volumesnapshots.snapshot.storage.k8s.io", "volumesnapshotcontents.snapshot.storage.k8s.io")
-	assert.Equal(t, []string{"volumesnapshots.snapshot.storage.k8s.io", "volumesnapshotcontents.snapshot.storage.k8s.io"}, got)
-	assert.Empty(t, room[:2][1], "the user's list is not written to")
-	j.Filter.ExcludedResources = []string{"configmaps"}
-	_, err := j.Run(t.Context())
+	j.Object = velerov1.Backup{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: "nightly", Namespace: "dr", UID: "u-2", Generation: 3, CreationTimestamp: metav1.NewTime(now.Add(-time.Hour).UTC().Truncate(time.Second)),
+			Labels:          map[string]string{"team": "shop", api.LabelStorageLocation: "stale"},
+			Annotations:     map[string]string{"note": "x", api.AnnotationEncryption: "rot13"},
+			OwnerReferences: []metav1.OwnerReference{{APIVersion: velerov1.APIVersion, Kind: "Schedule", Name: "daily", UID: "u-3"}},
+		},
+		Spec: velerov1.BackupSpec{
+			Metadata: velerov1.Metadata{Labels: map[string]string{"a": "b"}}, StorageLocation: "offsite", VolumeSnapshotLocations: []string{"east"},
+			IncludedNamespaces: []string{"shop"}, ExcludedResources: []string{"configmaps"},
+			CSISnapshotTimeout: metav1.Duration{Duration: time.Minute}, DataMover: "mine", UploaderConfig: &velerov1.UploaderConfigForBackup{ParallelFilesUpload: 2},
+		},
+		Status: velerov1.BackupStatus{Phase: velerov1.BackupPhaseInProgress, QueuePosition: 1, ValidationErrors: []string{"old"}},
+	}
+	before := j.Object.DeepCopy()
+	r, err := j.Run(t.Context())
 	require.NoError(t, err)
-	assert.Equal(t, []string{"configmaps"}, j.Filter.ExcludedResources)
+	assert.Equal(t, *before, j.Object, "the job does not change it")
+	b, err := Read(t.Context(), s, "nightly")
+	require.NoError(t, err)
+	assert.Equal(t, velerov1.BackupPhaseCompleted, b.Status.Phase)
+	assert.Zero(t, b.Status.QueuePosition)
+	assert.Empty(t, b.Status.ValidationErrors)
+
+	want := before
+	want.Spec = spec.CompleteBackup(before.Spec, nil)
+	want.Labels[api.LabelStorageLocation] = "offsite"
+	assert.Equal(t, "x", b.Annotations["note"])
+	assert.NotContains(t, b.Annotations, api.AnnotationEncryption, "it is not encrypted")
+	want.Annotations, want.Status, want.TypeMeta = b.Annotations, b.Status, b.TypeMeta
+	assert.Equal(t, want.CreationTimestamp.UTC(), b.CreationTimestamp.UTC())
+	want.CreationTimestamp = b.CreationTimestamp
+	assert.Equal(t, *want, b)
+	assert.Equal(t, r.Backup.Spec, b.Spec)
+	assert.Nil(t, b.Spec.SnapshotVolumes, "what the user left open stays open")
+}
+
+func TestTheLocationIsOpenedOnceTheClusterHasAgreed(t *testing.T) {
+	opened := 0
+	j := job(nil, town())
+	j.Open = func(context.Context) (store.Store, error) { opened++; return nil, errors.New("no such bucket") }
+	asked := j.asked(spec.Backup{Filter: filter.Filter{IncludedNamespaces: []string{"nowhere"}}})
+	_, err := asked.Run(t.Context())
+	require.Error(t, err)
+	assert.Zero(t, opened)
+	_, err = j.Run(t.Context())
+	assert.EqualError(t, err, "no such bucket")
+	assert.Equal(t, 1, opened)
 }
 
 // interrupted is a store in which the first file is interrupted once something
@@ -305,8 +354,8 @@ func TestAnInterruptedBackupSaysSoWhicheverSideNoticesFirst(t *testing.T) {
 	assert.EqualError(t, err, "backup nightly was not made: context canceled")
 }
 
-// spec is that of backup nightly, as it stands in velero-backup.json.
-func spec(t *testing.T, s store.Store) string {
+// specOf is that of backup nightly, as it stands in velero-backup.json.
+func specOf(t *testing.T, s store.Store) string {
 	t.Helper()
 	var b struct{ Spec json.RawMessage }
 	require.NoError(t, json.Unmarshal(content(t, s, store.Metadata("nightly")), &b))
@@ -314,8 +363,7 @@ func spec(t *testing.T, s store.Store) string {
 }
 
 func TestABackupOfNothingSaysSo(t *testing.T) {
-	j := job(mem.New(), town())
-	j.Filter = filter.Filter{LabelSelector: "no=thing"}
+	j := job(mem.New(), town()).asked(spec.Backup{Filter: filter.Filter{LabelSelector: "no=thing"}})
 	r, err := j.Run(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, []string{"nothing in the cluster is selected: the backup is empty"}, r.Warnings)
@@ -401,11 +449,14 @@ func TestAClusterThatRefusesEverythingIsOneErrorAndNoBackup(t *testing.T) {
 
 func TestWhatIsWrongIsSaidBeforeAnythingIsWritten(t *testing.T) {
 	for name, change := range map[string]func(*Job){
-		"a name":            func(j *Job) { j.Name = "Nightly!" },
-		"a negative ttl":    func(j *Job) { j.TTL = -1 },
-		"a label selector":  func(j *Job) { j.Filter.LabelSelector = "a in (" },
-		"a resource":        func(j *Job) { j.Filter.IncludedResources = []string{"gadgets"} },
-		"a namespace":       func(j *Job) { j.Filter.IncludedNamespaces = []string{"nowhere"} },
+		"a name":         func(j *Job) { j.Object.Name = "Nightly!" },
+		"a negative ttl": func(j *Job) { j.Object.Spec.TTL.Duration = -1 },
+		"a label selector": func(j *Job) {
+			j.Object.Spec.LabelSelector = &metav1.LabelSelector{MatchLabels: map[string]string{"!": ""}}
+		},
+		"a resource":        func(j *Job) { j.Object.Spec.IncludedResources = []string{"gadgets"} },
+		"a namespace":       func(j *Job) { j.Object.Spec.IncludedNamespaces = []string{"nowhere"} },
+		"hooks":             func(j *Job) { j.Object.Spec.Hooks.Resources = []velerov1.BackupResourceHookSpec{{}} },
 		"a name that is in": func(j *Job) { _, _ = j.Run(context.Background()) },
 	} {
 		s := mem.New()
@@ -516,7 +567,7 @@ func TestAListOfBackupsReadsEachOnceAndIsNewestFirst(t *testing.T) {
 	inner := mem.New()
 	for i := range backups {
 		j := job(inner, town())
-		j.Name = fmt.Sprint("b", i)
+		j.Object.Name = fmt.Sprint("b", i)
 		j.Now = func() time.Time { return now.Add(time.Duration(i) * time.Minute) }
 		_, err := j.Run(t.Context())
 		require.NoError(t, err)

@@ -21,14 +21,11 @@ import (
 	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
 	"github.com/lifeboat-backup/lifeboat/core/archive"
 	"github.com/lifeboat-backup/lifeboat/core/collect"
-	"github.com/lifeboat-backup/lifeboat/core/filter"
 	"github.com/lifeboat-backup/lifeboat/core/manifest"
 	"github.com/lifeboat-backup/lifeboat/core/seal"
+	"github.com/lifeboat-backup/lifeboat/core/spec"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 )
-
-// DefaultTTL is how long a backup is kept when nothing is said, as Velero's.
-const DefaultTTL = 720 * time.Hour
 
 // Cluster is what a backup asks of a cluster; *cluster.Client is one.
 type Cluster interface {
@@ -37,19 +34,18 @@ type Cluster interface {
 	Explain(err error) error
 }
 
-// Job is one backup to be made. Name, Store and Cluster are required.
+// Job is one backup to be made. Object, Open and Cluster are required.
 type Job struct {
-	Name    string
-	Store   store.Store
+	// Object is the Backup to make, as a user or a schedule wrote it. Its spec says
+	// what is backed up (spec.ReadBackup). Its metadata and spec are stored as they
+	// are; the job sets the status and adds what Velero's server adds.
+	Object velerov1.Backup
+	// Open opens the location. It is called once, after the cluster has accepted
+	// the backup, so that a mistake leaves no folder behind.
+	Open    func(ctx context.Context) (store.Store, error)
 	Cluster Cluster
-	Filter  filter.Filter
-	Order   filter.Order  // objects that come first of their resource
-	TTL     time.Duration // 0 = DefaultTTL
-	Labels  map[string]string
 	// Recipients are who can read the tarball; without any it is not encrypted.
 	Recipients seal.Recipients
-	// UID is the backup object's; Velero identifies backups by it.
-	UID string
 	// Now tells the time, for everything that is recorded.
 	Now func() time.Time
 	// Progress, when set, is called from Run's goroutine as items are written.
@@ -78,61 +74,59 @@ type Result struct {
 // Complete reports whether everything that was selected is in the backup.
 func (r Result) Complete() bool { return r.Backup.Status.Phase == velerov1.BackupPhaseCompleted }
 
-// Prepared is a backup of which the cluster has been asked all that can be
-// refused.
-type Prepared struct {
+// prepared is a backup that the cluster has accepted.
+type prepared struct {
 	started    time.Time
 	version    version.Info
 	collection *collect.Collection
 }
 
-// Prepare asks the cluster all that can be refused before anything is written.
-// It does not use the Store.
-func (j Job) Prepare(ctx context.Context) (Prepared, error) {
-	if err := store.CheckName(j.Name); err != nil {
-		return Prepared{}, fmt.Errorf("backup %w", err)
+// Run makes the backup. After an error there is none: what was written has been
+// removed, or the error says what could not be. A backup that lacks something
+// that was selected is made, is PartiallyFailed and is not an error. A spec that
+// is invalid or asks for more than a backup holds is a spec.Problems.
+func (j Job) Run(ctx context.Context) (Result, error) {
+	p, err := j.prepare(ctx)
+	if err != nil {
+		return Result{}, err
 	}
-	if j.TTL < 0 {
-		return Prepared{}, fmt.Errorf("ttl %s is negative", j.TTL)
+	s, err := j.Open(ctx)
+	if err != nil {
+		return Result{}, err
 	}
-	p := Prepared{started: j.Now()}
-	var err error
-	if p.version, err = j.Cluster.Version(ctx); err != nil {
-		return Prepared{}, j.Cluster.Explain(err)
-	}
-	if p.collection, err = collect.Begin(ctx, j.Cluster, j.Filter, j.Order); err != nil {
-		return Prepared{}, j.Cluster.Explain(err)
-	}
-	return p, nil
-}
-
-// Execute makes the backup. After an error there is none: what was written has
-// been removed, or the error says what could not be. A backup in which
-// something selected is missing is made, is PartiallyFailed and no error.
-func (j Job) Execute(ctx context.Context, p Prepared) (Result, error) {
-	w, err := store.Begin(ctx, j.Store, j.Name)
+	w, err := store.Begin(ctx, s, j.Object.Name)
 	if err != nil {
 		return Result{}, err
 	}
 	result, err := j.write(ctx, w, p)
 	if err != nil {
-		return Result{}, errors.Join(fmt.Errorf("backup %s was not made: %w", j.Name, err), w.Abort(ctx))
+		return Result{}, errors.Join(fmt.Errorf("backup %s was not made: %w", j.Object.Name, err), w.Abort(ctx))
 	}
 	result.Duration = j.Now().Sub(p.started)
 	return result, nil
 }
 
-// Run prepares a backup and executes it.
-func (j Job) Run(ctx context.Context) (Result, error) {
-	p, err := j.Prepare(ctx)
-	if err != nil {
-		return Result{}, err
+// prepare does everything that can fail before anything is written.
+func (j Job) prepare(ctx context.Context) (prepared, error) {
+	if err := store.CheckName(j.Object.Name); err != nil {
+		return prepared{}, fmt.Errorf("backup %w", err)
 	}
-	return j.Execute(ctx, p)
+	settings, err := spec.ReadBackup(j.Object.Spec)
+	if err != nil {
+		return prepared{}, fmt.Errorf("backup %s: %w", j.Object.Name, err)
+	}
+	p := prepared{started: j.Now()}
+	if p.version, err = j.Cluster.Version(ctx); err != nil {
+		return prepared{}, j.Cluster.Explain(err)
+	}
+	if p.collection, err = collect.Begin(ctx, j.Cluster, settings.Filter, settings.Order); err != nil {
+		return prepared{}, j.Cluster.Explain(err)
+	}
+	return p, nil
 }
 
-func (j Job) write(ctx context.Context, w *store.Writer, p Prepared) (Result, error) {
-	r := newRecord(j.Name, p.started, j.Now)
+func (j Job) write(ctx context.Context, w *store.Writer, p prepared) (Result, error) {
+	r := newRecord(j.Object.Name, p.started, j.Now)
 	if err := r.seal(j.Recipients); err != nil {
 		return Result{}, err
 	}

@@ -98,7 +98,7 @@ func TestAnEncryptedBackupTellsNoContent(t *testing.T) {
 	}
 
 	again := mem.New()
-	j.Store = again
+	j.Open = at(again)
 	_, err = j.Run(t.Context())
 	require.NoError(t, err)
 	m2, err := ReadManifest(t.Context(), again, "nightly")

@@ -109,73 +109,108 @@ func (f Filter) selectors() []string {
 // namespaceRE is what a pattern for the name of a namespace is made of.
 var namespaceRE = regexp.MustCompile(`^[-a-z0-9*?\[\]]+$`)
 
-// Check says what is wrong with the filter by itself, all of it, before any
-// cluster has been asked.
-func (f Filter) Check() error {
-	return errors.Join(slices.Concat(f.checkNamespaces(), f.checkResources(), f.checkSelectors())...)
+// FieldError is one mistake in a filter. Field is the JSON name of the field that
+// holds it; the message does not repeat it.
+type FieldError struct {
+	Field string
+	Err   error
 }
 
-func (f Filter) checkNamespaces() (errs []error) {
-	for _, p := range slices.Concat(f.IncludedNamespaces, f.ExcludedNamespaces) {
-		if _, err := path.Match(p, ""); err != nil || !namespaceRE.MatchString(p) || strings.Contains(p, "**") {
-			errs = append(errs, fmt.Errorf("namespace %q is not valid: lower case letters, digits, '-' and the wildcards *, ? and [abc]", p))
+func (e *FieldError) Error() string { return e.Err.Error() }
+func (e *FieldError) Unwrap() error { return e.Err }
+
+func wrong(field, format string, args ...any) *FieldError {
+	return &FieldError{field, fmt.Errorf(format, args...)}
+}
+
+// Check reports every mistake in the filter that shows without a cluster.
+func (f Filter) Check() error {
+	var errs []error
+	for _, m := range f.Mistakes() {
+		errs = append(errs, m)
+	}
+	return errors.Join(errs...)
+}
+
+// Mistakes are those that Check reports, with their fields.
+func (f Filter) Mistakes() []*FieldError {
+	return slices.Concat(f.checkNamespaces(), f.checkResources(), f.checkSelectors())
+}
+
+func (f Filter) checkNamespaces() (errs []*FieldError) {
+	for _, l := range []struct {
+		field    string
+		patterns []string
+	}{{"includedNamespaces", f.IncludedNamespaces}, {"excludedNamespaces", f.ExcludedNamespaces}} {
+		for _, p := range l.patterns {
+			if _, err := path.Match(p, ""); err != nil || !namespaceRE.MatchString(p) || strings.Contains(p, "**") {
+				errs = append(errs, wrong(l.field, "namespace %q is not valid: lower case letters, digits, '-' and the wildcards *, ? and [abc]", p))
+			}
 		}
 	}
 	if slices.Contains(f.ExcludedNamespaces, "*") {
-		errs = append(errs, errors.New(`excluding the namespace "*" leaves nothing`))
+		errs = append(errs, wrong("excludedNamespaces", `excluding the namespace "*" leaves nothing`))
 	}
-	return append(errs, both("namespace", f.IncludedNamespaces, f.ExcludedNamespaces)...)
+	return append(errs, both("excludedNamespaces", "namespace", f.IncludedNamespaces, f.ExcludedNamespaces)...)
 }
 
-// ErrMixed says that both ways to name resources are used at once.
+// ErrMixed is the error of a filter that names resources in both ways.
 var ErrMixed = errors.New("--include-resources, --exclude-resources and --include-cluster-resources cannot be used together with " +
 	"--include-cluster-scoped-resources, --exclude-cluster-scoped-resources, --include-namespace-scoped-resources and --exclude-namespace-scoped-resources")
 
-func (f Filter) checkResources() (errs []error) {
+func (f Filter) checkResources() (errs []*FieldError) {
 	if f.ByResource() && f.Scoped() {
-		errs = append(errs, ErrMixed)
+		errs = append(errs, &FieldError{"includedResources", ErrMixed})
 	}
 	if slices.Contains(f.ExcludedResources, "*") {
-		errs = append(errs, errors.New(`excluding the resource "*" leaves nothing`))
+		errs = append(errs, wrong("excludedResources", `excluding the resource "*" leaves nothing`))
 	}
 	for _, l := range []struct {
-		what   string
-		in, ex []string
+		what, included, excluded string
+		in, ex                   []string
 	}{
-		{"resource", f.IncludedResources, f.ExcludedResources},
-		{"cluster-scoped resource", f.IncludedClusterScopedResources, f.ExcludedClusterScopedResources},
-		{"namespace-scoped resource", f.IncludedNamespaceScopedResources, f.ExcludedNamespaceScopedResources},
+		{"resource", "includedResources", "excludedResources", f.IncludedResources, f.ExcludedResources},
+		{"cluster-scoped resource", "includedClusterScopedResources", "excludedClusterScopedResources", f.IncludedClusterScopedResources, f.ExcludedClusterScopedResources},
+		{"namespace-scoped resource", "includedNamespaceScopedResources", "excludedNamespaceScopedResources", f.IncludedNamespaceScopedResources, f.ExcludedNamespaceScopedResources},
 	} {
-		if slices.Contains(slices.Concat(l.in, l.ex), "") {
-			errs = append(errs, fmt.Errorf("the name of a %s is empty", l.what))
+		if slices.Contains(l.in, "") {
+			errs = append(errs, wrong(l.included, "the name of a %s is empty", l.what))
+		}
+		if slices.Contains(l.ex, "") {
+			errs = append(errs, wrong(l.excluded, "the name of a %s is empty", l.what))
 		}
 		if len(l.in) > 0 && slices.Contains(l.ex, "*") && l.what != "resource" {
-			errs = append(errs, fmt.Errorf(`excluding the %s "*" leaves nothing to include`, l.what))
+			errs = append(errs, wrong(l.excluded, `excluding the %s "*" leaves nothing to include`, l.what))
 		}
-		errs = append(errs, both(l.what, l.in, l.ex)...)
+		errs = append(errs, both(l.excluded, l.what, l.in, l.ex)...)
 	}
 	return errs
 }
 
-func (f Filter) checkSelectors() (errs []error) {
+func (f Filter) checkSelectors() (errs []*FieldError) {
 	if f.LabelSelector != "" && len(f.OrLabelSelectors) > 0 {
-		errs = append(errs, errors.New("--selector and --or-selector cannot be used together"))
+		errs = append(errs, wrong("orLabelSelectors", "--selector and --or-selector cannot be used together"))
 	}
 	if slices.Contains(f.OrLabelSelectors, "") {
-		errs = append(errs, errors.New("a label selector of --or-selector is empty, and would select everything"))
+		errs = append(errs, wrong("orLabelSelectors", "a label selector of --or-selector is empty, and would select everything"))
 	}
-	for _, s := range f.selectors() {
+	if f.LabelSelector != "" {
+		if _, err := LabelSelector(f.LabelSelector); err != nil {
+			errs = append(errs, &FieldError{"labelSelector", err})
+		}
+	}
+	for _, s := range f.OrLabelSelectors {
 		if _, err := LabelSelector(s); err != nil {
-			errs = append(errs, err)
+			errs = append(errs, &FieldError{"orLabelSelectors", err})
 		}
 	}
 	return errs
 }
 
-func both(what string, in, ex []string) (errs []error) {
+func both(field, what string, in, ex []string) (errs []*FieldError) {
 	for _, n := range in {
 		if slices.Contains(ex, n) && n != "*" {
-			errs = append(errs, fmt.Errorf("%s %q is both included and excluded", what, n))
+			errs = append(errs, wrong(field, "%s %q is both included and excluded", what, n))
 		}
 	}
 	return errs

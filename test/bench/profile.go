@@ -15,6 +15,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/cluster"
 	"github.com/lifeboat-backup/lifeboat/core/location"
 	"github.com/lifeboat-backup/lifeboat/core/restore"
+	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/test/fixtures/populate"
 )
 
@@ -57,12 +58,13 @@ func (l *lab) profileBackups(ctx context.Context, kubeconfig []byte) error {
 	if err != nil {
 		return err
 	}
-	job := backup.Job{Name: profiledBackup, Store: s, Cluster: client, UID: "00000000-0000-0000-0000-000000000000", Now: time.Now}
+	job := backup.Job{Open: func(context.Context) (store.Store, error) { return s, nil }, Cluster: client, Now: time.Now}
+	job.Object.Name, job.Object.UID = profiledBackup, "00000000-0000-0000-0000-000000000000"
 	if _, err := job.Run(ctx); err != nil {
 		return err
 	}
 	return l.profiled("backup", l.runs, func(turn int) error {
-		job.Name = fmt.Sprintf("profiled-%d", turn)
+		job.Object.Name = fmt.Sprintf("profiled-%d", turn)
 		_, err := job.Run(ctx)
 		return err
 	})

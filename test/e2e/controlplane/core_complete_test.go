@@ -28,6 +28,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/filter"
 	"github.com/lifeboat-backup/lifeboat/core/item"
 	"github.com/lifeboat-backup/lifeboat/core/manifest"
+	"github.com/lifeboat-backup/lifeboat/core/spec"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/core/store/mem"
 )
@@ -37,7 +38,7 @@ func run(t *testing.T, c *cluster.Client, f filter.Filter, o filter.Order) (back
 	t.Helper()
 	s := mem.New()
 	j := backupJob("b", s, c, f)
-	j.Order = o
+	j.Object.Spec = spec.Backup{Filter: f, Order: o}.Spec()
 	r, err := j.Run(t.Context())
 	require.NoError(t, err)
 	for _, m := range r.Coverage {

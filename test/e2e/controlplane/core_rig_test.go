@@ -23,6 +23,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/filter"
 	"github.com/lifeboat-backup/lifeboat/core/item"
 	"github.com/lifeboat-backup/lifeboat/core/restore"
+	"github.com/lifeboat-backup/lifeboat/core/spec"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/test/fixtures/populate"
 	"github.com/lifeboat-backup/lifeboat/test/rig"
@@ -83,7 +84,10 @@ func emptyCluster(t *testing.T) *cluster.Client {
 }
 
 func backupJob(name string, s store.Store, c *cluster.Client, f filter.Filter) backup.Job {
-	return backup.Job{Name: name, Store: s, Cluster: c, Filter: f, UID: "11111111-2222-3333-4444-555555555555", Now: time.Now}
+	j := backup.Job{Open: func(context.Context) (store.Store, error) { return s, nil }, Cluster: c, Now: time.Now}
+	j.Object.Name, j.Object.UID = name, "11111111-2222-3333-4444-555555555555"
+	j.Object.Spec = spec.Backup{Filter: f}.Spec()
+	return j
 }
 
 func restoreJob(name, from string, s store.Store, c *cluster.Client) restore.Job {

@@ -24,6 +24,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/version"
@@ -33,7 +34,6 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/archive"
 	"github.com/lifeboat-backup/lifeboat/core/backup"
 	"github.com/lifeboat-backup/lifeboat/core/cluster"
-	"github.com/lifeboat-backup/lifeboat/core/filter"
 	"github.com/lifeboat-backup/lifeboat/core/item"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/core/store/mem"
@@ -163,10 +163,16 @@ func again(t *testing.T, c *velerosCluster) store.Store {
 			asked[k] = v
 		}
 	}
+	object := velerov1.Backup{
+		ObjectMeta: metav1.ObjectMeta{Name: b.Name, UID: b.UID, Labels: asked},
+		Spec: velerov1.BackupSpec{
+			IncludedNamespaces: b.Spec.IncludedNamespaces, ExcludedNamespaces: b.Spec.ExcludedNamespaces,
+			TTL: b.Spec.TTL, SnapshotVolumes: new(bool),
+		},
+	}
 	r, err := backup.Job{
-		Name: b.Name, Store: s, Cluster: c, UID: string(b.UID), TTL: b.Spec.TTL.Duration, Labels: asked,
-		Filter: filter.Filter{IncludedNamespaces: b.Spec.IncludedNamespaces, ExcludedNamespaces: b.Spec.ExcludedNamespaces},
-		Now:    func() time.Time { return b.Status.CompletionTimestamp.Add(time.Minute) },
+		Object: object, Open: func(context.Context) (store.Store, error) { return s, nil }, Cluster: c,
+		Now: func() time.Time { return b.Status.CompletionTimestamp.Add(time.Minute) },
 	}.Run(t.Context())
 	require.NoError(t, err)
 	require.True(t, r.Complete(), "%v", r.Errors)
