@@ -14,25 +14,12 @@ import (
 	"github.com/lifeboat-backup/lifeboat/cmd/internal/cli"
 	"github.com/lifeboat-backup/lifeboat/core/api"
 	"github.com/lifeboat-backup/lifeboat/core/backup"
-	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/verifier"
 	"github.com/lifeboat-backup/lifeboat/verifier/policy"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 	"github.com/lifeboat-backup/lifeboat/verifier/sandbox"
 	"github.com/lifeboat-backup/lifeboat/verifier/sandbox/kind"
 )
-
-type drillFlags struct {
-	loc          cli.Location
-	choice       verifier.Choice
-	ids          cli.Identities
-	policy       string
-	level        string
-	controlPlane string
-	kind         kindFlags
-	timeout      time.Duration
-	out          cli.Format
-}
 
 func newDrill() *cobra.Command {
 	var f drillFlags
@@ -63,56 +50,8 @@ run). The evidence is written to metadata/lifeboat/drills/<backup>/.
 	return c
 }
 
-func (f *drillFlags) add(c *cobra.Command) {
-	f.loc.Add(c)
-	f.ids.Add(c)
-	c.Flags().StringVar(&f.policy, "policy", "", "take what no flag says from the policy in this `file`")
-	c.Flags().StringVar(&f.choice.Backup, "backup", "", "`name` of the backup")
-	c.Flags().StringVar(&f.choice.Schedule, "schedule", "", "drill the newest backup of this `schedule`")
-	c.Flags().BoolVar(&f.choice.Latest, "latest", false, "drill the newest backup of the location")
-	c.Flags().StringVar(&f.level, "level", string(report.LevelControlPlane), "how much to prove: integrity, controlplane or kind")
-	c.Flags().StringVar(&f.controlPlane, "controlplane-binary", "", "`path` of lifeboat-controlplane (default: $LIFEBOAT_CONTROLPLANE, beside this program, or in PATH)")
-	f.kind.add(c)
-	c.Flags().DurationVar(&f.timeout, "timeout", 30*time.Minute, "give up after this long; the verdict is then error")
-	cli.AddOutput(c, &f.out)
-	_ = c.RegisterFlagCompletionFunc("level", cobra.FixedCompletions([]string{"integrity", "controlplane", "kind"}, cobra.ShellCompDirectiveNoFileComp)) // fails only for an unknown flag
-}
-
-func (f *drillFlags) check() error {
-	given := 0
-	for _, is := range []bool{f.choice.Backup != "", f.choice.Schedule != "", f.choice.Latest} {
-		if is {
-			given++
-		}
-	}
-	if given != 1 {
-		return cli.Usage("give exactly one of --backup, --schedule and --latest")
-	}
-	if f.choice.Backup != "" {
-		if err := store.CheckName(f.choice.Backup); err != nil {
-			return cli.Usage("--backup: %w", err)
-		}
-	}
-	switch report.Level(f.level) {
-	case report.LevelIntegrity, report.LevelControlPlane, report.LevelKind:
-	default:
-		return cli.Usage("--level %q: must be integrity, controlplane or kind", f.level)
-	}
-	if f.timeout <= 0 {
-		return cli.Usage("--timeout %s: must be longer than 0", f.timeout)
-	}
-	return nil
-}
-
 func (f *drillFlags) run(c *cobra.Command) error {
-	p, err := f.adopt(c.Flags().Changed)
-	if err != nil {
-		return err
-	}
-	if err := f.check(); err != nil {
-		return err
-	}
-	spec, err := f.spec(p.Spec)
+	r, err := f.request(c.Flags().Changed)
 	if err != nil {
 		return err
 	}
@@ -121,11 +60,12 @@ func (f *drillFlags) run(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	s, err := f.loc.Open(ctx, false)
+	loc := cli.Location(r.spec.Location)
+	s, err := loc.Open(ctx, false)
 	if err != nil {
 		return err
 	}
-	name, err := verifier.Choose(ctx, s, f.choice)
+	name, err := verifier.Choose(ctx, s, r.choice)
 	if err != nil {
 		return err
 	}
@@ -139,10 +79,11 @@ func (f *drillFlags) run(c *cobra.Command) error {
 	}
 	progress := cli.NewProgress(c.ErrOrStderr())
 	d := verifier.Drill{
-		Store: s, Backup: name, Identities: identities, Level: report.Level(f.level), Now: time.Now, Version: cli.Version(), Timeout: f.timeout, Policy: p.Metadata.Name, Spec: spec,
+		Store: s, Backup: name, Identities: identities, Level: r.spec.Level, Now: time.Now, Version: cli.Version(),
+		Timeout: r.spec.Limits.Timeout.Duration, Policy: r.policy, Spec: r.spec,
 		Progress: func(stage, detail string) { progress.Show("drilling %s: %s %s", name, stage, detail) },
 	}
-	d.Sandbox = newSandbox(spec, source, f.controlPlane, nil, func(detail string) { progress.Show("drilling %s: sandbox: %s", name, detail) })
+	d.Sandbox = newSandbox(r.spec, source, f.controlPlane, nil, func(detail string) { progress.Show("drilling %s: sandbox: %s", name, detail) })
 	rep, err := d.Run(ctx)
 	progress.Done()
 	if rep.Verdict == "" {
@@ -152,14 +93,6 @@ func (f *drillFlags) run(c *cobra.Command) error {
 		return printErr
 	}
 	return exit(ctx, rep.Verdict, err, c.ErrOrStderr())
-}
-
-// spec is what the flags ask for, in the words of a policy, and what else the
-// policy says.
-func (f *drillFlags) spec(spec policy.Spec) (policy.Spec, error) {
-	spec.Level = report.Level(f.level)
-	spec.Limits.Timeout.Duration = f.timeout
-	return spec, f.kind.fill(&spec)
 }
 
 // newSandbox is that of the level; nil if it has none. controlPlane is the path

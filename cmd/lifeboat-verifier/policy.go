@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/yaml"
@@ -109,72 +108,4 @@ func printChecked(w io.Writer, all []checked) error {
 		}
 	}
 	return nil
-}
-
-// adopt takes what a policy says where no flag says otherwise. It returns the
-// policy as the flags leave it, its Spec to be filled in by spec.
-func (f *drillFlags) adopt(given func(flag string) bool) (policy.Policy, error) {
-	if f.policy == "" {
-		return policy.Policy{}, nil
-	}
-	p, err := policy.Load(f.policy)
-	var invalid *policy.InvalidError
-	if errors.As(err, &invalid) {
-		return p, cli.Usage("--policy %s: %w", f.policy, err)
-	}
-	if err != nil {
-		return p, err
-	}
-	take(given("location"), (*string)(&f.loc), p.Spec.Location)
-	take(given("level"), &f.level, string(p.Spec.Level))
-	take(given("timeout"), &f.timeout, p.Spec.Limits.Timeout.Duration)
-	f.kind.adopt(p.Spec, given)
-	if f.choice.Backup == "" && f.choice.Schedule == "" && !f.choice.Latest {
-		err = f.choose(p.Spec.Select)
-	}
-	return p, err
-}
-
-// take keeps what a flag says, or takes what the policy does.
-func take[T comparable](given bool, flag *T, said T) {
-	var nothing T
-	if !given && said != nothing {
-		*flag = said
-	}
-}
-
-// choose takes the one backup that a selection can mean.
-func (f *drillFlags) choose(s policy.Select) error {
-	switch {
-	case len(s.Backups) == 1 && len(s.Schedules) == 0:
-		f.choice.Backup = s.Backups[0]
-	case len(s.Schedules) == 1 && len(s.Backups) == 0 && !strings.ContainsAny(s.Schedules[0], "*?"):
-		f.choice.Schedule = s.Schedules[0]
-	default:
-		return cli.Usage("--policy %s selects more than one backup, and a drill is of one: give --backup, --schedule or --latest", f.policy)
-	}
-	return nil
-}
-
-func (f *kindFlags) adopt(s policy.Spec, given func(flag string) bool) {
-	// A version on the command line is meant to be used, whatever image the
-	// policy names.
-	if !given("kubernetes-version") {
-		take(given("node-image"), &f.nodeImage, s.NodeImage)
-	}
-	take(given("kubernetes-version"), &f.kubernetesVersion, s.KubernetesVersion)
-	take(given("workloads-timeout"), &f.workloadsTimeout, s.Limits.WorkloadsReady.Duration)
-	for word, is := range cronJobs {
-		take(given("cronjobs") || is != s.CronJobs, &f.cronJobs, word)
-	}
-	if !given("images") || f.images == string(s.Images.Mode) {
-		take(given("images"), &f.images, string(s.Images.Mode))
-		take(given("image-archive"), &f.imageArchive, s.Images.Archive)
-		if !given("image-mapping") {
-			f.mapping = s.Images.Mapping
-		}
-	}
-	if !given("egress") {
-		f.ways = s.Egress
-	}
 }

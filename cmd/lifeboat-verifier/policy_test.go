@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/lifeboat-backup/lifeboat/cmd/internal/cli"
+	"github.com/lifeboat-backup/lifeboat/verifier"
 	"github.com/lifeboat-backup/lifeboat/verifier/policy"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
@@ -52,39 +53,32 @@ func runVerifier(t *testing.T, args ...string) (status int, stdout, stderr strin
 	return status, out.String(), err.String()
 }
 
-// adopted is what a drill is asked for by a policy and flags.
-func adopted(t *testing.T, text string, args ...string) (drillFlags, policy.Spec, error) {
+// requested is the drill that flags ask for.
+func requested(t *testing.T, args ...string) (request, error) {
 	t.Helper()
 	f, c := drillFlags{}, &cobra.Command{}
 	f.add(c)
-	require.NoError(t, c.ParseFlags(append(args, "--policy", writePolicy(t, text))))
-	p, err := f.adopt(c.Flags().Changed)
-	if err != nil {
-		return f, policy.Spec{}, err
-	}
-	require.NoError(t, f.check())
-	spec, err := f.spec(p.Spec)
-	return f, spec, err
+	require.NoError(t, c.ParseFlags(args))
+	return f.request(c.Flags().Changed)
 }
 
 func TestADrillTakesFromThePolicyWhatNoFlagSays(t *testing.T) {
-	f, spec, err := adopted(t, kindPolicy)
+	path := writePolicy(t, kindPolicy)
+	got, err := requested(t, "--policy", path)
 	require.NoError(t, err)
-	want, err := policy.Load(writePolicy(t, kindPolicy))
+	want, err := policy.Load(path)
 	require.NoError(t, err)
-	assert.Equal(t, want.Spec, spec)
-	assert.Equal(t, "file:///backups", string(f.loc))
-	assert.Equal(t, "nightly", f.choice.Schedule)
-	assert.Equal(t, 20*time.Minute, f.timeout)
+	assert.Equal(t, request{policy: "nightly", spec: want.Spec, choice: verifier.Choice{Schedule: "nightly"}}, got)
 }
 
 func TestFlagsOutrankThePolicy(t *testing.T) {
-	f, spec, err := adopted(t, kindPolicy, "--location", "file:///other", "--backup", "b", "--level", "controlplane", "--timeout", "1m",
+	path := writePolicy(t, kindPolicy)
+	got, err := requested(t, "--policy", path, "--location", "file:///other", "--backup", "b", "--level", "controlplane", "--timeout", "1m",
 		"--kubernetes-version", "1.34", "--images", "pull", "--egress", "10.1.0.0/16:53/udp", "--cronjobs", "suspended", "--workloads-timeout", "30s")
 	require.NoError(t, err)
-	assert.Equal(t, "file:///other", string(f.loc))
-	assert.Equal(t, "b", f.choice.Backup)
-	assert.Empty(t, f.choice.Schedule)
+	spec := got.spec
+	assert.Equal(t, "file:///other", spec.Location)
+	assert.Equal(t, verifier.Choice{Backup: "b"}, got.choice)
 	assert.Equal(t, report.LevelControlPlane, spec.Level)
 	assert.Equal(t, time.Minute, spec.Limits.Timeout.Duration)
 	assert.Equal(t, "1.34", spec.KubernetesVersion)
@@ -95,19 +89,24 @@ func TestFlagsOutrankThePolicy(t *testing.T) {
 	assert.Equal(t, 30*time.Second, spec.Limits.WorkloadsReady.Duration)
 	assert.Len(t, spec.Checks, 1)
 
-	_, spec, err = adopted(t, kindPolicy, "--images", "substitute", "--image-archive", "mine.tar")
+	got, err = requested(t, "--policy", path, "--images", "substitute", "--image-archive", "mine.tar")
 	require.NoError(t, err)
-	assert.Equal(t, policy.Images{Mode: policy.ImagesSubstitute, Archive: "mine.tar", Mapping: map[string]string{"nginx:*": "small:1"}}, spec.Images)
+	assert.Equal(t, policy.Images{Mode: policy.ImagesSubstitute, Archive: "mine.tar", Mapping: map[string]string{"nginx:*": "small:1"}}, got.spec.Images)
+
+	got, err = requested(t, "--policy", path, "--timeout", "30s")
+	require.NoError(t, err)
+	assert.Equal(t, 30*time.Second, got.spec.Limits.WorkloadsReady.Duration, "workloads have no longer than the drill")
 }
 
 func TestAPolicyThatSelectsMoreThanOneBackupNeedsAFlagForADrill(t *testing.T) {
 	for _, selects := range []string{"{schedules: [a, b]}", "{schedules: [nightly-*]}", "{backups: [a, b]}", "{schedules: [a], backups: [b]}"} {
 		text := "apiVersion: lifeboat.dev/v1alpha1\nkind: DrillPolicy\nmetadata: {name: p}\nspec: {select: " + selects + "}\n"
-		_, _, err := adopted(t, text)
+		path := writePolicy(t, text)
+		_, err := requested(t, "--policy", path)
 		var usage cli.UsageError
 		require.ErrorAs(t, err, &usage, selects)
 		require.ErrorContains(t, err, "give --backup, --schedule or --latest")
-		_, _, err = adopted(t, text, "--latest")
+		_, err = requested(t, "--policy", path, "--latest")
 		assert.NoError(t, err, selects)
 	}
 }

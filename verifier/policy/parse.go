@@ -88,7 +88,7 @@ func decode(data []byte) (Policy, mistakes) {
 	if err := kubejson.UnmarshalCaseSensitivePreserveInts(kept, &p); err != nil {
 		return Policy{}, append(m, Mistake{Message: err.Error()})
 	}
-	p.complete()
+	p.Spec.complete()
 	return p, append(m, without(p.Validate(), m)...)
 }
 
@@ -212,9 +212,15 @@ const (
 	DefaultCheckTimeout   = time.Minute
 )
 
+// Default returns the spec of a drill that no policy asks for.
+func Default() Spec {
+	var s Spec
+	s.complete()
+	return s
+}
+
 // complete fills in the defaults.
-func (p *Policy) complete() {
-	s := &p.Spec
+func (s *Spec) complete() {
 	orElse(&s.Level, "controlplane")
 	orElse(&s.KubernetesVersion, SourceVersion)
 	orElse(&s.Limits.Timeout.Duration, DefaultTimeout)

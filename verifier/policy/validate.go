@@ -57,6 +57,27 @@ func (s *Spec) validate(m *mistakes, at *field.Path) {
 			m.add(at.Child("cron"), "%s", err)
 		}
 	}
+	s.validateDrill(m, at)
+	for i, w := range s.Waivers {
+		w.validate(m, at.Child("waivers").Index(i))
+	}
+	validateChecks(m, at.Child("checks"), s.Checks)
+	s.onlyKind(m, at)
+	s.Proven.validate(m, at.Child("proven"), s.Level)
+	atLeast(m, at.Child("evidence", "keep"), s.Evidence.Keep, 0)
+	notNegative(m, at.Child("evidence", "maxAge"), s.Evidence.MaxAge)
+}
+
+// ValidateDrill checks what says how a drill runs, in a spec that has its
+// defaults, and returns every mistake. It accepts what has no effect at the
+// level: flags may lower the level of a policy.
+func (s *Spec) ValidateDrill() []Mistake {
+	var m mistakes
+	s.validateDrill(&m, field.NewPath("spec"))
+	return m
+}
+
+func (s *Spec) validateDrill(m *mistakes, at *field.Path) {
 	enum(m, at.Child("level"), s.Level, report.LevelIntegrity, report.LevelControlPlane, report.LevelKind)
 	s.version(m, at)
 	s.Limits.validate(m, at.Child("limits"))
@@ -67,14 +88,6 @@ func (s *Spec) validate(m *mistakes, at *field.Path) {
 		e.validate(m, at.Child("egress").Index(i))
 	}
 	enum(m, at.Child("cronJobs"), s.CronJobs, CronJobsSuspended, CronJobsAsIs)
-	for i, w := range s.Waivers {
-		w.validate(m, at.Child("waivers").Index(i))
-	}
-	validateChecks(m, at.Child("checks"), s.Checks)
-	s.onlyKind(m, at)
-	s.Proven.validate(m, at.Child("proven"), s.Level)
-	atLeast(m, at.Child("evidence", "keep"), s.Evidence.Keep, 0)
-	notNegative(m, at.Child("evidence", "maxAge"), s.Evidence.MaxAge)
 }
 
 // onlyKind refuses what would have no effect at a level that runs no
@@ -139,7 +152,7 @@ func (s *Spec) version(m *mistakes, at *field.Path) {
 func (l Limits) validate(m *mistakes, at *field.Path) {
 	upTo(m, at.Child("timeout"), l.Timeout, MaxTimeout)
 	upTo(m, at.Child("workloadsReady"), l.WorkloadsReady, MaxTimeout)
-	if l.WorkloadsReady.Duration > l.Timeout.Duration {
+	if l.Timeout.Duration > 0 && l.WorkloadsReady.Duration > l.Timeout.Duration {
 		m.add(at.Child("workloadsReady"), "%s: is longer than the whole drill may take, %s (timeout)", l.WorkloadsReady, l.Timeout)
 	}
 	within(m, at.Child("concurrency"), l.Concurrency, 1, MaxConcurrency)

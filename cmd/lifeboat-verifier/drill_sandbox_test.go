@@ -6,25 +6,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/lifeboat-backup/lifeboat/cmd/internal/cli"
+	"github.com/lifeboat-backup/lifeboat/verifier"
 	"github.com/lifeboat-backup/lifeboat/verifier/policy"
 )
-
-// filled is what flags make of a spec.
-func filled(t *testing.T, args ...string) (policy.Spec, error) {
-	t.Helper()
-	var f kindFlags
-	c := &cobra.Command{}
-	f.add(c)
-	require.NoError(t, c.ParseFlags(args))
-	var s policy.Spec
-	err := f.fill(&s)
-	return s, err
-}
 
 func mappingFile(t *testing.T, text string) string {
 	t.Helper()
@@ -34,43 +22,46 @@ func mappingFile(t *testing.T, text string) string {
 }
 
 func TestTheFlagsOfLevelKindAreAPolicy(t *testing.T) {
-	s, err := filled(t)
+	r, err := requested(t, "--latest")
 	require.NoError(t, err)
-	want := policy.Spec{KubernetesVersion: "source", CronJobs: policy.CronJobsSuspended, Images: policy.Images{Mode: policy.ImagesPull}}
-	want.Limits.WorkloadsReady.Duration = 5 * time.Minute
-	assert.Equal(t, want, s, "the defaults")
+	assert.Equal(t, request{spec: policy.Default(), choice: verifier.Choice{Latest: true}}, r)
 
 	path := mappingFile(t, "docker.io/library/nginx:*: small/web:1\n")
-	s, err = filled(t, "--kubernetes-version", "1.36.2", "--node-image", "x", "--images", "substitute", "--image-mapping", path, "--image-archive", "a.tar",
+	r, err = requested(t, "--latest", "--kubernetes-version", "1.36.2", "--node-image", "x", "--images", "substitute", "--image-mapping", path, "--image-archive", "a.tar",
 		"--egress", "10.0.0.0/8:443", "--egress", "fd00::/64", "--cronjobs", "as-is", "--workloads-timeout", "90s")
 	require.NoError(t, err)
-	want = policy.Spec{
-		KubernetesVersion: "1.36.2", NodeImage: "x", CronJobs: policy.CronJobsAsIs,
-		Images: policy.Images{Mode: policy.ImagesSubstitute, Archive: "a.tar", Mapping: map[string]string{"docker.io/library/nginx:*": "small/web:1"}},
-		Egress: []policy.Egress{{CIDR: "10.0.0.0/8", Port: 443}, {CIDR: "fd00::/64"}},
-	}
+	want := policy.Default()
+	want.KubernetesVersion, want.NodeImage, want.CronJobs = "1.36.2", "x", policy.CronJobsAsIs
+	want.Images = policy.Images{Mode: policy.ImagesSubstitute, Archive: "a.tar", Mapping: map[string]string{"docker.io/library/nginx:*": "small/web:1"}}
+	want.Egress = []policy.Egress{{CIDR: "10.0.0.0/8", Port: 443}, {CIDR: "fd00::/64"}}
 	want.Limits.WorkloadsReady.Duration = 90 * time.Second
-	assert.Equal(t, want, s)
+	assert.Equal(t, want, r.spec)
 }
 
-func TestMistakesInTheFlagsOfLevelKindAreUsageErrors(t *testing.T) {
+func TestMistakesInTheFlagsOfADrillAreUsageErrors(t *testing.T) {
 	mapping := mappingFile(t, "a: b\n")
 	for _, tc := range []struct {
 		args []string
 		want string
 	}{
 		{[]string{"--images", "fetch"}, `--images "fetch": must be pull, load or substitute`},
-		{[]string{"--images", "substitute"}, "--images substitute needs --image-mapping"},
-		{[]string{"--image-mapping", mapping}, "--image-mapping goes with --images substitute"},
-		{[]string{"--image-archive", "a.tar"}, "--image-archive goes with --images load or substitute"},
+		{[]string{"--images", "substitute"}, "--image-mapping is required with mode substitute"},
+		{[]string{"--image-mapping", mapping}, "--image-mapping goes with mode substitute"},
+		{[]string{"--image-archive", "a.tar"}, `--image-archive "a.tar": goes with mode load or substitute`},
 		{[]string{"--cronjobs", "off"}, `--cronjobs "off": must be suspended or as-is`},
-		{[]string{"--workloads-timeout", "0s"}, "--workloads-timeout 0s: must be longer than 0"},
-		{[]string{"--egress", "example.com:443"}, `--egress example.com:443: "example.com" is no CIDR, such as 10.1.2.0/24, 10.1.2.3:443 or [fd00::]/64`},
+		{[]string{"--workloads-timeout", "0s"}, "--workloads-timeout 0s: must be longer than 0s and at most 1d"},
+		{[]string{"--workloads-timeout", "1h"}, "--workloads-timeout 1h: is longer than the whole drill may take, 30m"},
+		{[]string{"--timeout", "0s"}, "--timeout 0s: must be longer than 0s and at most 1d"},
+		{[]string{"--level", "knd"}, `--level "knd": must be integrity, controlplane or kind (did you mean kind?)`},
+		{[]string{"--kubernetes-version", "new"}, `--kubernetes-version "new": must be source, or a version such as v1.34`},
+		{[]string{"--node-image", "A B"}, `--node-image "A B": is no image`},
+		{[]string{"--backup", "b"}, "give exactly one of --backup, --schedule and --latest"},
+		{[]string{"--egress", "example.com:443"}, `--egress example.com:443: "example.com" is not a CIDR such as 10.1.2.0/24, 10.1.2.3:443 or [fd00::]/64`},
 		{[]string{"--images", "substitute", "--image-mapping", mappingFile(t, "")}, "names no image"},
 		{[]string{"--images", "substitute", "--image-mapping", mappingFile(t, "- a\n")}, "must hold lines such as"},
 		{[]string{"--images", "substitute", "--image-mapping", "/nowhere"}, "no such file"},
 	} {
-		_, err := filled(t, tc.args...)
+		_, err := requested(t, append(tc.args, "--latest")...)
 		assert.ErrorContains(t, err, tc.want)
 		var usage cli.UsageError
 		assert.ErrorAs(t, err, &usage, "%v", tc.args)
