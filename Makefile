@@ -58,9 +58,9 @@ bench: $(READY) ## end-to-end measurements at BENCH_OBJECTS; results in test/ben
 ##@ Generate
 
 .PHONY: generate
-generate: $(CONTROLLER_GEN) ## deep copies and custom resource definitions, from the types in core/api; dashboards; what is made from the alerts
+generate: $(CONTROLLER_GEN) ## deep copies and custom resource definitions, from the types in core/api; rules of the linter; dashboards; what is made from the alerts
 	tools/generate.sh $(CONTROLLER_GEN)
-	$(ONCE) go test -count=1 ./alerts ./dashboards -update
+	$(ONCE) go test -count=1 ./core ./alerts ./dashboards -update
 
 .PHONY: pictures
 pictures: prometheus ## the pictures in docs/images, drawn from the dashboards; needs Chromium

@@ -36,6 +36,10 @@ func (p pkg) in(folders ...string) bool {
 	return slices.ContainsFunc(folders, func(f string) bool { return under(p.name(), f) })
 }
 
+func anyUnder(path string, folders ...string) bool {
+	return slices.ContainsFunc(folders, func(f string) bool { return under(path, f) })
+}
+
 func under(path, folder string) bool { return path == folder || strings.HasPrefix(path, folder+"/") }
 
 // packages are those of the root module.
@@ -66,136 +70,160 @@ func list(t *testing.T) []pkg {
 	return all
 }
 
-// forbid fails for every import that match says is forbidden to the package.
-func forbid(t *testing.T, why string, imports func(pkg) []string, match func(p pkg, imported string) bool) {
-	t.Helper()
-	for _, p := range list(t) {
-		for _, i := range imports(p) {
-			if match(p, i) {
-				t.Errorf("%s imports %s: %s", p.name(), strings.TrimPrefix(i, module), why)
-			}
-		}
-	}
-}
-
 func direct(p pkg) []string { return p.Imports }
 
-// own are the imports within the module.
-func own(p pkg) []string {
-	var out []string
-	for _, i := range p.Imports {
-		if strings.HasPrefix(i, module) {
-			out = append(out, strings.TrimPrefix(i, module))
-		}
-	}
-	return out
+func deep(p pkg) []string { return p.Deps }
+
+// The rules on imports. There is no other list: `go test ./core -update` writes
+// them into .golangci.yml for golangci-lint's depguard, which editors run too.
+//
+// Paths that begin with "./" are of this module. A path means itself and all
+// below it; one that ends in "$" means itself only.
+type rule struct {
+	name string // for depguard
+	why  string
+	// The rule is for the packages of these folders, or for these files; without
+	// either, for all packages. It is not for those of not.
+	in, files, not []string
+	// deny is forbidden but for allow. With stdlib set, everything is forbidden
+	// but the standard library and allow.
+	deny, allow []string
+	stdlib      bool
+	// deep means what is imported directly or not. depguard sees direct imports.
+	deep bool
 }
 
-func anyUnder(path string, folders ...string) bool {
-	return slices.ContainsFunc(folders, func(f string) bool { return under(path, f) })
+// pure are the packages that decide and do no IO.
+var pure = []string{
+	"core/api", "core/filter", "core/item", "core/jsonbound", "core/manifest", "core/modifier", "core/plan", "core/schedule", "verifier/report",
 }
 
 // impure is what decisions may not depend on.
 var impure = []string{
-	"os", "net", "log", "k8s.io/client-go", "sigs.k8s.io/controller-runtime", "github.com/aws",
-	module + "core/cluster", module + "core/store", module + "core/location",
+	"os", "net", "log", "k8s.io/client-go", "sigs.k8s.io/controller-runtime", "github.com/aws", "./core/cluster", "./core/store", "./core/location",
 }
 
-func TestDecisionsImportNoClientNoStoreNoLogNoOS(t *testing.T) {
-	pure := []string{"core/item", "core/filter", "core/modifier", "core/plan", "core/schedule", "core/spec", "core/manifest", "verifier/report"}
-	for _, name := range pure {
-		require.True(t, slices.ContainsFunc(list(t), func(p pkg) bool { return p.name() == name }), "%s is gone: mend this list", name)
+var rules = []rule{
+	{name: "pure", why: "it decides and does no IO", in: pure, deny: impure},
+	{name: "pure-files", why: "this file decides and does no IO", deny: impure, files: []string{
+		"core/collect/select.go", "core/collect/leave.go",
+		"verifier/scheduler/due.go", "verifier/scheduler/pick.go", "verifier/scheduler/attempt.go",
+	}},
+
+	{name: "report", why: "a report is read with nothing but the standard library", in: []string{"verifier/report"}, stdlib: true},
+	{name: "api", why: "API types need apimachinery and core/v1 only", in: []string{"core/api"}, stdlib: true,
+		allow: []string{"k8s.io/api/core/v1", "k8s.io/apimachinery", "./core/api"}},
+	{name: "drilllog", why: "the format of drills needs keys, limits and the report only", in: []string{"verifier/drilllog"},
+		deny: []string{"./"}, allow: []string{"./core/jsonbound$", "./core/store$", "./verifier/report$"}},
+	{name: "archive", why: "archives and stores do not know each other", in: []string{"core/archive"},
+		deny: []string{"./"}, allow: []string{"./core/archive", "./core/item"}},
+	{name: "store", why: "archives and stores do not know each other", in: []string{"core/store"},
+		deny: []string{"./"}, allow: []string{"./core/store"}},
+
+	heavy("client-go", "k8s.io/client-go", "core/cluster"),
+	heavy("s3", "github.com/aws", "core/store/s3"),
+	heavy("metrics", "github.com/prometheus/client_golang", "exporter", "cmd"),
+	heavy("controller-runtime", "sigs.k8s.io/controller-runtime", "core/controller", "cmd/lifeboat"),
+	heavy("kind", "sigs.k8s.io/kind", "verifier/sandbox/kind"),
+	heavy("kopia", "github.com/kopia/kopia", "core/volume/kopia"),
+	heavy("age", "filippo.io/age", "core/seal"),
+	heavy("cobra", "github.com/spf13/cobra", "cmd"),
+	heavy("csi", "github.com/kubernetes-csi/external-snapshotter", "core/volume/csi"),
+
+	{name: "nested", why: "it belongs to the nested module of the control plane", deep: true,
+		deny: []string{"k8s.io/kubernetes", "k8s.io/apiserver", "go.etcd.io/etcd", "./verifier/sandbox/controlplane"}},
+	{name: "logger", why: "log/slog is the one logger", deny: []string{"log$", "github.com/sirupsen/logrus", "go.uber.org/zap", "github.com/go-kit/log"}},
+	{name: "errors", why: "use fmt.Errorf", deny: []string{"github.com/pkg/errors"}},
+
+	{name: "core", why: "core knows neither exporter nor verifier nor commands", in: []string{"core"},
+		deny: []string{"./exporter", "./verifier", "./cmd", "./test"}},
+	{name: "controllers", why: "pipelines do not know controllers", not: []string{"core/controller", "cmd"}, deny: []string{"./core/controller"}},
+	{name: "exporter", why: "of the verifier the exporter knows the formats only", in: []string{"exporter"},
+		deny: []string{"./verifier"}, allow: []string{"./verifier/drilllog$", "./verifier/report$"}},
+	{name: "verifier", why: "the verifier does not know the exporter", in: []string{"verifier"}, deny: []string{"./exporter"}},
+	{name: "lifeboat", why: "lifeboat backup verify checks integrity and starts no sandbox", in: []string{"cmd/lifeboat"}, deep: true,
+		deny: []string{"./verifier"}, allow: []string{"./verifier/check$", "./verifier/report$"}},
+	{name: "commands", why: "nobody imports commands", not: []string{"cmd"}, deny: []string{"./cmd"}},
+	{name: "tests", why: "only tests use what is made for tests", not: []string{"test", "tools"}, deny: []string{"./test"}},
+}
+
+// heavy is the rule of a dependency that few packages may import.
+func heavy(name, path string, importers ...string) rule {
+	return rule{name: name, why: "only " + strings.Join(importers, " and ") + " may", not: importers, deny: []string{path}}
+}
+
+// expand makes a path of the table an import path.
+func expand(path string) string {
+	if rest, ok := strings.CutPrefix(path, "./"); ok {
+		return strings.TrimSuffix(module+rest, "/")
 	}
-	reached := map[string]bool{}
-	var reach func(name string)
-	reach = func(name string) {
-		if reached[name] {
-			return
+	return path
+}
+
+func matches(imported string, paths []string) bool {
+	return slices.ContainsFunc(paths, func(path string) bool {
+		if exact, ok := strings.CutSuffix(expand(path), "$"); ok {
+			return imported == exact
 		}
-		reached[name] = true
+		return under(imported, expand(path))
+	})
+}
+
+func (r rule) forbids(imported string) bool {
+	thirdParty := strings.Contains(imported, ".")
+	return (matches(imported, r.deny) || r.stdlib && thirdParty) && !matches(imported, r.allow)
+}
+
+func (r rule) isFor(p pkg) bool {
+	return len(r.files) == 0 && (len(r.in) == 0 || p.in(r.in...)) && !p.in(r.not...)
+}
+
+func TestPackagesImportWhatTheyMay(t *testing.T) {
+	for _, r := range rules {
 		for _, p := range list(t) {
-			if p.name() == name {
-				for _, i := range own(p) {
-					reach(i)
-				}
+			imports := direct
+			if r.deep {
+				imports = deep
+			}
+			if r.isFor(p) {
+				assert.Empty(t, slices.DeleteFunc(slices.Clone(imports(p)), func(i string) bool { return !r.forbids(i) }), "%s imports: %s", p.name(), r.why)
+			}
+		}
+		for _, file := range r.files {
+			f, err := parser.ParseFile(token.NewFileSet(), filepath.Join("..", file), nil, parser.ImportsOnly)
+			require.NoError(t, err)
+			for _, i := range f.Imports {
+				path, err := strconv.Unquote(i.Path.Value)
+				require.NoError(t, err)
+				assert.False(t, r.forbids(path), "%s imports %s: %s", file, path, r.why)
 			}
 		}
 	}
-	for _, name := range pure {
-		reach(name)
-	}
-	forbid(t, "it decides and does no IO", direct, func(p pkg, i string) bool { return reached[p.name()] && anyUnder(i, impure...) })
 }
 
-func TestThePureFilesOfCollectAndTheSchedulerImportNoClient(t *testing.T) {
-	for _, file := range []string{"collect/select.go", "collect/leave.go", "../verifier/scheduler/due.go", "../verifier/scheduler/pick.go", "../verifier/scheduler/attempt.go"} {
-		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
-		require.NoError(t, err)
-		for _, i := range f.Imports {
-			path, err := strconv.Unquote(i.Path.Value)
-			require.NoError(t, err)
-			assert.False(t, anyUnder(path, impure...), "core/%s imports %s", file, path)
+// A decision that calls another package is as pure as that package.
+func TestDecisionsRestOnDecisions(t *testing.T) {
+	for _, name := range pure {
+		assert.True(t, slices.ContainsFunc(list(t), func(p pkg) bool { return p.name() == name }), "there is no package %s", name)
+	}
+	for _, p := range list(t) {
+		for _, i := range p.Imports {
+			if own, ok := strings.CutPrefix(i, module); ok && p.in(pure...) {
+				assert.True(t, anyUnder(own, pure...), "%s decides and imports %s, which is not in the list of packages that do", p.name(), own)
+			}
 		}
 	}
 }
 
-func TestLeavesStayLeaves(t *testing.T) {
-	forbid(t, "the report is read by whoever has nothing but the standard library", direct, func(p pkg, i string) bool {
-		return p.in("verifier/report") && strings.Contains(i, ".")
-	})
-	forbid(t, "the format of drills needs keys, limits and the report only", own, func(p pkg, i string) bool {
-		return p.in("verifier/drilllog") && !slices.Contains([]string{"core/store", "core/jsonbound", "verifier/report"}, i)
-	})
-	forbid(t, "API types need apimachinery and k8s.io/api/core/v1 only", direct, func(p pkg, i string) bool {
-		return p.in("core/api") && strings.Contains(i, ".") && !anyUnder(i, "k8s.io/apimachinery", "k8s.io/api/core/v1", module+"core/api")
-	})
-	forbid(t, "archives and stores do not know each other", own, func(p pkg, i string) bool {
-		return p.in("core/archive") && !under(i, "core/item") && !under(i, "core/archive") ||
-			p.in("core/store") && !under(i, "core/store")
-	})
-}
-
-func TestHeavyDependenciesHaveOneImporter(t *testing.T) {
-	for heavy, importers := range map[string][]string{
-		"k8s.io/client-go":                               {"core/cluster"},
-		"github.com/aws":                                 {"core/store/s3"},
-		"github.com/prometheus/client_golang":            {"exporter", "cmd"},
-		"sigs.k8s.io/controller-runtime":                 {"core/controller", "cmd/lifeboat"},
-		"sigs.k8s.io/kind":                               {"verifier/sandbox/kind"},
-		"github.com/kopia/kopia":                         {"core/volume/kopia"},
-		"filippo.io/age":                                 {"core/seal"},
-		"github.com/spf13/cobra":                         {"cmd"},
-		"github.com/kubernetes-csi/external-snapshotter": {"core/volume/csi"},
-	} {
-		forbid(t, fmt.Sprintf("only %s may", strings.Join(importers, " and ")), direct, func(p pkg, i string) bool {
-			return under(i, heavy) && !p.in(importers...)
-		})
+// A package whose name ends in "test" is made for tests wherever it is.
+func TestOnlyTestsImportPackagesForTests(t *testing.T) {
+	for _, p := range list(t) {
+		for _, i := range p.Imports {
+			if strings.HasPrefix(i, module) && strings.HasSuffix(i, "test") && !strings.HasSuffix(p.name(), "test") && !p.in("test") {
+				t.Errorf("%s imports %s: only tests use what is made for tests", p.name(), i)
+			}
+		}
 	}
-}
-
-func TestTheRootModuleHoldsNeitherKubernetesNorEtcd(t *testing.T) {
-	forbid(t, "these belong to the nested module of the control plane", func(p pkg) []string { return p.Deps }, func(_ pkg, i string) bool {
-		return anyUnder(i, "k8s.io/kubernetes", "go.etcd.io/etcd", "k8s.io/apiserver") || strings.HasPrefix(i, "go.etcd.io/etcd")
-	})
-	forbid(t, "the root never imports the nested module", own, func(_ pkg, i string) bool { return under(i, "verifier/sandbox/controlplane") })
-}
-
-func TestArrowsPointOneWay(t *testing.T) {
-	forbid(t, "core knows neither exporter nor verifier nor commands", own, func(p pkg, i string) bool {
-		return p.in("core") && anyUnder(i, "exporter", "verifier", "cmd", "test")
-	})
-	forbid(t, "pipelines do not know controllers", own, func(p pkg, i string) bool { return !p.in("cmd") && under(i, "core/controller") })
-	forbid(t, "of the verifier the exporter knows the formats only", own, func(p pkg, i string) bool {
-		return p.in("exporter") && under(i, "verifier") && i != "verifier/report" && i != "verifier/drilllog"
-	})
-	forbid(t, "lifeboat backup verify checks integrity and starts no sandbox", func(p pkg) []string { return p.Deps }, func(p pkg, i string) bool {
-		return p.in("cmd/lifeboat") && under(i, module+"verifier") && i != module+"verifier/check" && i != module+"verifier/report"
-	})
-	forbid(t, "the verifier does not know the exporter", own, func(p pkg, i string) bool { return p.in("verifier") && under(i, "exporter") })
-	forbid(t, "nobody imports commands", own, func(p pkg, i string) bool { return under(i, "cmd") && !p.in("cmd") })
-	forbid(t, "only tests use what is made for tests", own, func(p pkg, i string) bool {
-		return under(i, "test") && !p.in("test") || strings.HasSuffix(i, "test") && i != "test" && !strings.HasSuffix(p.name(), "test") && !p.in("test")
-	})
 }
 
 // sources parses every non-test file of the module.
@@ -235,9 +263,6 @@ func TestInterfacesAreSmall(t *testing.T) {
 }
 
 func TestOneLoggerAndItIsHandedIn(t *testing.T) {
-	forbid(t, "log/slog only", direct, func(_ pkg, i string) bool {
-		return i == "log" || anyUnder(i, "github.com/sirupsen/logrus", "go.uber.org/zap", "github.com/go-kit/log")
-	})
 	sources(t, func(_ pkg, file string, f *ast.File) {
 		ast.Inspect(f, func(n ast.Node) bool {
 			if s, ok := n.(*ast.SelectorExpr); ok {
