@@ -4,9 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,10 +12,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/api"
 	"github.com/lifeboat-backup/lifeboat/core/backup"
 	"github.com/lifeboat-backup/lifeboat/verifier"
-	"github.com/lifeboat-backup/lifeboat/verifier/policy"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
-	"github.com/lifeboat-backup/lifeboat/verifier/sandbox"
-	"github.com/lifeboat-backup/lifeboat/verifier/sandbox/kind"
 )
 
 func newDrill() *cobra.Command {
@@ -95,20 +89,6 @@ func (f *drillFlags) run(c *cobra.Command) error {
 	return exit(ctx, rep.Verdict, err, c.ErrOrStderr())
 }
 
-// newSandbox is that of the level; nil if it has none. controlPlane is the path
-// of lifeboat-controlplane, "" to look for it; pool may be nil.
-func newSandbox(spec policy.Spec, source, controlPlane string, pool *kind.Pool, progress func(string)) sandbox.Sandbox {
-	switch spec.Level {
-	case report.LevelControlPlane:
-		return &sandbox.ControlPlane{Binary: controlPlane}
-	case report.LevelKind:
-		k := kind.New(spec, source)
-		k.Pool, k.Progress = pool, progress
-		return k
-	}
-	return nil
-}
-
 // exit maps a verdict to the exit code. That evidence could not be written
 // does not turn a bad backup into an error, nor a good one into a success.
 func exit(ctx context.Context, v report.Verdict, err error, stderr io.Writer) error {
@@ -124,66 +104,4 @@ func exit(ctx context.Context, v report.Verdict, err error, stderr io.Writer) er
 		return cli.Status(cli.ExitError)
 	}
 	return nil
-}
-
-// mostFindings is how many findings the table shows; the evidence has all.
-const mostFindings = 20
-
-func printReport(w io.Writer, r report.Report) error {
-	fmt.Fprintf(w, "Drill %s of backup %s at level %s: %s\n%s\n\n", r.ID, r.Backup.Name, r.Level, r.Verdict, r.Summary)
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "CHECK\tRESULT\tDETAIL")
-	for _, c := range r.Checks {
-		fmt.Fprintf(t, "%s\t%s\t%s\n", c.Name, c.Verdict, c.Message)
-	}
-	fmt.Fprintln(t, "\nSTAGE\tSECONDS\t")
-	for _, s := range r.Stages {
-		fmt.Fprintf(t, "%s\t%.2f\t%s\n", s.Name, s.Seconds, s.Error)
-	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	if r.Level != report.LevelIntegrity {
-		i := r.Items
-		fmt.Fprintf(w, "\nItems: %d in the backup, %d expected, %d restored, %d equal, %d different, %d missing, %d skipped by rule\n",
-			i.InBackup, i.Expected, i.Restored, i.Equal, i.Different, i.Missing, i.Skipped)
-		for _, why := range slices.Sorted(maps.Keys(i.SkippedBy)) {
-			fmt.Fprintf(w, "  %d skipped: %s\n", i.SkippedBy[why], why)
-		}
-	}
-	for _, rule := range slices.Sorted(maps.Keys(r.Changed)) {
-		fmt.Fprintf(w, "  %d changed for the sandbox: %s\n", r.Changed[rule], rule)
-	}
-	printFindings(w, "Findings", r.Findings)
-	printFindings(w, "The environment", r.Environment)
-	var waived []report.Finding
-	for _, f := range r.Waived {
-		f.Message += " (waived: " + f.Reason + ")"
-		waived = append(waived, f.Finding)
-	}
-	printFindings(w, "Waived by the policy", waived)
-	for i, n := range r.NotProven {
-		if i == 0 {
-			fmt.Fprintln(w, "\nNot proven at this level:")
-		}
-		fmt.Fprintf(w, "  %s\n", n)
-	}
-	return nil
-}
-
-func printFindings(w io.Writer, title string, findings []report.Finding) {
-	for i, f := range findings {
-		if i == 0 {
-			fmt.Fprintf(w, "\n%s (%d):\n", title, len(findings))
-		}
-		if i == mostFindings {
-			fmt.Fprintf(w, "  … and %d more (in the evidence, and with -o json)\n", len(findings)-i)
-			break
-		}
-		object := f.Object
-		if object != "" {
-			object += ": "
-		}
-		fmt.Fprintf(w, "  [%s] %s%s\n", f.Check, object, f.Message)
-	}
 }

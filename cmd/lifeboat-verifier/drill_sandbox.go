@@ -13,10 +13,27 @@ import (
 
 	"github.com/lifeboat-backup/lifeboat/cmd/internal/cli"
 	"github.com/lifeboat-backup/lifeboat/verifier/policy"
+	"github.com/lifeboat-backup/lifeboat/verifier/report"
+	"github.com/lifeboat-backup/lifeboat/verifier/sandbox"
+	"github.com/lifeboat-backup/lifeboat/verifier/sandbox/kind"
 )
 
 // maxMapping bounds the file of --image-mapping, in bytes.
 const maxMapping = 1 << 20
+
+// newSandbox is that of the level; nil if it has none. controlPlane is the path
+// of lifeboat-controlplane, "" to look for it; pool may be nil.
+func newSandbox(spec policy.Spec, source, controlPlane string, pool *kind.Pool, progress func(string)) sandbox.Sandbox {
+	switch spec.Level {
+	case report.LevelControlPlane:
+		return &sandbox.ControlPlane{Binary: controlPlane}
+	case report.LevelKind:
+		k := kind.New(spec, source)
+		k.Pool, k.Progress = pool, progress
+		return k
+	}
+	return nil
+}
 
 // parseEgresses reads the values of --egress.
 func parseEgresses(texts []string) ([]policy.Egress, error) {

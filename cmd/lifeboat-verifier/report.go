@@ -2,13 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -91,70 +88,6 @@ func (n *narrow) records(ctx context.Context, s store.Store, stderr io.Writer) (
 	return slices.DeleteFunc(all, func(r evidence.Record) bool { return !n.holds(r, now) }), len(unreadable), nil
 }
 
-func newReportList() *cobra.Command {
-	var loc cli.Location
-	var n narrow
-	var out cli.Format
-	c := &cobra.Command{
-		Use:   "list --location URL [--backup B] [--schedule S] [--verdict V] [--since 24h]",
-		Short: "List the drills of a location, newest first",
-		Long: `List the drills whose evidence lies in the location, newest first. Evidence that
-cannot be read is named on standard error, and the exit status is then 3.
-` + cli.ExitHelp,
-		Example: `  lifeboat-verifier report list --location file:///var/backups/prod --since 24h
-  lifeboat-verifier report list --location 's3://backups/prod?region=eu-central-1' --verdict failed -o json`,
-		Args: cli.Args(0, 0),
-	}
-	c.RunE = func(c *cobra.Command, _ []string) error {
-		if err := n.check(); err != nil {
-			return err
-		}
-		s, err := loc.Open(c.Context(), false)
-		if err != nil {
-			return err
-		}
-		records, unreadable, err := n.records(c.Context(), s, c.ErrOrStderr())
-		if err != nil {
-			return err
-		}
-		if len(records) == 0 {
-			records = []evidence.Record{} // an empty list, not null
-			fmt.Fprintf(c.ErrOrStderr(), "no such drills in %s\n", s)
-		}
-		if err := cli.Print(c.OutOrStdout(), out, records, printable(func(w io.Writer) error { return printRecords(w, records) })); err != nil {
-			return err
-		}
-		if unreadable > 0 {
-			return cli.Status(cli.ExitPartial)
-		}
-		return nil
-	}
-	loc.Add(c)
-	n.add(c)
-	cli.AddOutput(c, &out)
-	return c
-}
-
-func printRecords(w io.Writer, records []evidence.Record) error {
-	if len(records) == 0 {
-		return nil
-	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "DRILL\tSTARTED\tTOOK\tVERDICT\tLEVEL\tFINDINGS\tSCHEDULE\tBACKUP\tPOLICY")
-	for _, r := range records {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", r.Drill, r.Started.UTC().Format(time.DateTime), r.Finished.Sub(r.Started).Round(100*time.Millisecond),
-			r.Verdict, r.Level, r.Findings, dash(r.Schedule), r.Backup, dash(r.Policy))
-	}
-	return t.Flush()
-}
-
-func dash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
-}
-
 // one chooses the evidence of one drill: by its id, or the newest.
 type one struct {
 	loc    cli.Location
@@ -214,97 +147,6 @@ func byID(ctx context.Context, s store.Store, backup, drill string) (report.Repo
 		}
 	}
 	return report.Report{}, fmt.Errorf("%w: drill %.80q in %s (lifeboat-verifier report list shows what there is)", drilllog.ErrNoEvidence, drill, s)
-}
-
-// junit is the output format that only reports have.
-const junit cli.Format = "junit"
-
-// reportFormat is cli.Format, and junit.
-type reportFormat struct{ cli.Format }
-
-// Type is what help texts show for the value.
-func (f *reportFormat) Type() string { return "table|json|yaml|junit" }
-
-// Set checks the value of the flag.
-func (f *reportFormat) Set(s string) error {
-	if cli.Format(s) == junit {
-		f.Format = junit
-		return nil
-	}
-	if f.Format.Set(s) != nil {
-		return errors.New("must be table, json, yaml or junit")
-	}
-	return nil
-}
-
-func newReportGet() *cobra.Command {
-	var o one
-	out := reportFormat{cli.Table}
-	c := &cobra.Command{
-		Use:   "get " + oneUse,
-		Short: "Show the evidence of one drill",
-		Long:  "Show the evidence of one drill.\n" + cli.ExitHelp,
-		Example: `  lifeboat-verifier report get 20261122T030004Z-5f2c9a01 --location file:///var/backups/prod
-  lifeboat-verifier report get --latest --schedule nightly --location file:///var/backups/prod -o junit`,
-		Args: cli.Args(0, 1),
-		RunE: func(c *cobra.Command, args []string) error {
-			rep, err := o.find(c.Context(), args, c.ErrOrStderr())
-			if err != nil {
-				return err
-			}
-			if out.Format == junit {
-				return write(c.OutOrStdout(), rep.JUnit)
-			}
-			return cli.Print(c.OutOrStdout(), out.Format, rep, printable(func(w io.Writer) error { return printReport(w, rep) }))
-		},
-	}
-	o.add(c)
-	c.Flags().VarP(&out, "output", "o", "output format")
-	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json", "yaml", "junit"}, cobra.ShellCompDirectiveNoFileComp)) // fails only for an unknown flag
-	return c
-}
-
-func newReportHTML() *cobra.Command {
-	var o one
-	var file string
-	c := &cobra.Command{
-		Use:   "html " + oneUse + " [--file F]",
-		Short: "Write the page of one drill",
-		Long: `Write the page of one drill: one file, without script, that needs nothing else.
-It is made from the JSON, also where no page lies beside it.
-` + cli.ExitHelp,
-		Example: `  lifeboat-verifier report html --latest --backup shop-20261122 --location file:///var/backups/prod --file drill.html`,
-		Args:    cli.Args(0, 1),
-		RunE: func(c *cobra.Command, args []string) error {
-			rep, err := o.find(c.Context(), args, c.ErrOrStderr())
-			if err != nil {
-				return err
-			}
-			if file == "" {
-				return write(c.OutOrStdout(), rep.HTML)
-			}
-			page, err := rep.HTML()
-			if err != nil {
-				return err
-			}
-			return os.WriteFile(file, page, 0o644)
-		},
-	}
-	o.add(c)
-	c.Flags().StringVar(&file, "file", "", "`file` to write (default: standard output)")
-	return c
-}
-
-// printable keeps what others wrote into evidence from steering the terminal.
-func printable(table func(io.Writer) error) func(io.Writer) error {
-	return func(w io.Writer) error {
-		var b strings.Builder
-		if err := table(&b); err != nil {
-			return err
-		}
-		_, err := io.WriteString(w, report.Printable(b.String()))
-		return err
-	}
 }
 
 func write(w io.Writer, encode func() ([]byte, error)) error {
