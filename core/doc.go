@@ -21,7 +21,8 @@
 //   - schedule: when backups are due. Pure.
 //   - archive: Velero's tar.gz, written and read as a stream. Knows io and item.
 //   - store: bytes under keys; the layout of the keys and the order of writing.
-//     store/fs, store/s3 and store/mem implement it, location opens them by URL.
+//     store/fs, store/s3 and store/mem implement it, location opens them by
+//     URL or BackupStorageLocation.
 //   - volume: records about volumes.
 //   - cluster: the client-go side.
 //   - collect: cluster to items; what is selected is decided by pure functions.
@@ -34,7 +35,7 @@
 // Words. Velero's keep Velero's meaning: Backup, Restore, Schedule,
 // BackupStorageLocation, and the names of phases. Ours are for new things only:
 //
-//   - Location: where backups live, opened from a URL.
+//   - Location: where backups live, opened from a URL or BackupStorageLocation.
 //   - Item: one object in a backup.
 //   - Plan, Step: what a restore will do, item by item.
 //   - ChangeSet: what it did.

@@ -1,10 +1,11 @@
-// Package location opens the place where backups live from the URL a user
-// wrote: file:///dir/prefix or s3://bucket/prefix.
+// Package location opens the place where backups live. A Spec says which place;
+// it is written as a URL (file:///dir/prefix or s3://bucket/prefix) or made of a
+// BackupStorageLocation and its Secrets.
 //
-// It stands beside package store because store holds the interface that the
-// kinds of store implement and import; only a package above both can know all
-// kinds. Nothing else does: commands and controllers name a location by its
-// URL, and a new kind is added here and nowhere else.
+// It is beside package store because store holds the interface that the kinds of
+// store implement and import; only a package above both can know all kinds.
+// Commands and controllers name a location by a Spec, and a new kind is added
+// here and nowhere else.
 package location
 
 import (
@@ -27,21 +28,27 @@ type Options struct {
 // Open opens the location that rawURL names; Parse says which are valid. For a
 // bucket it fetches credentials and sends nothing to it yet.
 func Open(ctx context.Context, rawURL string, o Options) (store.Store, error) {
-	u, err := Parse(rawURL)
+	s, err := Parse(rawURL)
 	if err != nil {
 		return nil, err
 	}
-	if u.Scheme == SchemeFile {
-		// Not returned directly: a nil *fs.Store is no nil store.Store.
-		s, err := fs.Open(u.Path, o.Create)
+	return s.Open(ctx, o)
+}
+
+// Open opens the location. For a bucket it fetches credentials, unless the Spec
+// has them, and sends nothing to it yet.
+func (s Spec) Open(ctx context.Context, o Options) (store.Store, error) {
+	if s.Scheme == SchemeFile {
+		// Not returned directly: a nil *fs.Store is not a nil store.Store.
+		f, err := fs.Open(s.Path, o.Create)
 		if err != nil {
 			return nil, err
 		}
-		return s, nil
+		return f, nil
 	}
-	s, err := s3.Open(ctx, u.bucket())
+	b, err := s3.Open(ctx, s.bucket())
 	if err != nil {
 		return nil, err
 	}
-	return s, nil
+	return b, nil
 }

@@ -14,7 +14,7 @@ import (
 )
 
 func TestParseReadsWhatTheUserMeant(t *testing.T) {
-	for raw, want := range map[string]location.URL{
+	for raw, want := range map[string]location.Spec{
 		"file:///var/backups":               {Scheme: "file", Path: "/var/backups"},
 		"file:///var/backups/prod/":         {Scheme: "file", Path: "/var/backups/prod"},
 		"file:///with%20space/and%3Fmark":   {Scheme: "file", Path: "/with space/and?mark"},

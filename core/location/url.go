@@ -13,7 +13,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/lifeboat-backup/lifeboat/core/store"
-	"github.com/lifeboat-backup/lifeboat/core/store/s3"
 )
 
 // The schemes of a location.
@@ -22,33 +21,8 @@ const (
 	SchemeS3   = "s3"
 )
 
-// ErrInvalid is wrapped by every error of Parse.
+// ErrInvalid is wrapped by every error of Parse and FromBackupStorageLocation.
 var ErrInvalid = errors.New("invalid location")
-
-// URL is a location's address. It holds no credentials.
-type URL struct {
-	Scheme string // SchemeFile or SchemeS3
-
-	Path string // of a file URL: absolute, clean, not "/"
-
-	Bucket    string // the rest is of an s3 URL
-	Prefix    string // "" is the bucket itself; without "/" at either end
-	Region    string // "" is left to the SDK's configuration
-	Endpoint  string // http(s)://host[:port] of a server other than AWS, or ""
-	PathStyle bool   // true when there is an endpoint, unless the URL says otherwise
-}
-
-// String is the URL in the form that Parse reads.
-func (u URL) String() string {
-	if u.Scheme == SchemeFile {
-		return (&url.URL{Scheme: SchemeFile, Path: u.Path}).String()
-	}
-	return u.bucket().String()
-}
-
-func (u URL) bucket() s3.Options {
-	return s3.Options{Bucket: u.Bucket, Prefix: u.Prefix, Region: u.Region, Endpoint: u.Endpoint, PathStyle: u.PathStyle}
-}
 
 // bucketRE is the form of a bucket's name, after the rules of Amazon S3 for
 // general purpose buckets.
@@ -72,35 +46,35 @@ const (
 // misread is a backup that is not found: unknown parameters, credentials,
 // relative paths and ".." are errors. An error shows the right form and wraps
 // ErrInvalid; it does not repeat what could be a secret.
-func Parse(rawURL string) (URL, error) {
+func Parse(rawURL string) (Spec, error) {
 	u, err := parse(rawURL)
 	if err != nil {
-		return URL{}, fmt.Errorf("%w: %w", ErrInvalid, err)
+		return Spec{}, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	return u, nil
 }
 
-func parse(raw string) (URL, error) {
+func parse(raw string) (Spec, error) {
 	scheme, rest, hasScheme := strings.Cut(raw, ":")
 	switch {
 	case raw == "":
-		return URL{}, fmt.Errorf("it is empty; write %s or %s", exampleFile, exampleS3)
+		return Spec{}, fmt.Errorf("it is empty; write %s or %s", exampleFile, exampleS3)
 	case !hasScheme || strings.ContainsAny(scheme, "/?#@"):
-		return URL{}, fmt.Errorf("it does not begin with file:// or s3://; write %s or %s", exampleFile, exampleS3)
+		return Spec{}, fmt.Errorf("it does not begin with file:// or s3://; write %s or %s", exampleFile, exampleS3)
 	case scheme != SchemeFile && scheme != SchemeS3:
-		return URL{}, fmt.Errorf("scheme %.20q is not known; write %s or %s", scheme, exampleFile, exampleS3)
+		return Spec{}, fmt.Errorf("scheme %.20q is not known; write %s or %s", scheme, exampleFile, exampleS3)
 	case !strings.HasPrefix(rest, "//"):
-		return URL{}, fmt.Errorf("%s: is not followed by //; write %s", scheme, example(scheme))
+		return Spec{}, fmt.Errorf("%s: is not followed by //; write %s", scheme, example(scheme))
 	}
 	if end := strings.IndexAny(rest[2:], "/?#"); strings.Contains(authority(rest[2:], end), "@") {
-		return URL{}, errors.New("it has credentials in it; leave them out and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE")
+		return Spec{}, errors.New("it has credentials in it; leave them out and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE")
 	}
 	u, err := url.Parse(raw)
 	if err != nil { // its text would repeat the input
-		return URL{}, fmt.Errorf("it is not a well-formed URL; write %s", example(scheme))
+		return Spec{}, fmt.Errorf("it is not a well-formed URL; write %s", example(scheme))
 	}
 	if strings.Contains(raw, "#") {
-		return URL{}, fmt.Errorf("it has a # in it, which begins no part of a location; write %%23 if the name has one")
+		return Spec{}, fmt.Errorf("it has a # in it, which begins no part of a location; write %%23 if the name has one")
 	}
 	if scheme == SchemeFile {
 		return parseFile(u)
@@ -122,48 +96,64 @@ func example(scheme string) string {
 	return exampleS3
 }
 
-func parseFile(u *url.URL) (URL, error) {
+func parseFile(u *url.URL) (Spec, error) {
 	switch {
 	case u.Host != "":
-		return URL{}, fmt.Errorf("a file location has no host, and its path is absolute; write it with three slashes, as in %s", exampleFile)
+		return Spec{}, fmt.Errorf("a file location has no host, and its path is absolute; write it with three slashes, as in %s", exampleFile)
 	case u.RawQuery != "" || u.ForceQuery:
-		return URL{}, fmt.Errorf("a file location has no parameters; write %s, and %%3F if the name has a ?", exampleFile)
+		return Spec{}, fmt.Errorf("a file location has no parameters; write %s, and %%3F if the name has a ?", exampleFile)
 	}
 	dir := path.Clean(u.Path)
 	switch {
 	case hasDots(u.Path):
-		return URL{}, fmt.Errorf(`its path has a "." or ".." in it; write the folder itself, as in %s`, exampleFile)
+		return Spec{}, fmt.Errorf(`its path has a "." or ".." in it; write the folder itself, as in %s`, exampleFile)
 	case u.Path == "" || dir == "/":
-		return URL{}, fmt.Errorf("it names no folder; write %s", exampleFile)
+		return Spec{}, fmt.Errorf("it names no folder; write %s", exampleFile)
 	case !plain(dir):
-		return URL{}, errors.New("its path has control characters or bytes that are not UTF-8 in it")
+		return Spec{}, errors.New("its path has control characters or bytes that are not UTF-8 in it")
 	}
-	return URL{Scheme: SchemeFile, Path: dir}, nil
+	return Spec{Scheme: SchemeFile, Path: dir}, nil
 }
 
-func parseS3(u *url.URL) (URL, error) {
-	l := URL{Scheme: SchemeS3, Bucket: u.Host, Prefix: strings.Trim(u.Path, "/")}
+func parseS3(u *url.URL) (Spec, error) {
+	l := Spec{Scheme: SchemeS3, Bucket: u.Host, Prefix: strings.Trim(u.Path, "/")}
 	switch {
 	case l.Bucket == "":
-		return URL{}, fmt.Errorf("it names no bucket; write %s", exampleS3)
+		return Spec{}, fmt.Errorf("it names no bucket; write %s", exampleS3)
 	case strings.Contains(l.Bucket, ":"):
-		return URL{}, fmt.Errorf("a bucket has no port and no password; name the server by a parameter, as in %s", exampleOwn)
-	case !bucketRE.MatchString(l.Bucket):
-		return URL{}, fmt.Errorf("bucket %.64q is no name of a bucket: 3 to 63 lower case letters, digits, '.' and '-', starting and ending with a letter or digit", l.Bucket)
-	case l.Prefix != "" && store.CheckKey(l.Prefix) != nil:
-		return URL{}, fmt.Errorf("its prefix cannot be one (%w); write %s", store.CheckKey(l.Prefix), exampleS3)
+		return Spec{}, fmt.Errorf("a bucket has no port and no password; name the server by a parameter, as in %s", exampleOwn)
+	}
+	if err := checkBucket(l.Bucket); err != nil {
+		return Spec{}, err
+	}
+	if err := checkPrefix(l.Prefix); err != nil {
+		return Spec{}, fmt.Errorf("its prefix cannot be one (%w); write %s", err, exampleS3)
 	}
 	q, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
-		return URL{}, fmt.Errorf("what follows the ? is not well-formed; write %s", exampleS3)
+		return Spec{}, fmt.Errorf("what follows the ? is not well-formed; write %s", exampleS3)
 	}
 	if err := l.parameters(q); err != nil {
-		return URL{}, err
+		return Spec{}, err
 	}
 	return l, nil
 }
 
-func (u *URL) parameters(q url.Values) error {
+func checkBucket(name string) error {
+	if !bucketRE.MatchString(name) {
+		return fmt.Errorf("bucket %.64q is no name of a bucket: 3 to 63 lower case letters, digits, '.' and '-', starting and ending with a letter or digit", name)
+	}
+	return nil
+}
+
+func checkPrefix(prefix string) error {
+	if prefix == "" {
+		return nil
+	}
+	return store.CheckKey(prefix)
+}
+
+func (u *Spec) parameters(q url.Values) error {
 	known := []string{"region", "endpoint", "path-style"}
 	for name, values := range q {
 		switch {

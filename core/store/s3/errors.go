@@ -112,7 +112,7 @@ func transportSentence(err error, o Options, where string) string {
 	case errors.As(err, &dns):
 		return unreachable + "check the host name, and that path-style is true if the server has no host name per bucket"
 	case errors.As(err, &unknown):
-		return unreachable + "if the server's certificate is from your own authority, name its file in AWS_CA_BUNDLE"
+		return unreachable + "if the server's certificate is from your own authority, name its file in AWS_CA_BUNDLE, or put it into caCert of the BackupStorageLocation"
 	case errors.As(err, &host):
 		return unreachable + "use the name the certificate is for, or path-style=true if it does not cover one host name per bucket"
 	case errors.As(err, &record), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):

@@ -1,8 +1,8 @@
 // Package s3 is a store in a bucket of Amazon S3 or of a server that speaks
 // its protocol: s3://bucket/prefix. It is the only importer of the AWS SDK.
 //
-// Credentials come from the SDK's own chain: environment, shared files, web
-// identity, container and instance roles.
+// Credentials come from the options or else the SDK's own chain: environment,
+// shared files, web identity, container and instance roles.
 //
 // # Written once
 //
@@ -37,6 +37,7 @@ package s3
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -106,6 +107,35 @@ type Options struct {
 	// PathStyle puts the bucket into the path of a request instead of the host
 	// name. Most servers other than AWS need it.
 	PathStyle bool
+	// Credentials are used instead of the SDK's chain, unless they are empty.
+	Credentials Credentials
+	// Profile is the one of the SDK's shared files; "" is AWS_PROFILE or default.
+	Profile string
+	// CACert are certificates (PEM) that the server's is checked against, instead
+	// of those of the system.
+	CACert []byte
+	// Insecure does not check the server's certificate.
+	Insecure bool
+}
+
+// Credentials are static ones. They do not appear in String, JSON or logs.
+type Credentials struct {
+	AccessKeyID     string `json:"-"`
+	SecretAccessKey string `json:"-"`
+	SessionToken    string `json:"-"`
+}
+
+// IsZero reports whether there are none.
+func (c Credentials) IsZero() bool { return c == Credentials{} }
+
+func (c Credentials) String() string { return "(not shown)" }
+
+// GoString hides the credentials from %#v.
+func (c Credentials) GoString() string { return c.String() }
+
+// Retrieve implements aws.CredentialsProvider.
+func (c Credentials) Retrieve(context.Context) (aws.Credentials, error) {
+	return aws.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken, Source: "location"}, nil
 }
 
 // String is the URL that location.Parse reads; it holds no credentials.
@@ -151,8 +181,13 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 }
 
 func open(ctx context.Context, o Options) (*Store, error) {
+	client, err := o.trust(httpClient(stallTimeout))
+	if err != nil {
+		return nil, err
+	}
 	cfg, err := config.LoadDefaultConfig(ctx,
-		config.WithHTTPClient(httpClient(stallTimeout)),
+		config.WithHTTPClient(client),
+		o.chain,
 		config.WithRetryer(newRetryer),
 		config.WithRequestChecksumCalculation(aws.RequestChecksumCalculationWhenRequired),
 		config.WithResponseChecksumValidation(aws.ResponseChecksumValidationWhenRequired),
@@ -190,6 +225,32 @@ func open(ctx context.Context, o Options) (*Store, error) {
 		u.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 	})
 	return s, nil
+}
+
+// chain says where credentials come from.
+func (o Options) chain(l *config.LoadOptions) error {
+	l.SharedConfigProfile = o.Profile
+	if !o.Credentials.IsZero() {
+		l.Credentials = o.Credentials
+	}
+	return nil
+}
+
+// trust makes a client check certificates as the options say.
+func (o Options) trust(client *awshttp.BuildableClient) (*awshttp.BuildableClient, error) {
+	var pool *x509.CertPool
+	if len(o.CACert) > 0 {
+		pool = x509.NewCertPool()
+		if !pool.AppendCertsFromPEM(o.CACert) {
+			return nil, errors.New("the CA certificate holds no certificate in PEM form")
+		}
+	}
+	if pool == nil && !o.Insecure {
+		return client, nil
+	}
+	return client.WithTransportOptions(func(t *http.Transport) {
+		t.TLSClientConfig.RootCAs, t.TLSClientConfig.InsecureSkipVerify = pool, o.Insecure
+	}), nil
 }
 
 func httpClient(stall time.Duration) *awshttp.BuildableClient {
