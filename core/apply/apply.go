@@ -54,8 +54,9 @@ type Applier struct {
 	// Progress, when set, is called after each step, by one goroutine at a time.
 	Progress func(Change)
 
-	mu        sync.Mutex  // guards UIDs and ownerless
+	mu        sync.Mutex  // guards the fields below, and UIDs
 	ownerless []plan.Step // created before their owners
+	removals  time.Time   // when waiting for removals ends; zero until a step waits
 }
 
 // Work is a step with the item it needs.
@@ -172,19 +173,36 @@ func (a *Applier) create(ctx context.Context, w Work) (Change, error) {
 	if err != nil {
 		return done(w, Failed, err.Error())
 	}
-	r := resourceOf(w.Step)
-	var answer []byte
-	tries, err := a.try(ctx, r, func() (err error) {
-		answer, err = a.Cluster.Create(ctx, r, w.Step.Namespace, object, fields(w.Step)...)
+	answer, tries, err := a.post(ctx, w.Step, object)
+	if ctx.Err() == nil && apierrors.IsAlreadyExists(err) {
+		live, readErr := a.read(ctx, resourceOf(w.Step), w.Step)
+		switch {
+		case apierrors.IsNotFound(readErr): // gone by now
+		case readErr != nil:
+			return a.ended(ctx, w, readErr, "exists, and cannot be read: ")
+		case live.GetDeletionTimestamp() == nil:
+			return a.existing(ctx, w, live, tries)
+		default:
+			if change, err := a.awaitRemoval(ctx, w, string(live.GetUID()), "is being deleted"); err != nil || change.Outcome != "" {
+				return change, err
+			}
+		}
+		answer, _, err = a.post(ctx, w.Step, object)
+	}
+	if err != nil {
+		return a.ended(ctx, w, err, "")
+	}
+	return a.created(ctx, w, answer, len(owners))
+}
+
+// post sends a creation and returns the answer and how often it was tried.
+func (a *Applier) post(ctx context.Context, s plan.Step, object []byte) (answer []byte, tries int, err error) {
+	r := resourceOf(s)
+	tries, err = a.try(ctx, r, func() (err error) {
+		answer, err = a.Cluster.Create(ctx, r, s.Namespace, object, fields(s)...)
 		return err
 	})
-	switch {
-	case err == nil:
-		return a.created(ctx, w, answer, len(owners))
-	case ctx.Err() == nil && apierrors.IsAlreadyExists(err):
-		return a.existing(ctx, r, w, tries)
-	}
-	return a.ended(ctx, w, err, "")
+	return answer, tries, err
 }
 
 // created ends a step whose object has been made, with so many of its owners.
@@ -339,13 +357,8 @@ func classUnseen(err error) bool {
 // existing says what it means that an object the plan creates is there: made
 // by a controller since, by somebody else, or by an earlier try of this
 // request whose answer got lost.
-func (a *Applier) existing(ctx context.Context, r item.Resource, w Work, tries int) (Change, error) {
-	live, err := a.read(ctx, r, w.Step)
+func (a *Applier) existing(ctx context.Context, w Work, live *unstructured.Unstructured, tries int) (Change, error) {
 	switch {
-	case err != nil:
-		return a.ended(ctx, w, err, "exists, and cannot be read: ")
-	case live.GetDeletionTimestamp() != nil:
-		return done(w, Failed, "is being deleted in the cluster; its finalizers: "+fmt.Sprint(live.GetFinalizers()))
 	case w.Step.Bare:
 		return done(w, Unchanged, "exists by now")
 	case tries > 1 && live.GetLabels()[api.LabelRestoreName] == api.LabelValue(a.Restore):

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -167,6 +168,18 @@ func TestWhatBecomesOfAStep(t *testing.T) {
 			f.objects[key] = []byte(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a","namespace":"shop","labels":{"velero.io/restore-name":"other"}},"data":{"a":"c"}}`)
 			failing(1, lost, false)(f)
 		}, Skipped, plan.ReasonDiffers, 2},
+		"one that is being deleted is gone after a while": {func(f *fake) {
+			going(f, key)
+			polls := 0
+			f.get = func(item.Key) ([]byte, error) {
+				if polls++; polls > 20 {
+					delete(f.objects, key)
+				}
+				return f.objects[key], nil
+			}
+		}, Created, "absent", 2},
+		"one that is being deleted stays": {func(f *fake) { going(f, key) }, Failed,
+			"is being deleted and still exists after 1m0s; finalizers: [example.com/hold] (restore again when it is gone)", 1},
 		"it exists and may not be read": {func(f *fake) {
 			f.objects[key] = []byte(`{}`)
 			f.get = func(item.Key) ([]byte, error) { return nil, apierrors.NewForbidden(gr, "a", errors.New("no")) }
@@ -186,6 +199,28 @@ func TestWhatBecomesOfAStep(t *testing.T) {
 			})
 		})
 	}
+}
+
+// going puts an object that a finalizer holds into the cluster.
+func going(f *fake, k item.Key) {
+	f.objects[k] = fmt.Appendf(nil, `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":%q,"namespace":%q,"uid":"1",
+		"deletionTimestamp":"2026-01-01T00:00:00Z","finalizers":["example.com/hold"]},"data":{"a":"b"}}`, k.Name, k.Namespace)
+}
+
+func TestObjectsThatCannotGoDelayARestoreTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		var work []Work
+		for i := range 3 * DefaultWorkers {
+			work = append(work, configMap(t, fmt.Sprint("a", i)))
+			going(f, work[i].Step.Key)
+		}
+		began := time.Now()
+		changes, err := applier(f).Run(t.Context(), work)
+		require.NoError(t, err)
+		assert.Equal(t, len(work), changes.Count(Failed))
+		assert.Less(t, time.Since(began), removalTimeout+10*time.Second)
+	})
 }
 
 func refusing(err error) func(*fake) { return failing(99, err, false) }

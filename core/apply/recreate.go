@@ -58,10 +58,10 @@ func (a *Applier) putBack(ctx context.Context, w Work, was *unstructured.Unstruc
 }
 
 const (
-	// removeTimeout bounds the wait until an object that is to be made anew is
-	// gone: finalizers may hold it for ever.
-	removeTimeout = time.Minute
-	removePoll    = 100 * time.Millisecond
+	// removalTimeout bounds the wait until objects are gone that the
+	// restore creates again: finalizers may hold them forever.
+	removalTimeout = time.Minute
+	removalPoll    = 100 * time.Millisecond
 )
 
 // remove deletes an object that is to be made anew, if it is the one of the
@@ -84,23 +84,36 @@ func (a *Applier) remove(ctx context.Context, w Work, live *unstructured.Unstruc
 	if err != nil && !apierrors.IsNotFound(err) {
 		return a.ended(ctx, w, err, "cannot be deleted: ")
 	}
-	return a.awaitRemoval(ctx, w, uid)
+	return a.awaitRemoval(ctx, w, uid, "was deleted")
 }
 
-func (a *Applier) awaitRemoval(ctx context.Context, w Work, uid string) (Change, error) {
-	deadline := time.Now().Add(removeTimeout)
+// awaitRemoval waits until the object with the UID is gone. The change is empty
+// when it is; otherwise it says that the object, in the given state, still exists.
+func (a *Applier) awaitRemoval(ctx context.Context, w Work, uid, state string) (Change, error) {
+	deadline := a.removalDeadline()
 	for {
 		live, err := a.read(ctx, resourceOf(w.Step), w.Step)
 		switch {
 		case apierrors.IsNotFound(err), err == nil && string(live.GetUID()) != uid:
 			return Change{}, nil
 		case err != nil:
-			return a.ended(ctx, w, err, "deleted, and cannot be read: ")
+			return a.ended(ctx, w, err, state+", and cannot be read: ")
 		case time.Now().After(deadline):
-			return done(w, Failed, fmt.Sprintf("deleted, and still there after %s; its finalizers: %v (restore again when it is gone)", removeTimeout, live.GetFinalizers()))
+			return done(w, Failed, fmt.Sprintf("%s and still exists after %s; finalizers: %v (restore again when it is gone)", state, removalTimeout, live.GetFinalizers()))
 		}
-		if !cluster.Sleep(ctx, removePoll) {
+		if !cluster.Sleep(ctx, removalPoll) {
 			return unanswered(w, context.Cause(ctx))
 		}
 	}
+}
+
+// removalDeadline is one for all steps, so that many objects that cannot go
+// delay a restore no longer than one does.
+func (a *Applier) removalDeadline() time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.removals.IsZero() {
+		a.removals = time.Now().Add(removalTimeout)
+	}
+	return a.removals
 }

@@ -2,6 +2,7 @@ package apply
 
 import (
 	"context"
+	"fmt"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -22,6 +23,8 @@ func (a *Applier) update(ctx context.Context, w Work) (Change, error) {
 		return done(w, Failed, "is gone since the plan was made (make a new plan)")
 	case err != nil:
 		return a.ended(ctx, w, err, "cannot be read: ")
+	case live.GetDeletionTimestamp() != nil:
+		return done(w, Failed, fmt.Sprintf("is being deleted since the plan was made; finalizers: %v (make a new plan)", live.GetFinalizers()))
 	}
 	digest, err := a.Options.LiveDigest(live.DeepCopy(), heldAPIVersion(w.Step))
 	if err != nil {

@@ -452,7 +452,7 @@ func TestWhatPreventsThatAnObjectIsMadeAnew(t *testing.T) {
 		"it may not be created": {refuse("POST"), "deleted, and cannot be created anew: not that; the one that was there is gone, and cannot be put back: not that", false},
 		"a finalizer holds it": {func(w *world) {
 			w.held = true
-		}, "deleted, and still there after 1m0s; its finalizers: [keep] (restore again when it is gone)", true},
+		}, "was deleted and still exists after 1m0s; finalizers: [keep] (restore again when it is gone)", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -41,16 +41,38 @@ func (b builder) decide(e Entry) Step {
 		return s
 	}
 	b.first[e.Key] = s.Source()
-	if exists && !b.seen.Terminating[namespace] { // what is in such a namespace will be gone
+	goes := b.goes(e.Key, existing, exists)
+	if exists && goes == "" {
 		b.decideExisting(&s, existing)
 		return s
 	}
 	b.decideAbsent(&s)
-	if s.Action == Create && b.seen.Terminating[namespace] {
+	if s.Action != Create {
+		return s
+	}
+	if b.seen.Terminating[namespace] {
 		b.awaits[namespace] = true
-		s.Reason = fmt.Sprintf("absent once namespace %s, which is being deleted, is gone", namespace)
+	}
+	if goes != "" {
+		s.Reason = fmt.Sprintf("absent once %s, which is being deleted, is gone", goes)
 	}
 	return s
+}
+
+// goes names what is being deleted and takes the object with it: its namespace,
+// the object itself, or the definition of its resource. It returns "" when the
+// object stays.
+func (b builder) goes(k item.Key, existing Live, exists bool) string {
+	definition := item.Key{Group: "apiextensions.k8s.io", Resource: "customresourcedefinitions", Name: k.GroupResource()}
+	switch namespace := namespaceOf(k); {
+	case b.seen.Terminating[namespace]:
+		return "namespace " + namespace
+	case exists && existing.Deleting && k.GroupResource() != "namespaces":
+		return "the object"
+	case b.seen.Existing[definition].Deleting:
+		return "definition " + definition.Name
+	}
+	return ""
 }
 
 // decideExisting says what happens to an object that is in the target.
@@ -81,7 +103,10 @@ func (b builder) decideAbsent(s *Step) {
 	definition, defined := b.plan.Defines[s.GroupResource()]
 	undiscovered := b.seen.Undiscovered[s.APIVersion()]
 	service := b.plan.aggregates[s.APIVersion()]
+	going := b.goes(item.Key{Group: s.Group, Resource: s.Resource}, Live{}, false)
 	switch {
+	case going != "" && !defined:
+		s.Action, s.Reason = Fail, going+" is being deleted, and the restore does not create it"
 	case slices.Contains(versions, s.Version):
 		s.Action, s.Reason = Create, "absent in the cluster"
 	case defined:

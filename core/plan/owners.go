@@ -139,6 +139,8 @@ func (p *Plan) ownerOf(s *Step, r ownerRef, byUID map[uidSum]int, seen Observed)
 		return Owner{}, "is another object in the backup"
 	case o.Action == Fail && !exists, o.Action == Skip && !exists:
 		return Owner{}, "is not restored"
+	case live.Deleting && o.Action != Create:
+		return Owner{}, "is being deleted"
 	case exists && o.Action != Recreate && o.Action != Create: // one that is created goes with its namespace first
 		p.UIDs[o.Key] = live.UID
 	}

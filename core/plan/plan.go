@@ -152,6 +152,10 @@ type Live struct {
 	Backup string
 	Owned  bool // it has owners
 	Bound  bool // a volume or claim that is bound
+	// Deleting is set when the object has a deletion timestamp: it will be gone,
+	// so it is planned for as if it were absent. Observed.Terminating holds the
+	// namespaces.
+	Deleting bool
 }
 
 // Build makes the plan. Every entry becomes exactly one step; namespaces that
@@ -186,7 +190,7 @@ func (o Options) Build(backup string, entries []Entry, seen Observed) Plan {
 func (p *Plan) noteDefinitions(entries []Entry, seen Observed) {
 	for _, e := range entries {
 		existing, exists := seen.Existing[e.Key]
-		if e.Defines != "" && e.Leave == "" && (!exists || existing.Digest == e.Digest) {
+		if e.Defines != "" && e.Leave == "" && (!exists || existing.Deleting || existing.Digest == e.Digest) {
 			// Of two, which no API server would hold, the first by name.
 			if name, twice := p.Defines[e.Defines]; !twice || e.Key.Name < name {
 				p.Defines[e.Defines] = e.Key.Name

@@ -135,6 +135,39 @@ func TestAStepIsDecidedByTheBackupAndTheTarget(t *testing.T) {
 			},
 			want: []string{"create namespaces shop: not in the backup; restored items are in it", "create configmaps shop/settings: absent once namespace shop, which is being deleted, is gone"},
 		},
+		"an object that is being deleted is created when it is gone": {
+			items: []item.Item{object(t, ns, ""), settings},
+			seen: func(o *Observed) {
+				o.Existing[item.Key{Resource: "namespaces", Name: "shop"}] = Live{Digest: Digest{1}}
+				o.Existing[settings.Key] = Live{Digest: Digest{1}, Deleting: true}
+			},
+			want: []string{"skip namespaces shop: " + ReasonDiffers, "create configmaps shop/settings: absent once the object, which is being deleted, is gone"},
+		},
+		"objects of a definition that is being deleted go with it": {
+			items: []item.Item{object(t, ns, ""), object(t, widget, ""), object(t, crd, crdSpec)},
+			seen: func(o *Observed) {
+				o.Served["widgets.example.com"] = []string{"v1"}
+				o.Existing[object(t, crd, crdSpec).Key] = Live{Digest: Digest{1}, Deleting: true}
+				o.Existing[object(t, widget, "").Key] = Live{Digest: Digest{1}}
+			},
+			want: []string{
+				"create customresourcedefinitions.apiextensions.k8s.io widgets.example.com: absent once the object, which is being deleted, is gone",
+				"create namespaces shop: absent in the cluster",
+				"create widgets.example.com shop/w: absent once definition widgets.example.com, which is being deleted, is gone",
+			},
+		},
+		"a definition that is being deleted and is not restored": {
+			items: []item.Item{object(t, ns, ""), object(t, widget, ""), object(t, crd, crdSpec)}, filter: filter.Filter{ExcludedResources: []string{"crd"}},
+			seen: func(o *Observed) {
+				o.Served["widgets.example.com"] = []string{"v1"}
+				o.Existing[object(t, crd, crdSpec).Key] = Live{Digest: Digest{1}, Deleting: true}
+			},
+			want: []string{
+				"skip customresourcedefinitions.apiextensions.k8s.io widgets.example.com: " + leaveExcluded,
+				"create namespaces shop: absent in the cluster",
+				"fail widgets.example.com shop/w: definition widgets.example.com is being deleted, and the restore does not create it",
+			},
+		},
 		"custom resources wait for their definition": {
 			items: []item.Item{object(t, widget, ""), object(t, crd, crdSpec), object(t, ns, "")},
 			want: []string{

@@ -243,8 +243,9 @@ func (o Options) Live(u *unstructured.Unstructured, heldAPIVersion string) (Live
 	phase, _, _ := unstructured.NestedString(u.Object, "status", "phase")
 	l := Live{
 		UID: string(u.GetUID()), Backup: u.GetLabels()[api.LabelBackupName],
-		Owned: len(ownerRefsOf(u)) > 0,
-		Bound: phase == "Bound" && strings.HasPrefix(u.GetKind(), "PersistentVolume"),
+		Owned:    len(ownerRefsOf(u)) > 0,
+		Bound:    phase == "Bound" && strings.HasPrefix(u.GetKind(), "PersistentVolume"),
+		Deleting: u.GetDeletionTimestamp() != nil,
 	}
 	var err error
 	l.Digest, err = o.LiveDigest(u, heldAPIVersion)
