@@ -326,7 +326,7 @@ func TestAServiceAccountThatAControllerMadeIsCompleted(t *testing.T) {
 		want          Outcome
 	}{
 		"with what the backup has more": {
-			`"metadata":{"name":"default","namespace":"shop","labels":{"mine":"backup","team":"x"},"annotations":{"role":"y"}},"imagePullSecrets":[{"name":"a"},{"name":"b"}],"secrets":[{"name":"kept"},{"name":"default-token-x"}],"automountServiceAccountToken":false`,
+			`"metadata":{"name":"default","namespace":"shop","labels":{"mine":"backup","team":"x"},"annotations":{"role":"y"}},"imagePullSecrets":[{"name":"a"},{"name":"b"}],"secrets":[{"name":"kept"},{"name":"default-token-x2b4z"}],"automountServiceAccountToken":false`,
 			`{"metadata":{"labels":{"team":"x","velero.io/backup-name":"b","velero.io/restore-name":"r"},"annotations":{"role":"y"}},"imagePullSecrets":[{"name":"a"},{"name":"b"}],"secrets":[{"name":"kept"}],"automountServiceAccountToken":false}`,
 			Updated,
 		},

@@ -306,7 +306,7 @@ func TestTheClustersServiceAccountKeepsItsValues(t *testing.T) {
 		"a pull secret that both have": {
 			`},"imagePullSecrets":[{"name":"p"},{"name":"q"}]`, `},"imagePullSecrets":[{"name":"c"},{"name":"p"}]`,
 			`{"metadata":{"labels":{"velero.io/backup-name":"b","velero.io/restore-name":"r"}},"imagePullSecrets":[{"name":"c"},{"name":"p"},{"name":"q"}]}`},
-		"a token that the old cluster made": {`},"secrets":[{"name":"default-token-old"}]`, `}`, ``},
+		"a token that the old cluster made": {`},"secrets":[{"name":"default-token-x2b4z"}]`, `}`, ``},
 		"where it says nothing, the backup counts": {
 			`},"automountServiceAccountToken":false`, `}`,
 			`{"metadata":{"labels":{"velero.io/backup-name":"b","velero.io/restore-name":"r"}},"automountServiceAccountToken":false}`},

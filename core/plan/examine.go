@@ -34,6 +34,11 @@ type Entry struct {
 	Broken string
 	Status bool // its status is restored
 
+	// made is what makes the object in the target if the backup has it, "" when
+	// nothing that is in a backup does: see made.go.
+	made  string
+	makes []string // what is made in the target because of this object
+
 	method string // how the data of a claim or volume was saved, "" when it was not
 	uid    uidSum
 	owners []ownerRef
@@ -100,6 +105,7 @@ func Examine(it item.Item, o Options) (Entry, error) {
 		e.method = o.VolumeMethods[it.Key.Name]
 		e.Volume = dataNote(e.method)
 	}
+	e.made, e.makes = madeOf(u, it.Key), makes(u, it.Key)
 	if e.Leave = o.leave(u, it); e.Leave == "" {
 		e.Leave = byRule(u, it.Key, o)
 	}
@@ -201,6 +207,9 @@ func byRule(u *unstructured.Unstructured, k item.Key, o Options) string {
 	if ofTheAPIServer[k] {
 		return leaveGenerated
 	}
+	if madeOf(u, k) != "" {
+		return leaveGenerated // unless needMakers finds that nothing makes it
+	}
 	annotations, lbls := u.GetAnnotations(), u.GetLabels()
 	switch k.GroupResource() {
 	case "pods":
@@ -216,21 +225,9 @@ func byRule(u *unstructured.Unstructured, k item.Key, o Options) string {
 			return leaveFinished
 		}
 	case "configmaps":
-		if k.Name == "kube-root-ca.crt" {
-			return leaveGenerated
-		}
-	case "endpoints":
-		// Made of the pods that a Service selects; the annotation is the older mark.
-		if lbls["endpoints.kubernetes.io/managed-by"] == "endpoint-controller" || annotations["endpoints.kubernetes.io/last-change-trigger-time"] != "" {
-			return leaveGenerated
-		}
-	case "endpointslices.discovery.k8s.io":
-		if strings.HasSuffix(lbls["endpointslice.kubernetes.io/managed-by"], "-controller.k8s.io") {
-			return leaveGenerated
-		}
-	case "secrets":
-		account := annotations["kubernetes.io/service-account.name"]
-		if u.Object["type"] == tokenType && strings.HasPrefix(k.Name, account+"-token-") {
+		// The publisher of root certificates keeps this one key in each namespace.
+		data := item.Child(u.Object, "data")
+		if k.Name == "kube-root-ca.crt" && (len(data) == 0 || len(data) == 1 && data["ca.crt"] != nil) {
 			return leaveGenerated
 		}
 	case "ipaddresses.networking.k8s.io":

@@ -40,9 +40,9 @@ func TestPrepareTakesOffWhatTheOldClusterGave(t *testing.T) {
 		},
 		"v1 Pod pods s/p": {
 			`"spec":{"nodeName":"n","priority":5,"serviceAccountName":"sa","ephemeralContainers":[{"name":"debug"}],
-				"volumes":[{"name":"kube-api-access-abc"},{"name":"sa-token-xyz"},{"name":"data"}],
-				"containers":[{"name":"c","volumeMounts":[{"name":"kube-api-access-abc"},{"name":"data"}]}],
-				"initContainers":[{"name":"i","volumeMounts":[{"name":"kube-api-access-abc"}]}]}`,
+				"volumes":[{"name":"kube-api-access-x2b4z","projected":{"sources":[{"serviceAccountToken":{}}]}},{"name":"sa-token-x2b4z","secret":{"secretName":"sa-token-x2b4z"}},{"name":"data"}],
+				"containers":[{"name":"c","volumeMounts":[{"name":"kube-api-access-x2b4z","mountPath":"/var/run/secrets/kubernetes.io/serviceaccount"},{"name":"data"}]}],
+				"initContainers":[{"name":"i","volumeMounts":[{"name":"kube-api-access-x2b4z","mountPath":"/var/run/secrets/kubernetes.io/serviceaccount"}]}]}`,
 			`"metadata":{"name":"p","namespace":"s"},"spec":{"serviceAccountName":"sa","volumes":[{"name":"data"}],
 				"containers":[{"name":"c","volumeMounts":[{"name":"data"}]}],"initContainers":[{"name":"i"}]}`,
 		},
@@ -78,7 +78,7 @@ func TestPrepareTakesOffWhatTheOldClusterGave(t *testing.T) {
 			`"metadata":{"name":"manual","namespace":"s"},"spec":{"manualSelector":true,"selector":{"matchLabels":{"controller-uid":"1"}}}`,
 		},
 		"v1 ServiceAccount serviceaccounts s/sa": {
-			`"secrets":[{"name":"sa-token-1"},{"name":"mine"}]`,
+			`"secrets":[{"name":"sa-token-x2b4z"},{"name":"mine"}]`,
 			`"metadata":{"name":"sa","namespace":"s"},"secrets":[{"name":"mine"}]`,
 		},
 		"v1 Secret secrets s/token": {

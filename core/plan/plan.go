@@ -162,7 +162,7 @@ type Live struct {
 // items need and the backup does not hold are added.
 func (o Options) Build(backup string, entries []Entry, seen Observed) Plan {
 	p := Plan{Backup: backup, Defines: map[string]string{}, UIDs: map[item.Key]string{}, aggregates: map[string]string{}}
-	entries = needDefinitions(entries, seen)
+	entries = needMakers(needDefinitions(entries, seen))
 	p.noteDefinitions(entries, seen)
 	b := builder{plan: &p, options: o, seen: seen, first: map[item.Key]item.Key{}, awaits: map[string]bool{}}
 	needed := map[string]bool{}

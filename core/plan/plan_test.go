@@ -3,6 +3,7 @@ package plan
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -302,20 +303,22 @@ func TestWhatIsNotRestoredByRule(t *testing.T) {
 		"batch/v1 Job jobs s/done":                                                      {`"status":{"completionTime":"2026-01-02T03:04:05Z"}`, leaveFinished},
 		"batch/v1 Job jobs s/failed":                                                    {`"status":{"conditions":[{"type":"Failed","status":"True"}]}`, leaveFinished},
 		"batch/v1 Job jobs s/not-failed":                                                {`"status":{"conditions":[{"type":"Failed","status":"False"}]}`, ""},
-		"v1 ConfigMap configmaps s/kube-root-ca.crt":                                    {"", leaveGenerated},
+		"v1 ConfigMap configmaps s/kube-root-ca.crt":                                    {`"data":{"ca.crt":"x"}`, leaveGenerated},
+		"v1 ConfigMap configmaps t/kube-root-ca.crt":                                    {`"data":{"ca.crt":"x","mine":"y"}`, ""},
 		"v1 Service services default/kubernetes":                                        {"", leaveGenerated},
 		"v1 Service services shop/kubernetes":                                           {"", ""},
 		"v1 Endpoints endpoints default/kubernetes":                                     {"", leaveGenerated},
 		"discovery.k8s.io/v1 EndpointSlice endpointslices default/kubernetes":           {"", leaveGenerated},
 		"v1 ConfigMap configmaps kube-system/extension-apiserver-authentication":        {"", leaveGenerated},
 		"v1 ConfigMap configmaps shop/extension-apiserver-authentication":               {"", ""},
-		"v1 Secret secrets s/sa-token-x1":                                               {`"type":"kubernetes.io/service-account-token","metadata":{"annotations":{"kubernetes.io/service-account.name":"sa"}}`, leaveGenerated},
+		"v1 Secret secrets s/sa-token-x2b4z":                                            {`"type":"kubernetes.io/service-account-token","metadata":{"annotations":{"kubernetes.io/service-account.name":"sa"}}`, leaveGenerated},
 		"v1 Secret secrets s/by-hand":                                                   {`"type":"kubernetes.io/service-account-token","metadata":{"annotations":{"kubernetes.io/service-account.name":"sa"}}`, ""},
 		"v1 Secret secrets s/sa-token-x2":                                               {`"type":"Opaque"`, ""},
 		"apiregistration.k8s.io/v1 APIService apiservices v1.apps":                      {`"metadata":{"labels":{"kube-aggregator.kubernetes.io/automanaged":"onstart"}}`, leaveGenerated},
 		"apiregistration.k8s.io/v1 APIService apiservices v1.metrics":                   {"", ""},
 		"v1 Endpoints endpoints s/made":                                                 {`"metadata":{"labels":{"endpoints.kubernetes.io/managed-by":"endpoint-controller"}}`, leaveGenerated},
 		"v1 Endpoints endpoints s/made-before-1.33":                                     {`"metadata":{"annotations":{"endpoints.kubernetes.io/last-change-trigger-time":"x"}}`, leaveGenerated},
+		"discovery.k8s.io/v1 EndpointSlice endpointslices s/of-a-tool":                  {`"metadata":{"labels":{"endpointslice.kubernetes.io/managed-by":"mesh-controller.k8s.io"}}`, ""},
 		"v1 Endpoints endpoints s/by-hand":                                              {"", ""},
 		"discovery.k8s.io/v1 EndpointSlice endpointslices s/made":                       {`"metadata":{"labels":{"endpointslice.kubernetes.io/managed-by":"endpointslice-controller.k8s.io"}}`, leaveGenerated},
 		"discovery.k8s.io/v1 EndpointSlice endpointslices s/by-hand":                    {`"metadata":{"labels":{"endpointslice.kubernetes.io/managed-by":"staff.example.com"}}`, ""},
@@ -328,6 +331,48 @@ func TestWhatIsNotRestoredByRule(t *testing.T) {
 		e, err := Examine(object(t, what, c.more), Options{VolumeMethods: methods})
 		require.NoError(t, err)
 		assert.Equal(t, c.want, e.Leave, what)
+	}
+}
+
+func TestGeneratedObjectsAreRestoredWhenNothingMakesThem(t *testing.T) {
+	endpoints := object(t, "v1 Endpoints endpoints shop/web", `"metadata":{"labels":{"endpoints.kubernetes.io/managed-by":"endpoint-controller"}}`)
+	slice := object(t, "discovery.k8s.io/v1 EndpointSlice endpointslices shop/web-x2b4z",
+		`"metadata":{"labels":{"kubernetes.io/service-name":"web","endpointslice.kubernetes.io/managed-by":"endpointslice-controller.k8s.io"}}`)
+	mirrored := object(t, "discovery.k8s.io/v1 EndpointSlice endpointslices shop/web-c6d8f",
+		`"metadata":{"labels":{"kubernetes.io/service-name":"web","endpointslice.kubernetes.io/managed-by":"endpointslicemirroring-controller.k8s.io"}}`)
+	service := func(spec string) item.Item { return object(t, "v1 Service services shop/web", `"spec":`+spec) }
+	token := object(t, "v1 Secret secrets shop/ci-token-x2b4z", `"type":"kubernetes.io/service-account-token","metadata":{"annotations":{"kubernetes.io/service-account.name":"ci"}}`)
+	account := func(secrets string) item.Item {
+		return object(t, "v1 ServiceAccount serviceaccounts shop/ci", `"secrets":`+secrets)
+	}
+	for name, c := range map[string]struct {
+		object, maker item.Item
+		made          bool
+	}{
+		"endpoints of a service with a selector":               {endpoints, service(`{"selector":{"app":"web"}}`), true},
+		"endpoints of a service that lost its selector":        {endpoints, service(`{}`), false},
+		"endpoints of an external name":                        {endpoints, service(`{"type":"ExternalName","selector":{"app":"web"}}`), false},
+		"endpoints of no service":                              {endpoints, account(`[]`), false},
+		"a slice of a service with a selector":                 {slice, service(`{"selector":{"app":"web"}}`), true},
+		"a slice of a service that lost its selector":          {slice, service(`{"selector":{}}`), false},
+		"a slice that mirrors endpoints":                       {mirrored, endpoints, true},
+		"a slice that mirrors endpoints that are not there":    {mirrored, service(`{}`), false},
+		"a token that the account lists":                       {token, account(`[{"name":"ci-token-x2b4z"}]`), true},
+		"a token that somebody made, named as a generated one": {token, account(`[{"name":"ci-token-c6d8f"}]`), false},
+		"a token whose account is not in the backup":           {token, endpoints, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			seen := everything()
+			seen.Served["endpointslices.discovery.k8s.io"] = []string{"v1"}
+			p := Options{}.Build("b", entries(t, filter.Filter{}, c.object, c.maker), seen)
+			i := slices.IndexFunc(p.Steps, func(s Step) bool { return s.Key == c.object.Key })
+			require.NotEqual(t, -1, i)
+			want := Create
+			if c.made {
+				want = Skip
+			}
+			assert.Equal(t, want, p.Steps[i].Action, p.Steps[i].Reason)
+		})
 	}
 }
 

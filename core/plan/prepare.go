@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -99,18 +100,14 @@ func nameOf(m map[string]any) string {
 	return s
 }
 
-// preparePod follows admission: the ServiceAccount plugin adds a volume named
-// kube-api-access-<random> and its mounts to each pod; kept ones would stand
-// beside the new ones. Older clusters used <serviceaccount>-token-<random>.
+// preparePod follows admission: the ServiceAccount plugin adds a volume and its
+// mounts to each pod, and does so again in the target.
 func preparePod(u *unstructured.Unstructured) {
 	spec := item.Child(u.Object, "spec")
 	delete(spec, "nodeName")
 	delete(spec, "priority")
-	account, _ := spec["serviceAccountName"].(string)
-	generated := func(m map[string]any) bool {
-		n := nameOf(m)
-		return strings.HasPrefix(n, "kube-api-access-") || account != "" && strings.HasPrefix(n, account+"-token-")
-	}
+	added := tokenVolumes(spec)
+	generated := func(m map[string]any) bool { return added[nameOf(m)] }
 	filterList(spec, "volumes", func(v map[string]any) bool { return !generated(v) })
 	for _, containers := range []string{"initContainers", "containers", "ephemeralContainers"} {
 		for _, c := range item.Maps(spec[containers]) {
@@ -120,6 +117,43 @@ func preparePod(u *unstructured.Unstructured) {
 	// Ephemeral containers are added through a subresource; a create with them
 	// is refused.
 	delete(spec, "ephemeralContainers")
+}
+
+// tokenVolumes are the names of the volumes that the ServiceAccount admission
+// plugin added to a pod: kube-api-access-<random> with a projected token, and in
+// clusters before 1.21 one with the Secret <account>-token-<random>. Both are
+// mounted at one path only (plugin/pkg/admission/serviceaccount). A volume that
+// has such a name and another content or mount is the author's.
+func tokenVolumes(spec map[string]any) map[string]bool {
+	const path = "/var/run/secrets/kubernetes.io/serviceaccount"
+	account, _ := spec["serviceAccountName"].(string)
+	out := map[string]bool{}
+	for _, v := range item.Maps(spec["volumes"]) {
+		name := nameOf(v)
+		projects := slices.ContainsFunc(item.Maps(item.Child(v, "projected")["sources"]), func(s map[string]any) bool { return s["serviceAccountToken"] != nil })
+		holds := account != "" && hasRandomSuffix(name, account+"-token-") && item.Child(v, "secret")["secretName"] == name
+		if projects && hasRandomSuffix(name, "kube-api-access-") || holds {
+			out[name] = true
+		}
+	}
+	for _, containers := range []string{"initContainers", "containers"} {
+		for _, c := range item.Maps(spec[containers]) {
+			for _, m := range item.Maps(c["volumeMounts"]) {
+				if m["mountPath"] != path {
+					delete(out, nameOf(m))
+				}
+			}
+		}
+	}
+	return out
+}
+
+// hasRandomSuffix reports whether a name is the prefix and what the API server
+// appends for generateName: five characters that form no words
+// (k8s.io/apimachinery/pkg/util/rand).
+func hasRandomSuffix(name, prefix string) bool {
+	suffix, found := strings.CutPrefix(name, prefix)
+	return found && len(suffix) == 5 && strings.Trim(suffix, "bcdfghjklmnpqrstvwxz2456789") == ""
 }
 
 func prepareService(u *unstructured.Unstructured, preserveNodePorts bool) {
@@ -235,7 +269,7 @@ func prepareJob(u *unstructured.Unstructured) {
 
 func prepareServiceAccount(u *unstructured.Unstructured) {
 	prefix := u.GetName() + "-token-"
-	filterList(u.Object, "secrets", func(s map[string]any) bool { return !strings.HasPrefix(nameOf(s), prefix) })
+	filterList(u.Object, "secrets", func(s map[string]any) bool { return !hasRandomSuffix(nameOf(s), prefix) })
 }
 
 func prepareSecret(u *unstructured.Unstructured) {
