@@ -95,7 +95,8 @@ type rule struct {
 
 // pure are the packages that decide and do no IO.
 var pure = []string{
-	"core/api", "core/filter", "core/item", "core/jsonbound", "core/manifest", "core/modifier", "core/plan", "core/schedule", "verifier/report",
+	"core/api", "core/filter", "core/item", "core/jsonbound", "core/manifest", "core/modifier", "core/plan", "core/progress", "core/schedule", "core/spec",
+	"verifier/report",
 }
 
 // impure is what decisions may not depend on.

@@ -12,6 +12,7 @@
 // Packages, leaves first:
 //
 //   - item: the one noun that flows, an object with its key. Pure.
+//   - progress: how a backup and a restore report how far they are. Pure.
 //   - filter: what a user says of which objects to take. Pure.
 //   - seal: encryption of backups.
 //   - modifier: how objects are changed on their way into a cluster. Pure.

@@ -18,8 +18,8 @@ import (
 	"time"
 
 	"github.com/lifeboat-backup/lifeboat/core/api"
-	"github.com/lifeboat-backup/lifeboat/core/apply"
 	"github.com/lifeboat-backup/lifeboat/core/cluster"
+	"github.com/lifeboat-backup/lifeboat/core/progress"
 	"github.com/lifeboat-backup/lifeboat/core/restore"
 	"github.com/lifeboat-backup/lifeboat/core/seal"
 	"github.com/lifeboat-backup/lifeboat/core/store"
@@ -230,7 +230,13 @@ func (r *run) plan(ctx context.Context) (bool, error) {
 func (r *run) restore(ctx context.Context) (bool, error) {
 	r.began = r.Now()
 	job := r.job()
-	job.Progress = func(done, total int, _ apply.Change) { r.progress("restore", fmt.Sprintf("%d of %d", done, total)) }
+	job.Progress = func(e progress.Event) {
+		detail := e.Stage
+		if detail == "" {
+			detail = fmt.Sprintf("%d of %d", e.Done, e.Total)
+		}
+		r.progress("restore", detail)
+	}
 	result, err := job.Execute(ctx, r.prepared)
 	r.result = result
 	return false, err

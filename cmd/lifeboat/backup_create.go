@@ -18,6 +18,7 @@ import (
 	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
 	"github.com/lifeboat-backup/lifeboat/core/backup"
 	"github.com/lifeboat-backup/lifeboat/core/filter"
+	"github.com/lifeboat-backup/lifeboat/core/progress"
 	"github.com/lifeboat-backup/lifeboat/core/spec"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 )
@@ -99,9 +100,9 @@ func (f *createFlags) run(c *cobra.Command, name string) error {
 	if err != nil {
 		return err
 	}
-	progress := cli.NewProgress(c.ErrOrStderr())
-	job.Progress = func(p backup.Progress) {
-		progress.Show("backing up %s: %d items, %s", p.Resource, p.Items, size(p.Bytes))
+	line := cli.NewProgress(c.ErrOrStderr())
+	job.Progress = func(e progress.Event) {
+		line.Show("backing up %s: %d items, %s", e.Object.GroupResource(), e.Done, size(e.Bytes))
 	}
 	var location store.Store
 	job.Open = func(ctx context.Context) (s store.Store, err error) {
@@ -109,7 +110,7 @@ func (f *createFlags) run(c *cobra.Command, name string) error {
 		return location, err
 	}
 	result, err := job.Run(c.Context())
-	progress.Done()
+	line.Done()
 	if err != nil {
 		return err
 	}

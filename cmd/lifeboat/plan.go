@@ -9,6 +9,7 @@ import (
 
 	"github.com/lifeboat-backup/lifeboat/cmd/internal/cli"
 	"github.com/lifeboat-backup/lifeboat/core/plan"
+	"github.com/lifeboat-backup/lifeboat/core/progress"
 )
 
 func newPlan() *cobra.Command {
@@ -25,10 +26,10 @@ func newPlan() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		progress := cli.NewProgress(c.ErrOrStderr())
-		job.Stage = progress.Stage
+		line := cli.NewProgress(c.ErrOrStderr())
+		job.Progress = func(e progress.Event) { line.Stage(e.Stage) }
 		prepared, err := job.Prepare(c.Context())
-		progress.Done()
+		line.Done()
 		if err != nil {
 			return err
 		}

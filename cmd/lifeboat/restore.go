@@ -11,6 +11,7 @@ import (
 
 	"github.com/lifeboat-backup/lifeboat/cmd/internal/cli"
 	"github.com/lifeboat-backup/lifeboat/core/apply"
+	"github.com/lifeboat-backup/lifeboat/core/progress"
 	"github.com/lifeboat-backup/lifeboat/core/restore"
 )
 
@@ -67,13 +68,16 @@ Data of volumes is not restored; each claim and volume is listed as such.
 }
 
 func (f *restoreFlags) run(c *cobra.Command, job restore.Job) error {
-	progress := cli.NewProgress(c.ErrOrStderr())
-	job.Stage = progress.Stage
-	job.Progress = func(done, total int, ch apply.Change) {
-		progress.Show("restoring %d of %d: %s", done, total, ch.Key)
+	line := cli.NewProgress(c.ErrOrStderr())
+	job.Progress = func(e progress.Event) {
+		if e.Stage != "" {
+			line.Stage(e.Stage)
+			return
+		}
+		line.Show("restoring %d of %d: %s", e.Done, e.Total, e.Object)
 	}
 	result, runErr := job.Run(c.Context())
-	progress.Done()
+	line.Done()
 	if result.Changes == nil && runErr != nil {
 		return runErr // nothing was begun
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/archive"
 	"github.com/lifeboat-backup/lifeboat/core/collect"
 	"github.com/lifeboat-backup/lifeboat/core/manifest"
+	"github.com/lifeboat-backup/lifeboat/core/progress"
 	"github.com/lifeboat-backup/lifeboat/core/seal"
 	"github.com/lifeboat-backup/lifeboat/core/spec"
 	"github.com/lifeboat-backup/lifeboat/core/store"
@@ -48,15 +49,8 @@ type Job struct {
 	Recipients seal.Recipients
 	// Now tells the time, for everything that is recorded.
 	Now func() time.Time
-	// Progress, when set, is called from Run's goroutine as items are written.
-	Progress func(Progress)
-}
-
-// Progress is how far a backup has come.
-type Progress struct {
-	Resource string // being written
-	Items    int    // written so far
-	Bytes    int64  // of their JSON
+	// Progress, when set, is told each item that is written, by Run's goroutine.
+	Progress progress.Sink
 }
 
 // Result is a backup that was made.
@@ -220,9 +214,7 @@ func (j Job) archive(ctx context.Context, w io.Writer, c *collect.Collection, r 
 		if err := r.add(it, digest); err != nil {
 			return err
 		}
-		if j.Progress != nil {
-			j.Progress(Progress{Resource: it.Key.GroupResource(), Items: len(r.items), Bytes: r.bytes})
-		}
+		j.Progress.Report(progress.Event{Object: it.Key, Done: len(r.items), Bytes: r.bytes})
 	}
 	return a.Close()
 }

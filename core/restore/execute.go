@@ -20,6 +20,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/item"
 	"github.com/lifeboat-backup/lifeboat/core/manifest"
 	"github.com/lifeboat-backup/lifeboat/core/plan"
+	"github.com/lifeboat-backup/lifeboat/core/progress"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 )
 
@@ -82,9 +83,10 @@ func (j Job) Execute(ctx context.Context, p Prepared) (Result, error) {
 		}
 	}
 	x := executor{job: j, applier: j.applier(p), steps: act}
-	if j.Progress != nil {
-		done := 0
-		x.applier.Progress = func(c apply.Change) { done = min(done+1, len(act)); j.Progress(done, len(act), c) }
+	done := 0
+	x.applier.Progress = func(c apply.Change) {
+		done = min(done+1, len(act))
+		j.Progress.Report(progress.Event{Object: c.Key, Done: done, Total: len(act)})
 	}
 	err := x.execute(ctx, p.Plan.Awaits)
 	r.Changes = append(r.Changes, x.changes...)

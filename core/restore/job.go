@@ -22,6 +22,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/filter"
 	"github.com/lifeboat-backup/lifeboat/core/item"
 	"github.com/lifeboat-backup/lifeboat/core/plan"
+	"github.com/lifeboat-backup/lifeboat/core/progress"
 	"github.com/lifeboat-backup/lifeboat/core/seal"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/core/volume"
@@ -58,11 +59,9 @@ type Job struct {
 	TerminatingTimeout time.Duration
 	// Now tells the time, for durations.
 	Now func() time.Time
-	// Stage, when set, is called when something begins that may take long.
-	Stage func(what string)
-	// Progress, when set, is called after each step of Execute, by one
-	// goroutine at a time.
-	Progress func(done, total int, c apply.Change)
+	// Progress, when set, is told each stage, and each step of Execute that acts
+	// on the cluster.
+	Progress progress.Sink
 }
 
 // Prepared is a plan with what it was made from.
@@ -124,9 +123,7 @@ func (j Job) Prepare(ctx context.Context) (Prepared, error) {
 }
 
 func (j Job) stage(format string, args ...any) {
-	if j.Stage != nil {
-		j.Stage(fmt.Sprintf(format, args...))
-	}
+	j.Progress.Report(progress.Event{Stage: fmt.Sprintf(format, args...)})
 }
 
 // plan looks at the target and makes the plan.

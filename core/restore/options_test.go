@@ -23,6 +23,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/item"
 	"github.com/lifeboat-backup/lifeboat/core/modifier"
 	"github.com/lifeboat-backup/lifeboat/core/plan"
+	"github.com/lifeboat-backup/lifeboat/core/progress"
 )
 
 func namespaceItem(name, more string) item.Item {
@@ -196,7 +197,7 @@ func TestWhatAWebhookRefusedIsTriedAgainWhileThatHelps(t *testing.T) {
 				}
 				j := job(written(t, true, configMap("a"), configMap("b"), configMap("c")), to)
 				last := 0
-				j.Progress = func(done, total int, _ apply.Change) { last = done; assert.LessOrEqual(t, done, total) }
+				j.Progress = func(e progress.Event) { last = max(last, e.Done); assert.LessOrEqual(t, e.Done, e.Total) }
 				r, err := j.Run(t.Context())
 				require.NoError(t, err)
 				assert.Equal(t, c.created, r.Changes.Count(apply.Created), "with the namespace")
@@ -290,7 +291,11 @@ func TestANamespaceThatIsBeingDeletedIsWaitedFor(t *testing.T) {
 				j := job(written(t, true, configMap("a")), to)
 				j.TerminatingTimeout = 3 * time.Second
 				var said []string
-				j.Stage = func(what string) { said = append(said, what) }
+				j.Progress = func(e progress.Event) {
+					if e.Stage != "" {
+						said = append(said, e.Stage)
+					}
+				}
 				began := time.Now()
 				r, err := j.Run(t.Context())
 				assert.Equal(t, c.after, time.Since(began))

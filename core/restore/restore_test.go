@@ -30,6 +30,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/item"
 	"github.com/lifeboat-backup/lifeboat/core/manifest"
 	"github.com/lifeboat-backup/lifeboat/core/plan"
+	"github.com/lifeboat-backup/lifeboat/core/progress"
 	"github.com/lifeboat-backup/lifeboat/core/seal"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/core/store/mem"
@@ -428,10 +429,13 @@ func TestEveryStepHasItsEndWhenARestoreEndsEarly(t *testing.T) {
 	j := job(written(t, true, items...), to)
 	j.Workers = 1
 	last := 0
-	j.Progress = func(done, total int, _ apply.Change) {
-		assert.Equal(t, last+1, done)
-		assert.Equal(t, 51, total)
-		last = done
+	j.Progress = func(e progress.Event) {
+		if e.Stage != "" {
+			return
+		}
+		assert.Equal(t, last+1, e.Done)
+		assert.Equal(t, 51, e.Total)
+		last = e.Done
 	}
 	r, err := j.Run(ctx)
 	assert.ErrorIs(t, err, context.Canceled)
