@@ -31,7 +31,7 @@ const ownObject = "the sandbox has its own"
 
 // madeAnew is why an item is not expected that a controller of the sandbox made
 // before the restore came to it.
-const madeAnew = "made anew by a controller of the sandbox first"
+const madeAnew = "created by a controller of the sandbox first"
 
 // What a sandbox cannot hold, whatever the backup is worth: objects of an
 // aggregated API, whose server is a workload, and objects that a webhook has to

@@ -38,10 +38,10 @@ func conclude(rep report.Report, f facts) report.Report {
 		rep.Verdict, rep.Summary = report.Failed, failedSummary(rep.Findings)
 	case f.err != nil:
 		rep.Verdict = report.Error
-		rep.Summary = "The drill could not run to its end, so nothing is proven: " + firstLine(f.err.Error())
+		rep.Summary = "The drill could not complete, so nothing is proven: " + firstLine(f.err.Error())
 	case len(rep.Environment) > 0:
 		rep.Verdict = report.Error
-		rep.Summary = "Nothing is known to be wrong with the backup, but the sandbox could not prove it: " + counted(rep.Environment)
+		rep.Summary = "No fault of the backup was found, but the sandbox could not prove it: " + counted(rep.Environment)
 	default:
 		rep.Verdict, rep.Summary = passed(rep)
 	}
@@ -53,7 +53,7 @@ func notProven(rep report.Report, f facts) []string {
 	out := notProvenAt(rep.Level, f.volumes)
 	add := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
 	if n := len(f.spec.Checks); n > 0 && !runsPods(rep.Level) {
-		add("what the %d checks of the policy ask", n)
+		add("the %d checks of the policy", n)
 	}
 	if target := f.spec.Targets.RTO.Duration; target > 0 && !runsPods(rep.Level) {
 		add("that recovery takes at most %s", target)
@@ -65,7 +65,7 @@ func notProven(rep report.Report, f facts) []string {
 		add("that the backup will still be there: it expired at %s, and Velero deletes what has expired", e.Format(time.RFC3339))
 	}
 	if f.idle > 0 {
-		add("that %d DaemonSets run: the sandbox's node is none of theirs", f.idle)
+		add("that %d DaemonSets run: they do not select the sandbox's node", f.idle)
 	}
 	if n := len(rep.Waived); n > 0 {
 		add("what the policy waives: %d findings", n)
@@ -134,7 +134,7 @@ func passed(rep report.Report) (report.Verdict, string) {
 	}
 	i, runs := rep.Items, ""
 	if !accounted(rep) {
-		return report.Error, fmt.Sprintf("The counts do not add up: %+v", i)
+		return report.Error, fmt.Sprintf("The counts are inconsistent: %+v", i)
 	}
 	if runsPods(rep.Level) {
 		runs = " and run"

@@ -293,7 +293,7 @@ func (r *run) integrity(ctx context.Context) (bool, error) {
 	case len(r.report.Findings) > 0:
 		return true, nil
 	case i.Verdict() == report.Error:
-		return false, errors.New("not everything could be looked at: " + unanswered(i.Checks))
+		return false, errors.New("not everything could be checked: " + unanswered(i.Checks))
 	}
 	// A backup that is too old is restored all the same.
 	return false, r.recoveryPoint(ctx)

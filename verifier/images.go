@@ -107,7 +107,7 @@ func missingImages(users map[string][]string, missing map[string]string) []repor
 		if over := len(by) - maxUsers; over > 0 {
 			by, more = by[:maxUsers], fmt.Sprintf(" and %d more", over)
 		}
-		f := report.Finding{Check: checkImages, Message: fmt.Sprintf("image %s could not be had: %s; used by %s%s", image, missing[image], strings.Join(by, ", "), more)}
+		f := report.Finding{Check: checkImages, Message: fmt.Sprintf("image %s is not available: %s; used by %s%s", image, missing[image], strings.Join(by, ", "), more)}
 		if len(by) > 0 {
 			f.Object = by[0]
 		}

@@ -69,11 +69,11 @@ func TestWhatTheEnvironmentLacksIsNeitherPassedNorFailed(t *testing.T) {
 		Level:       report.LevelKind,
 		Items:       report.Items{InBackup: 3, Expected: 2, Restored: 2, Equal: 2, Skipped: 1},
 		Checks:      []report.Check{{Name: "images_provided", Verdict: report.Error}},
-		Environment: []report.Finding{{Check: "images_provided", Object: "deployments.apps shop/web", Message: "image a could not be had"}},
+		Environment: []report.Finding{{Check: "images_provided", Object: "deployments.apps shop/web", Message: "image a is not available"}},
 	}
 	got := concluded(rep, nil)
 	assert.Equal(t, report.Error, got.Verdict)
-	assert.Equal(t, "Nothing is known to be wrong with the backup, but the sandbox could not prove it: deployments.apps shop/web: image a could not be had", got.Summary)
+	assert.Equal(t, "No fault of the backup was found, but the sandbox could not prove it: deployments.apps shop/web: image a is not available", got.Summary)
 
 	rep.Findings = []report.Finding{{Check: "workloads_ready", Object: "pods shop/a", Message: "no ConfigMap"}}
 	assert.Equal(t, report.Failed, concluded(rep, nil).Verdict, "what proves the backup bad does so all the same")
@@ -111,7 +111,7 @@ func TestWhatWasSeenInASandboxThatDiedSaysNothingAboutTheBackup(t *testing.T) {
 
 func TestTheSummaryIsOneLineWhateverALogSays(t *testing.T) {
 	got := concluded(report.Report{Level: report.LevelKind}, &logged{})
-	assert.Equal(t, "The drill could not run to its end, so nothing is proven: no node; last lines of its logs: (see the stages)", got.Summary)
+	assert.Equal(t, "The drill could not complete, so nothing is proven: no node; last lines of its logs: (see the stages)", got.Summary)
 }
 
 type logged struct{}
@@ -145,7 +145,7 @@ func TestAMissingImageIsListedWithWhatUsesIt(t *testing.T) {
 	require.Len(t, got, 2)
 	assert.Equal(t, "deployments.apps n/x", got[0].Object)
 	assert.Contains(t, got[0].Message, "and 2 more")
-	assert.Equal(t, report.Finding{Check: "images_provided", Object: "pods n/a", Message: "image a:1 could not be had: not known; used by pods n/a, pods n/b"}, got[1])
+	assert.Equal(t, report.Finding{Check: "images_provided", Object: "pods n/a", Message: "image a:1 is not available: not known; used by pods n/a, pods n/b"}, got[1])
 }
 
 func TestAVolumeIsForOneClaimAndFitsIt(t *testing.T) {

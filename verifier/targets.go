@@ -83,7 +83,7 @@ func rpo(age, target time.Duration) answer {
 // rto has no answer if not everything came up: then there was no recovery.
 func rto(took, target time.Duration) answer {
 	if took == 0 {
-		return answer{Check: report.Check{Name: checkRTO, Verdict: report.Error, Message: "not measured, because not all came up"}}
+		return answer{Check: report.Check{Name: checkRTO, Verdict: report.Error, Message: "not measured: not everything came up"}}
 	}
 	a := passing(checkRTO, fmt.Sprintf("recovery took %s; at most %s is allowed", took.Round(100*time.Millisecond), target))
 	if took > target {

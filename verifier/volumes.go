@@ -57,7 +57,7 @@ func (p *provisioner) provide(ctx context.Context, claims []corev1.PersistentVol
 		}
 		path, err := p.box.MakeVolume(ctx, string(c.UID))
 		if err != nil {
-			return fmt.Errorf("make a volume for persistentvolumeclaims %s/%s: %w", c.Namespace, c.Name, err)
+			return fmt.Errorf("create a volume for persistentvolumeclaims %s/%s: %w", c.Namespace, c.Name, err)
 		}
 		if err := p.create(ctx, volumeFor(c, path, p.node)); err != nil {
 			if cluster.Unreachable(err) || ctx.Err() != nil {

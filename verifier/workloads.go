@@ -90,7 +90,7 @@ func (r *run) await(ctx context.Context, limit time.Duration, missing map[string
 
 func waitingFor(d workload.Decision) string {
 	if len(d.Problems) == 0 {
-		return "all is up; whether it stays so"
+		return "everything is up; checking that it stays up"
 	}
 	return fmt.Sprintf("%d things are not up yet", len(d.Problems))
 }

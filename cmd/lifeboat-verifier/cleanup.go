@@ -43,21 +43,21 @@ func newCleanup() *cobra.Command {
 		Use:   "cleanup [--older-than 24h] [--dry-run]",
 		Short: "Remove sandboxes that a killed verifier left behind",
 		Long: `Remove the kind clusters and the control planes' folders of drills whose verifier
-was killed before it could do so itself. Every drill does this when it starts; the
-command is for hosts where none will.
+was killed before it could remove them. Every drill does this when it starts; the
+command is for hosts that run no more drills.
 
-A sandbox is removed when its verifier has ended, or when nothing can be known of
-its verifier (it ran on another machine or in another container) and it is older
-than --older-than. Clusters that no drill made are never touched: names are
-checked to the letter.
+A sandbox is removed if its verifier has ended, or if its verifier cannot be
+checked (it ran on another machine or in another container) and the sandbox is
+older than --older-than. Clusters that no drill created are never removed: the
+whole name must match.
 ` + cli.ExitHelp,
 		Example: `  lifeboat-verifier cleanup --dry-run
   lifeboat-verifier cleanup --older-than 2h -o json`,
 		Args: cli.Args(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error { return f.run(c) },
 	}
-	c.Flags().DurationVar(&f.olderThan, "older-than", kind.OldEnough, "age from which a sandbox of an unknown verifier is removed")
-	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "only list what would be removed")
+	c.Flags().DurationVar(&f.olderThan, "older-than", kind.OldEnough, "minimum age for removing a sandbox whose verifier cannot be checked")
+	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "list what would be removed, and remove nothing")
 	cli.AddOutput(c, &f.out)
 	return c
 }
@@ -68,7 +68,7 @@ func (f *cleanupFlags) run(c *cobra.Command) error {
 	}
 	removed, err := f.clean(c.Context())
 	if err != nil && len(removed) == 0 {
-		return err // nobody looked everywhere
+		return err // the search was not complete
 	}
 	result := cleanupResult{DryRun: f.dryRun, Removed: removed}
 	printErr := cli.Print(c.OutOrStdout(), f.out, result, func(w io.Writer) error { return printCleanup(w, result) })
@@ -95,7 +95,7 @@ func (f *cleanupFlags) clean(ctx context.Context) ([]cleaned, error) {
 
 func printCleanup(w io.Writer, r cleanupResult) error {
 	if len(r.Removed) == 0 {
-		_, err := fmt.Fprintln(w, "Nothing was left behind.")
+		_, err := fmt.Fprintln(w, "Nothing to remove.")
 		return err
 	}
 	head := "REMOVED"

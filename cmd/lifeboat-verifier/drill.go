@@ -20,18 +20,19 @@ func newDrill() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "drill [--policy FILE] --location URL (--backup B | --schedule S | --latest) [--level integrity|controlplane|kind]",
 		Short: "Restore a backup into an ephemeral cluster and compare",
-		Long: `Verify one backup. Level integrity reads every file and item of it; level
-controlplane also restores all objects into a control plane of its own, started
-for this drill and removed after it, reads every object back and compares it with
-the backup. Level kind does the same in a kind cluster, lets the workloads run
-there, closed off from the outside, and waits until they are ready. It needs the
-docker command and an engine.
+		Long: `Verify one backup. Level integrity reads every file and item of the backup. Level
+controlplane also restores all objects into a control plane that is started for
+this drill and removed after it, reads every object back and compares it with the
+backup. Level kind does the same in a kind cluster, runs the workloads there
+without access to the outside, and waits until they are ready. It needs the docker
+command and a container engine.
 
-A policy says all of this in a file, and asks questions of its own of what was
-restored (docs/policy.md); flags outrank it.
+A policy sets all of this in a file, and can add checks of what was restored
+(docs/policy.md); flags override it.
 
-The verdict is passed, failed (the backup is bad) or error (the drill could not
-run). The evidence is written to metadata/lifeboat/drills/<backup>/.
+The verdict is passed, failed (the backup is bad) or error (inconclusive: the
+drill could not run). The evidence is written to
+metadata/lifeboat/drills/<backup>/.
 ` + cli.ExitHelp,
 		Example: `  lifeboat-verifier drill --location file:///var/backups/prod --latest --level controlplane
   lifeboat-verifier drill --location file:///var/backups/prod --schedule nightly --level kind --kubernetes-version 1.36.2
@@ -63,7 +64,7 @@ func (f *drillFlags) run(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	// What cannot be read of the metadata is for the drill to find.
+	// Metadata that cannot be read is a finding of the drill.
 	source := ""
 	if b, err := backup.Read(ctx, s, name); err == nil {
 		source = b.Annotations[api.AnnotationSourceGitVersion]

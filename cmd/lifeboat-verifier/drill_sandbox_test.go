@@ -54,7 +54,7 @@ func TestMistakesInTheFlagsOfADrillAreUsageErrors(t *testing.T) {
 		{[]string{"--timeout", "0s"}, "--timeout 0s: must be longer than 0s and at most 1d"},
 		{[]string{"--level", "knd"}, `--level "knd": must be integrity, controlplane or kind (did you mean kind?)`},
 		{[]string{"--kubernetes-version", "new"}, `--kubernetes-version "new": must be source, or a version such as v1.34`},
-		{[]string{"--node-image", "A B"}, `--node-image "A B": is no image`},
+		{[]string{"--node-image", "A B"}, `--node-image "A B": is not an image`},
 		{[]string{"--backup", "b"}, "give exactly one of --backup, --schedule and --latest"},
 		{[]string{"--egress", "example.com:443"}, `--egress example.com:443: "example.com" is not a CIDR such as 10.1.2.0/24, 10.1.2.3:443 or [fd00::]/64`},
 		{[]string{"--images", "substitute", "--image-mapping", mappingFile(t, "")}, "names no image"},

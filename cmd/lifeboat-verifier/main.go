@@ -1,4 +1,4 @@
-// Command lifeboat-verifier proves or refutes that backups can be restored.
+// Command lifeboat-verifier proves that backups can be restored, or finds why not.
 package main
 
 import (
@@ -24,11 +24,10 @@ func newRoot() *cobra.Command {
 		newCleanup(),
 		cli.NewVersion("lifeboat-verifier"),
 	)
-	root.Long = `Lifeboat-verifier restores backups, made by Lifeboat or Velero, into ephemeral
-clusters and compares what came back with the backup. It needs the location, not
-the cluster the backup was made of, and writes only evidence, below
-metadata/lifeboat/drills/, and the record of scheduled runs, below
-metadata/lifeboat/ledger/.
+	root.Long = `Lifeboat-verifier restores backups, created by Lifeboat or Velero, into ephemeral
+clusters and compares the restored objects with the backup. It needs the location,
+not the source cluster. It writes only evidence, below metadata/lifeboat/drills/,
+and the record of scheduled runs, below metadata/lifeboat/ledger/.
 ` + cli.ExitHelp
 	return root
 }

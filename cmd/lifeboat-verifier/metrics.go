@@ -33,13 +33,13 @@ func single(value float64) []sample { return []sample{{value: value}} }
 func catalog() []metric {
 	return []metric{
 		{"lifeboat_verifier_drills_total", prometheus.CounterValue, []string{"policy", "level", "verdict"},
-			"Drills that this verifier ended since it started. verdict=\"none\" are those that left no evidence: the backup was gone or could not be decrypted, or the report could not be written.",
+			"Drills that this verifier finished since it started. verdict=\"none\" counts drills that left no evidence: the backup was deleted or could not be decrypted, or the report could not be written.",
 			drillTotals},
 		{"lifeboat_verifier_running_drills", prometheus.GaugeValue, []string{"policy"},
-			"Drills under way in this verifier.",
+			"Drills in progress in this verifier.",
 			func(s scheduler.Status) []sample { return single(float64(len(s.Running))) }},
 		{"lifeboat_verifier_last_drill_duration_seconds", prometheus.GaugeValue, []string{"policy"},
-			"How long the last drill that this verifier ended took. Absent until there is one.",
+			"Duration of the last drill that this verifier finished. Absent until there is one.",
 			func(s scheduler.Status) []sample {
 				if s.Seconds == 0 {
 					return nil
@@ -47,7 +47,7 @@ func catalog() []metric {
 				return single(s.Seconds)
 			}},
 		{"lifeboat_verifier_last_run_timestamp_seconds", prometheus.GaugeValue, []string{"policy"},
-			"When the last run that this verifier worked on ended: everything it chose is drilled or given up. Absent until there is one.",
+			"When the last run of this verifier ended: every backup that it chose was drilled or given up. Absent until there is one.",
 			func(s scheduler.Status) []sample {
 				if s.LastEnded.IsZero() {
 					return nil
@@ -55,7 +55,7 @@ func catalog() []metric {
 				return single(float64(s.LastEnded.Unix()))
 			}},
 		{"lifeboat_verifier_next_run_timestamp_seconds", prometheus.GaugeValue, []string{"policy"},
-			"When the next run of the policy is due. In the past while one is late. Absent until the location was read.",
+			"When the next run of the policy is due. In the past if a run is late. Absent until the location was read.",
 			func(s scheduler.Status) []sample {
 				if s.Next.IsZero() {
 					return nil
@@ -63,7 +63,7 @@ func catalog() []metric {
 				return single(float64(s.Next.Unix()))
 			}},
 		{"lifeboat_verifier_missing_backups", prometheus.GaugeValue, []string{"policy"},
-			"Named backups and patterns of schedules that the last run did not find in the location, and backups it could not read.",
+			"Number of named backups and schedule patterns that the last run did not find in the location, and of backups that it could not read.",
 			func(s scheduler.Status) []sample { return single(float64(len(s.Missing))) }},
 		{"lifeboat_verifier_location_up", prometheus.GaugeValue, []string{"policy"},
 			"1 if the location of the policy could be used at the last attempt, else 0.",
@@ -89,7 +89,7 @@ func drillTotals(s scheduler.Status) []sample {
 // buildInfo is the one metric that is of no policy.
 const (
 	buildInfo     = "lifeboat_verifier_build_info"
-	buildInfoHelp = "Always 1. What was built, by which Go."
+	buildInfoHelp = "Always 1. Lifeboat version and Go version of the build."
 )
 
 // collector serves the status of a scheduler.

@@ -7,5 +7,5 @@ import (
 )
 
 func newPolicy() *cobra.Command {
-	return cli.Group("policy", "Work with the files that say what is drilled", newPolicyCheck())
+	return cli.Group("policy", "Work with drill policies", newPolicyCheck())
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/verifier/policy"
 )
 
-// checked is what policy check says of a file.
+// checked is the result of policy check for a file.
 type checked struct {
 	File     string           `json:"file"`
 	Policy   string           `json:"policy,omitempty"` // its name
@@ -28,12 +28,12 @@ func newPolicyCheck() *cobra.Command {
 		out       cli.Format
 	)
 	c := &cobra.Command{
-		Use: "check FILE...", Short: "Say all that is wrong with policies",
-		Long: `Read policies (apiVersion ` + policy.APIVersion + `, kind ` + policy.Kind + `) and name every
-mistake with its field. Nothing is drilled, and neither a location nor a cluster
-is asked. Manifests that a policy names are read.
+		Use: "check FILE...", Short: "Check policies and list every mistake",
+		Long: `Read policies (apiVersion ` + policy.APIVersion + `, kind ` + policy.Kind + `) and list every
+mistake with its field. No drill runs, and no location or cluster is contacted.
+Manifests that a policy names are read.
 ` + cli.ExitHelp + `
-A policy with mistakes is wrong usage.`,
+Mistakes in a policy are a usage error (status 2).`,
 		Example: `  lifeboat-verifier policy check drills/*.yaml
   lifeboat-verifier policy check --effective nightly.yaml`,
 		Args: cobra.ArbitraryArgs,

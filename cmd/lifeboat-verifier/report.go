@@ -19,8 +19,8 @@ import (
 
 func newReport() *cobra.Command {
 	c := cli.Group("report", "List and show the evidence of drills", newReportList(), newReportGet(), newReportHTML())
-	c.Long = `Every drill leaves its evidence in the location: JSON, JUnit and a page for
-people. These commands read it; they change nothing.
+	c.Long = `Every drill leaves its evidence in the location: JSON, JUnit and an HTML page.
+These commands read it and change nothing.
 ` + cli.ExitHelp
 	return c
 }
@@ -39,7 +39,7 @@ func (n *narrow) addWhat(c *cobra.Command) {
 func (n *narrow) add(c *cobra.Command) {
 	n.addWhat(c)
 	c.Flags().StringVar(&n.verdict, "verdict", "", "drills with this `verdict`: passed, failed or error")
-	c.Flags().DurationVar(&n.since, "since", 0, "drills that started within this time, as 24h")
+	c.Flags().DurationVar(&n.since, "since", 0, "drills that started within this time, such as 24h")
 	verdicts := []string{string(report.Passed), string(report.Failed), string(report.Error)}
 	_ = c.RegisterFlagCompletionFunc("verdict", cobra.FixedCompletions(verdicts, cobra.ShellCompDirectiveNoFileComp)) // fails only for an unknown flag
 }
@@ -51,7 +51,7 @@ func (n *narrow) check() error {
 		}
 	}
 	if n.since < 0 {
-		return cli.Usage("--since %s: it must not be negative", n.since)
+		return cli.Usage("--since %s: must not be negative", n.since)
 	}
 	switch report.Verdict(n.verdict) {
 	case "", report.Passed, report.Failed, report.Error:
@@ -67,8 +67,8 @@ func (n *narrow) holds(r evidence.Record, now time.Time) bool {
 		(n.since == 0 || now.Sub(r.Started) <= n.since)
 }
 
-// records are those the user wants, newest first. What cannot be read is named
-// on stderr, and counted.
+// records returns the drills that match, newest first. What cannot be read is
+// named on stderr, and counted.
 func (n *narrow) records(ctx context.Context, s store.Store, stderr io.Writer) ([]evidence.Record, int, error) {
 	x := evidence.Index{Store: s}
 	list := x.List
@@ -82,7 +82,7 @@ func (n *narrow) records(ctx context.Context, s store.Store, stderr io.Writer) (
 		return nil, 0, err
 	}
 	for _, u := range unreadable {
-		fmt.Fprintln(stderr, "left out:", strings.ReplaceAll(u.Err.Error(), "\n", "; "))
+		fmt.Fprintln(stderr, "skipping:", strings.ReplaceAll(u.Err.Error(), "\n", "; "))
 	}
 	now := time.Now()
 	return slices.DeleteFunc(all, func(r evidence.Record) bool { return !n.holds(r, now) }), len(unreadable), nil
@@ -106,7 +106,7 @@ func (o *one) add(c *cobra.Command) {
 func (o *one) check(args []string) error {
 	switch {
 	case o.latest == (len(args) == 1):
-		return cli.Usage("give the id of a drill or --latest (report list shows what there is)")
+		return cli.Usage("give the id of a drill or --latest (see report list)")
 	case o.what.backup != "" && o.what.schedule != "":
 		return cli.Usage("give --backup or --schedule, not both")
 	case o.what.schedule != "" && !o.latest:
@@ -132,7 +132,7 @@ func (o *one) find(ctx context.Context, args []string, stderr io.Writer) (report
 		return report.Report{}, err
 	}
 	if len(records) == 0 {
-		return report.Report{}, fmt.Errorf("%w in %s (lifeboat-verifier report list shows what there is)", drilllog.ErrNoEvidence, s)
+		return report.Report{}, fmt.Errorf("%w in %s (see lifeboat-verifier report list)", drilllog.ErrNoEvidence, s)
 	}
 	return drilllog.ReadEvidence(ctx, s, records[0].Ref())
 }
@@ -146,7 +146,7 @@ func byID(ctx context.Context, s store.Store, backup, drill string) (report.Repo
 			return drilllog.ReadEvidence(ctx, s, e.Ref)
 		}
 	}
-	return report.Report{}, fmt.Errorf("%w: drill %.80q in %s (lifeboat-verifier report list shows what there is)", drilllog.ErrNoEvidence, drill, s)
+	return report.Report{}, fmt.Errorf("%w: drill %.80q in %s (see lifeboat-verifier report list)", drilllog.ErrNoEvidence, drill, s)
 }
 
 func write(w io.Writer, encode func() ([]byte, error)) error {

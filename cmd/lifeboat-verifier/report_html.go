@@ -14,8 +14,8 @@ func newReportHTML() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "html " + oneUse + " [--file F]",
 		Short: "Write the page of one drill",
-		Long: `Write the page of one drill: one file, without script, that needs nothing else.
-It is made from the JSON, also where no page lies beside it.
+		Long: `Write the page of one drill: a single HTML file without scripts. It is rendered
+from the JSON, so it does not need the page in the location.
 ` + cli.ExitHelp,
 		Example: `  lifeboat-verifier report html --latest --backup shop-20261122 --location file:///var/backups/prod --file drill.html`,
 		Args:    cli.Args(0, 1),

@@ -19,8 +19,8 @@ func newReportList() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list --location URL [--backup B] [--schedule S] [--verdict V] [--since 24h]",
 		Short: "List the drills of a location, newest first",
-		Long: `List the drills whose evidence lies in the location, newest first. Evidence that
-cannot be read is named on standard error, and the exit status is then 3.
+		Long: `List the drills whose evidence is in the location, newest first. Unreadable
+evidence is named on standard error, and the exit status is then 3.
 ` + cli.ExitHelp,
 		Example: `  lifeboat-verifier report list --location file:///var/backups/prod --since 24h
   lifeboat-verifier report list --location 's3://backups/prod?region=eu-central-1' --verdict failed -o json`,
@@ -40,7 +40,7 @@ cannot be read is named on standard error, and the exit status is then 3.
 		}
 		if len(records) == 0 {
 			records = []evidence.Record{} // an empty list, not null
-			fmt.Fprintf(c.ErrOrStderr(), "no such drills in %s\n", s)
+			fmt.Fprintf(c.ErrOrStderr(), "no matching drills in %s\n", s)
 		}
 		if err := cli.Print(c.OutOrStdout(), out, records, printable(func(w io.Writer) error { return printRecords(w, records) })); err != nil {
 			return err

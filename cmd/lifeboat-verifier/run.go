@@ -44,36 +44,36 @@ func newRun() *cobra.Command {
 	var f runFlags
 	c := &cobra.Command{
 		Use:   "run --policy FILE [--policy FILE…] [--once]",
-		Short: "Drill backups by policies, every night, as a daemon",
-		Long: `Keep drill policies: at the times of a policy's cron the newest backup of each
-schedule that is not proven, the backups it names, and samples of older ones are
-drilled. After downtime one run makes up for all that were missed. What was begun
-is recorded below metadata/lifeboat/ledger/ in the location, so a restart goes on
-where it stopped, drills nothing twice, and several verifiers may share one
-location.
+		Short: "Run drills on the schedule of policies, as a daemon",
+		Long: `Run drills by policies. At the times of a policy's cron, a run drills the newest
+backup of each schedule unless it is proven, the backups that the policy names,
+and samples of older backups. After downtime, a single run makes up for all missed
+ones. Runs are recorded below metadata/lifeboat/ledger/ in the location: after a
+restart a run continues and drills no backup twice, and several verifiers can
+share a location.
 
 Serves a status page, the evidence, /metrics, /healthz (alive) and /readyz (the
 locations of all policies can be read). It has no login: keep it on the loopback
-interface or behind what has one.
+interface or behind a proxy that has one.
 
-With --once, what is due now is done and the command ends: for a systemd timer or
-a CronJob. A policy that never ran is due.
+With --once, the command does what is due now and exits: for a systemd timer or a
+CronJob. A policy that never ran is due.
 
-Exit status: 0 told to stop, or all that was due passed; 1 could not run, or a
-drill could not find out; 2 wrong usage; 4 a backup was found bad (--once);
-130 interrupted (--once).`,
+Exit status: 0 stopped by signal, or everything that was due passed; 1 error, or
+inconclusive; 2 usage error; 4 a backup failed its drill (--once); 130 interrupted
+(--once).`,
 		Example: `  lifeboat-verifier run --policy nightly.yaml --policy monthly.yaml
   lifeboat-verifier run --policy nightly.yaml --location file:///var/backups/prod --once`,
 		Args: cli.Args(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error { return f.run(c) },
 	}
 	c.Flags().StringArrayVar(&f.policies, "policy", nil, "`file` of a DrillPolicy; repeatable (required)")
-	c.Flags().StringVar(&f.location, "location", "", "where the backups are, a `URL`; outranks the location of each policy")
+	c.Flags().StringVar(&f.location, "location", "", "where the backups are, a `URL`; overrides the location of each policy")
 	f.ids.Add(c)
 	c.Flags().StringVar(&f.controlPlane, "controlplane-binary", "", "`path` of lifeboat-controlplane (default: $LIFEBOAT_CONTROLPLANE, beside this program, or in PATH)")
 	c.Flags().StringVar(&f.listen, "listen", "127.0.0.1:9096", "`address` of the status page and /metrics")
-	c.Flags().IntVar(&f.warm, "warm", 0, "level kind: how many clusters to keep ready, of the node image that was used last")
-	c.Flags().BoolVar(&f.once, "once", false, "do what is due now, and end")
+	c.Flags().IntVar(&f.warm, "warm", 0, "level kind: how many clusters to keep ready, of the node image used last")
+	c.Flags().BoolVar(&f.once, "once", false, "do what is due now, and exit")
 	return c
 }
 
@@ -139,7 +139,7 @@ func (f *runFlags) load() ([]policy.Policy, error) {
 		return nil, cli.Usage("--warm %d: must not be negative", f.warm)
 	}
 	if _, _, err := net.SplitHostPort(f.listen); err != nil {
-		return nil, cli.Usage("--listen %q: it must be host:port or :port", f.listen)
+		return nil, cli.Usage("--listen %q: must be host:port or :port", f.listen)
 	}
 	var out []policy.Policy
 	file := map[string]string{}
@@ -154,11 +154,11 @@ func (f *runFlags) load() ([]policy.Policy, error) {
 		name := p.Metadata.Name
 		switch {
 		case file[name] != "":
-			return nil, cli.Usage("--policy %s: its name is %s, as that of %s; evidence could not tell them apart", path, name, file[name])
+			return nil, cli.Usage("--policy %s: the name %s is already used by %s; give each policy its own name", path, name, file[name])
 		case p.Spec.Cron == "":
-			return nil, cli.Usage("--policy %s: it has no spec.cron, which says when to drill", path)
+			return nil, cli.Usage("--policy %s: spec.cron is required: it sets when to drill", path)
 		case p.Spec.Location == "":
-			return nil, cli.Usage("--policy %s: it has no spec.location, and there is no --location", path)
+			return nil, cli.Usage("--policy %s: spec.location is required (or set --location)", path)
 		}
 		if _, err := location.Parse(p.Spec.Location); err != nil {
 			return nil, cli.Usage("--policy %s: %w", path, err)

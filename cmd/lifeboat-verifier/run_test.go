@@ -47,9 +47,9 @@ func TestAMistakeInTheFlagsOfRunIsOneClearError(t *testing.T) {
 		"no policy":               {nil, "--policy is required"},
 		"no such file":            {[]string{"--policy", "/nowhere.yaml"}, "--policy /nowhere.yaml"},
 		"a mistake in it":         {[]string{"--policy", policyFile(t, "odd", "  cron: never\n")}, "cron"},
-		"two of one name":         {[]string{"--policy", good, "--policy", twin}, "evidence could not tell them apart"},
-		"no cron":                 {[]string{"--policy", policyFile(t, "odd", "  location: file:///x\n")}, "no spec.cron"},
-		"no location":             {[]string{"--policy", policyFile(t, "odd", "  cron: '@daily'\n")}, "there is no --location"},
+		"two of one name":         {[]string{"--policy", good, "--policy", twin}, "is already used by"},
+		"no cron":                 {[]string{"--policy", policyFile(t, "odd", "  location: file:///x\n")}, "spec.cron is required"},
+		"no location":             {[]string{"--policy", policyFile(t, "odd", "  cron: '@daily'\n")}, "spec.location is required (or set --location)"},
 		"a location that is none": {[]string{"--policy", good, "--location", "/var/backups"}, "file://"},
 		"no address":              {[]string{"--policy", good, "--listen", "localhost"}, "host:port"},
 	} {
@@ -122,7 +122,7 @@ func TestMetricsSayWhetherTheVerifierDoesItsWork(t *testing.T) {
 	require.NoError(t, err)
 	assert.Empty(t, problems)
 	const want = `
-# HELP lifeboat_verifier_drills_total Drills that this verifier ended since it started. verdict="none" are those that left no evidence: the backup was gone or could not be decrypted, or the report could not be written.
+# HELP lifeboat_verifier_drills_total Drills that this verifier finished since it started. verdict="none" counts drills that left no evidence: the backup was deleted or could not be decrypted, or the report could not be written.
 # TYPE lifeboat_verifier_drills_total counter
 lifeboat_verifier_drills_total{level="controlplane",policy="nightly",verdict="error"} 0
 lifeboat_verifier_drills_total{level="controlplane",policy="nightly",verdict="failed"} 0
@@ -132,24 +132,24 @@ lifeboat_verifier_drills_total{level="kind",policy="monthly",verdict="error"} 0
 lifeboat_verifier_drills_total{level="kind",policy="monthly",verdict="failed"} 0
 lifeboat_verifier_drills_total{level="kind",policy="monthly",verdict="none"} 0
 lifeboat_verifier_drills_total{level="kind",policy="monthly",verdict="passed"} 0
-# HELP lifeboat_verifier_last_drill_duration_seconds How long the last drill that this verifier ended took. Absent until there is one.
+# HELP lifeboat_verifier_last_drill_duration_seconds Duration of the last drill that this verifier finished. Absent until there is one.
 # TYPE lifeboat_verifier_last_drill_duration_seconds gauge
 lifeboat_verifier_last_drill_duration_seconds{policy="nightly"} 61.5
-# HELP lifeboat_verifier_last_run_timestamp_seconds When the last run that this verifier worked on ended: everything it chose is drilled or given up. Absent until there is one.
+# HELP lifeboat_verifier_last_run_timestamp_seconds When the last run of this verifier ended: every backup that it chose was drilled or given up. Absent until there is one.
 # TYPE lifeboat_verifier_last_run_timestamp_seconds gauge
 lifeboat_verifier_last_run_timestamp_seconds{policy="monthly"} 1.7953176e+09
 # HELP lifeboat_verifier_location_up 1 if the location of the policy could be used at the last attempt, else 0.
 # TYPE lifeboat_verifier_location_up gauge
 lifeboat_verifier_location_up{policy="monthly"} 0
 lifeboat_verifier_location_up{policy="nightly"} 1
-# HELP lifeboat_verifier_missing_backups Named backups and patterns of schedules that the last run did not find in the location, and backups it could not read.
+# HELP lifeboat_verifier_missing_backups Number of named backups and schedule patterns that the last run did not find in the location, and of backups that it could not read.
 # TYPE lifeboat_verifier_missing_backups gauge
 lifeboat_verifier_missing_backups{policy="monthly"} 0
 lifeboat_verifier_missing_backups{policy="nightly"} 1
-# HELP lifeboat_verifier_next_run_timestamp_seconds When the next run of the policy is due. In the past while one is late. Absent until the location was read.
+# HELP lifeboat_verifier_next_run_timestamp_seconds When the next run of the policy is due. In the past if a run is late. Absent until the location was read.
 # TYPE lifeboat_verifier_next_run_timestamp_seconds gauge
 lifeboat_verifier_next_run_timestamp_seconds{policy="nightly"} 1.795404e+09
-# HELP lifeboat_verifier_running_drills Drills under way in this verifier.
+# HELP lifeboat_verifier_running_drills Drills in progress in this verifier.
 # TYPE lifeboat_verifier_running_drills gauge
 lifeboat_verifier_running_drills{policy="monthly"} 0
 lifeboat_verifier_running_drills{policy="nightly"} 1
@@ -262,7 +262,7 @@ func TestReadinessIsThatEveryLocationCanBeRead(t *testing.T) {
 	assert.Equal(t, http.StatusOK, code)
 	code, body := ask(good, scheduler.Status{Policy: "new"})
 	assert.Equal(t, http.StatusServiceUnavailable, code)
-	assert.Contains(t, body, "policy new: its location has not been read yet")
+	assert.Contains(t, body, "policy new: its location was not read yet")
 	code, body = ask(good, scheduler.Status{Policy: "bad", Read: time.Now(), Err: errors.New("no such bucket")})
 	assert.Equal(t, http.StatusServiceUnavailable, code)
 	assert.Contains(t, body, "policy bad: no such bucket")

@@ -78,7 +78,7 @@ func readyz(w http.ResponseWriter, all []scheduler.Status) {
 			http.Error(w, fmt.Sprintf("not ready: policy %s: %s", s.Policy, s.Err), http.StatusServiceUnavailable)
 			return
 		case s.Read.IsZero():
-			http.Error(w, fmt.Sprintf("not ready: policy %s: its location has not been read yet", s.Policy), http.StatusServiceUnavailable)
+			http.Error(w, fmt.Sprintf("not ready: policy %s: its location was not read yet", s.Policy), http.StatusServiceUnavailable)
 			return
 		}
 	}
@@ -103,7 +103,7 @@ func evidencePage(w http.ResponseWriter, r *http.Request, jobs []scheduler.Job) 
 			continue
 		}
 		if err != nil {
-			http.Error(w, "the evidence cannot be read: "+err.Error(), http.StatusBadGateway)
+			http.Error(w, "read evidence: "+err.Error(), http.StatusBadGateway)
 			return
 		}
 		page, err := rep.HTML()

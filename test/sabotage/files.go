@@ -131,12 +131,12 @@ func files() []Case {
 		whole(fmt.Sprintf("the %s: the sum at the end is wrong", c.what), s, damage(c.key, flipTrailer), atOnce(c.check, s.key(c.key), "cannot be read"))
 		s = Ours
 		whole(fmt.Sprintf("the %s: the file is missing", c.what), s, delete1(c.key), atOnce("files_present", s.key(c.key), "missing"))
-		whole(fmt.Sprintf("the %s: one bit is flipped", c.what), s, damage(c.key, flipTrailer), atOnce("files_digests", s.key(c.key), "altered"))
+		whole(fmt.Sprintf("the %s: one bit is flipped", c.what), s, damage(c.key, flipTrailer), atOnce("files_digests", s.key(c.key), "was changed"))
 		whole(fmt.Sprintf("the %s: the file is empty, and the manifest agrees", c.what), s, resealed(damage(c.key, nothing)), atOnce(c.check, s.key(c.key), "cannot be read"))
 	}
 	return append(all,
 		Case{"one bit of the log is flipped", Veleros, damage(store.Log, flipTrailer), nil, atOnce("companions_readable", Veleros.key(store.Log), "cannot be read")},
-		Case{"one bit of the log is flipped", Ours, damage(store.Log, flipTrailer), nil, atOnce("files_digests", Ours.key(store.Log), "altered")},
+		Case{"one bit of the log is flipped", Ours, damage(store.Log, flipTrailer), nil, atOnce("files_digests", Ours.key(store.Log), "was changed")},
 		Case{"the manifest is missing", Ours, delete1(store.Manifest), nil, atOnce("files_present", Ours.key(store.Manifest), "missing")},
 		Case{"the manifest is cut in half", Ours, damage(store.Manifest, half), nil, atOnce("manifest_consistent", Ours.key(store.Manifest), "cannot be read")},
 		Case{"there is a file that nobody wrote", Ours, func(b *Backup) error {
@@ -145,7 +145,7 @@ func files() []Case {
 		Case{"the encrypted tarball is cut in half", Encrypted, damage(store.SealedContents, half), nil, atOnce("archive_readable", Encrypted.key(store.SealedContents), "damaged")},
 		Case{"one bit of the encrypted tarball is flipped", Encrypted, damage(store.SealedContents, flipMiddle), nil, atOnce("archive_readable", Encrypted.key(store.SealedContents), "damaged")},
 		Case{"the encrypted tarball is missing", Encrypted, delete1(store.SealedContents), nil, atOnce("files_present", Encrypted.key(store.SealedContents), "missing")},
-		Case{"the encrypted tarball is that of another backup", Encrypted, foreign(store.SealedContents), nil, atOnce("files_digests", Encrypted.key(store.SealedContents), "manifest says")},
+		Case{"the encrypted tarball is that of another backup", Encrypted, foreign(store.SealedContents), nil, atOnce("files_digests", Encrypted.key(store.SealedContents), "the manifest lists")},
 		Case{"the encrypted tarball is that of another backup, and the manifest lists it", Encrypted, resealed(foreign(store.SealedContents)), nil, atOnce("items_digests", "configmaps boatyard/log", "")},
 	)
 }

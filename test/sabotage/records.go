@@ -99,8 +99,8 @@ func statuses() []Case {
 			Case{"the backup was left InProgress", s, says("InProgress", "status", "phase"), nil, ofMetadata(s, "left in phase InProgress")},
 			Case{"the backup is being deleted", s, says("Deleting", "status", "phase"), nil, ofMetadata(s, "phase Deleting")},
 			Case{"the backup has failed", s, says("Failed", "status", "phase"), nil, ofMetadata(s, "phase Failed")},
-			Case{"the phase is none that a Backup has", s, says("Splendid", "status", "phase"), nil, ofMetadata(s, `phase "Splendid" is none`)},
-			Case{"the backup is Completed and never ended", s, says(nil, "status", "completionTimestamp"), nil, ofMetadata(s, "without a time")},
+			Case{"the phase is not a phase of a Backup", s, says("Splendid", "status", "phase"), nil, ofMetadata(s, `phase "Splendid" is not a phase`)},
+			Case{"the backup is Completed and never ended", s, says(nil, "status", "completionTimestamp"), nil, ofMetadata(s, "without a start time")},
 			Case{"the backup ended before it started", s, says("2020-01-01T00:00:00Z", "status", "completionTimestamp"), nil, ofMetadata(s, "before it started")},
 			Case{"the backup expires before its time", s, says("2020-01-01T00:00:00Z", "status", "expiration"), nil, ofMetadata(s, "expires at 2020-01-01")},
 			Case{"velero-backup.json is another backup's", s, says("another", "metadata", "name"), nil, ofMetadata(s, `object is backup "another"`)},
@@ -154,7 +154,7 @@ func volumeRecords() []Case {
 			ofVolumes("podvolumebackups.velero.io velero/notes-1h-20261122084242-nvv96", "UID")},
 		{"a native snapshot is of another backup", Veleros, retold(store.VolumeSnapshots, func([]object) []object {
 			return []object{{"spec": object{"backupName": "another", "persistentVolumeName": "pv-notes"}, "status": object{"phase": "Completed", "providerSnapshotID": "snap-1"}}}
-		}), nil, ofVolumes("persistentvolumes pv-notes", `of backup "another"`)},
+		}), nil, ofVolumes("persistentvolumes pv-notes", `belongs to backup "another"`)},
 	}
 }
 
@@ -172,15 +172,15 @@ func manifests() []Case {
 	return []Case{
 		{"the manifest has the digest of another file", Ours, lying(func(m *manifest.Manifest) {
 			m.Files[below(OurBackup, store.Contents)] = m.Files[below(OurBackup, store.ResourceList)]
-		}), nil, seenBy(report.LevelIntegrity, "files_digests", Ours.key(store.Contents), "the manifest says")},
+		}), nil, seenBy(report.LevelIntegrity, "files_digests", Ours.key(store.Contents), "the manifest lists")},
 		{"the manifest has the digest of another item", Ours, lying(func(m *manifest.Manifest) {
 			for i, it := range m.Items {
 				if it.Key.String() == "secrets boatyard/credentials" {
 					m.Items[i].Digest = m.Items[i+1].Digest
 				}
 			}
-		}), nil, seenBy(report.LevelIntegrity, "items_digests", "secrets boatyard/credentials", "the manifest says")},
-		{"the manifest is another backup's", Ours, foreign(store.Manifest), nil, ofManifest(`manifest is of backup "boatyard-earlier"`)},
+		}), nil, seenBy(report.LevelIntegrity, "items_digests", "secrets boatyard/credentials", "the manifest lists")},
+		{"the manifest is another backup's", Ours, foreign(store.Manifest), nil, ofManifest(`manifest belongs to backup "boatyard-earlier"`)},
 		{"the manifest lists an item twice", Ours, lying(func(m *manifest.Manifest) { m.Items = append(m.Items, m.Items[0]) }), nil, ofManifest("listed twice")},
 		{"the manifest does not list the tarball", Ours, lying(func(m *manifest.Manifest) { delete(m.Files, below(OurBackup, store.Contents)) }), nil, ofManifest("does not list")},
 		{"the manifest is of a schema to come", Ours, lying(func(m *manifest.Manifest) { m.Schema = "lifeboat.dev/manifest/v9" }), nil, ofManifest("schema")},

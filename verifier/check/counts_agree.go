@@ -49,9 +49,9 @@ func (in Input) countedItems() (least, most int) {
 func compareCounts(p velerov1.BackupProgress, least, most, tolerated int, phase velerov1.BackupPhase) string {
 	switch {
 	case p.ItemsBackedUp < least, p.ItemsBackedUp-tolerated > most:
-		return fmt.Sprintf("status.progress says %d items were backed up, the tarball holds %d", p.ItemsBackedUp, most)
+		return fmt.Sprintf("status.progress counts %d items, the tarball holds %d", p.ItemsBackedUp, most)
 	case phase == velerov1.BackupPhaseCompleted && p.TotalItems != p.ItemsBackedUp:
-		return fmt.Sprintf("backup is Completed, but status.progress says %d of %d items were backed up", p.ItemsBackedUp, p.TotalItems)
+		return fmt.Sprintf("backup is Completed, but status.progress counts %d of %d items", p.ItemsBackedUp, p.TotalItems)
 	}
 	return ""
 }

@@ -38,9 +38,9 @@ func (in Input) compareFile(name string) string {
 	case !listed:
 		return "the manifest does not list this file"
 	case is.Size != want.Size:
-		return fmt.Sprintf("file has %d bytes, the manifest says %d", is.Size, want.Size)
+		return fmt.Sprintf("file has %d bytes, the manifest lists %d", is.Size, want.Size)
 	case is.SHA256 != want.SHA256:
-		return fmt.Sprintf("file was altered: its SHA-256 is %s, the manifest says %s", is.SHA256, want.SHA256)
+		return fmt.Sprintf("file was changed: its SHA-256 is %s, the manifest lists %s", is.SHA256, want.SHA256)
 	}
 	return ""
 }

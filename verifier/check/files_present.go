@@ -35,7 +35,7 @@ func filesPresent() Check {
 func (in Input) expected() map[string]string {
 	want := map[string]string{}
 	if in.ours() {
-		want[in.fileName(store.Manifest)] = "velero-backup.json says that it was written"
+		want[in.fileName(store.Manifest)] = "velero-backup.json records that it was written"
 		if in.Manifest != nil {
 			for name := range in.Manifest.Files {
 				want[name] = "the manifest lists it"

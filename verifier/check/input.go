@@ -17,7 +17,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/volume"
 )
 
-// Input is all that is known of one backup. What could not be had is nil, and
+// Input is all that is known of one backup. What could not be read is nil, and
 // the File it would have come from says why.
 type Input struct {
 	Backup string

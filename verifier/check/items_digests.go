@@ -47,11 +47,11 @@ func compareItem(it Item, want manifest.Item, listed bool, key manifest.Key) str
 	case !listed:
 		return "the manifest does not list this item"
 	case key == nil && it.Size != want.Size: // where there is a key, no size is told
-		return fmt.Sprintf("item has %d bytes, the manifest says %d", it.Size, want.Size)
+		return fmt.Sprintf("item has %d bytes, the manifest lists %d", it.Size, want.Size)
 	case sum != want.SHA256:
-		return fmt.Sprintf("item was altered: its digest is %s, the manifest says %s", sum, want.SHA256)
+		return fmt.Sprintf("item was changed: its digest is %s, the manifest lists %s", sum, want.SHA256)
 	case it.Version != want.Version || it.Kind != want.Kind:
-		return fmt.Sprintf("item is a %s of version %s, the manifest says a %s of version %s", it.Kind, it.Version, want.Kind, want.Version)
+		return fmt.Sprintf("item is a %s of version %s, the manifest lists a %s of version %s", it.Kind, it.Version, want.Kind, want.Version)
 	}
 	return ""
 }

@@ -45,10 +45,10 @@ func inspectManifest(in Input) (wrong []string) {
 		return wrong
 	}
 	if m.Backup != in.Backup {
-		add("manifest is of backup %q", m.Backup)
+		add("manifest belongs to backup %q", m.Backup)
 	}
 	if keyed := len(m.DigestKey) > 0; keyed != in.Encrypted {
-		add("manifest is not of this backup: encrypted %t, digests with a key %t", in.Encrypted, keyed)
+		add("manifest does not belong to this backup: encrypted %t, digests with a key %t", in.Encrypted, keyed)
 	}
 	for _, must := range []string{store.MetadataFile, in.fileName(store.Contents)} {
 		if _, listed := m.Files[must]; !listed {

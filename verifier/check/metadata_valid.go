@@ -42,7 +42,7 @@ func metadataValid() Check {
 				return ""
 			}
 			s := in.Metadata.Status
-			return fmt.Sprintf("backup is PartiallyFailed, %d errors and %d warnings: what it holds is checked, what it lacks is in its results", s.Errors, s.Warnings)
+			return fmt.Sprintf("backup is PartiallyFailed with %d errors and %d warnings: its contents are checked, its results list what is missing", s.Errors, s.Warnings)
 		},
 	}
 }
@@ -54,7 +54,7 @@ func inspectMetadata(backup string, b *velerov1.Backup) (wrong []string) {
 		return wrong
 	}
 	if b.Name != backup {
-		add("object is backup %q, the folder is of %q", b.Name, backup)
+		add("object is backup %q in the folder of backup %q", b.Name, backup)
 	}
 	s := b.Status
 	switch {
@@ -62,16 +62,16 @@ func inspectMetadata(backup string, b *velerov1.Backup) (wrong []string) {
 		reason := cmp.Or(s.FailureReason, strings.Join(s.ValidationErrors, "; "), "no reason given")
 		add("backup did not complete: phase %s: %s", s.Phase, reason)
 	case !slices.Contains(phases(), s.Phase):
-		add("phase %q is none that a Backup has", s.Phase)
+		add("phase %q is not a phase of a Backup", s.Phase)
 	case !s.Phase.Finished():
 		add("backup did not complete: it was left in phase %s", s.Phase)
 	case s.StartTimestamp == nil || s.CompletionTimestamp == nil:
-		add("backup is %s without a time of start and of completion", s.Phase)
+		add("backup is %s without a start time and a completion time", s.Phase)
 	case s.CompletionTimestamp.Before(s.StartTimestamp):
 		add("backup completed at %s, before it started at %s", s.CompletionTimestamp.UTC(), s.StartTimestamp.UTC())
 	}
 	if !expiresInTime(b) {
-		add("backup expires at %s, and not %s after its start at %s, as it says elsewhere", s.Expiration.UTC(), b.Spec.TTL.Duration, s.StartTimestamp.UTC())
+		add("backup expires at %s, which is not its TTL of %s after its start at %s", s.Expiration.UTC(), b.Spec.TTL.Duration, s.StartTimestamp.UTC())
 	}
 	if v := s.FormatVersion; v != "" && !strings.HasPrefix(v, "1.") {
 		add("format version %q is unknown", v)

@@ -84,7 +84,7 @@ func (v *volumes) infos() {
 			continue
 		}
 		if info.Result == volume.ResultFailed {
-			v.failed(object, "the record says that saving the volume failed")
+			v.failed(object, "according to its record, saving the volume failed")
 			continue
 		}
 		if info.PVCName != "" && info.BackupMethod != volume.NativeSnapshot && !v.items[pvcKey(info.PVCNamespace, info.PVCName)] {
@@ -181,10 +181,10 @@ func (v *volumes) podVolumeBackups() {
 	for _, p := range v.in.PodVolumeBackups {
 		object := fmt.Sprintf("podvolumebackups.velero.io %s/%s", p.Namespace, p.Name)
 		if p.Labels[api.LabelBackupName] != api.LabelValue(v.in.Backup) {
-			v.add(object, "PodVolumeBackup is of backup %q", p.Labels[api.LabelBackupName])
+			v.add(object, "PodVolumeBackup belongs to backup %q", p.Labels[api.LabelBackupName])
 		}
 		if uid := p.Labels[api.LabelBackupUID]; uid != string(v.in.Metadata.UID) {
-			v.add(object, "PodVolumeBackup is of the backup with UID %q, this one has %q", uid, v.in.Metadata.UID)
+			v.add(object, "PodVolumeBackup belongs to the backup with UID %q, this backup has UID %q", uid, v.in.Metadata.UID)
 		}
 		switch {
 		case p.Status.Phase != velerov1.PodVolumeBackupPhaseCompleted:
@@ -201,7 +201,7 @@ func (v *volumes) snapshots() {
 	for _, s := range v.in.Snapshots {
 		object := pvKey(s.Spec.PersistentVolumeName).String()
 		if s.Spec.BackupName != v.in.Backup {
-			v.add(object, "snapshot is of backup %q", s.Spec.BackupName)
+			v.add(object, "snapshot belongs to backup %q", s.Spec.BackupName)
 		}
 		switch {
 		case s.Status.Phase != volume.SnapshotPhaseCompleted:

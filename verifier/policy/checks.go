@@ -209,7 +209,7 @@ func (h HTTP) validate(m *mistakes, at *field.Path) {
 	for _, header := range sortedKeys(h.Headers) {
 		child := at.Child("headers").Key(header)
 		if !headerWord.MatchString(header) {
-			m.add(child, "is no name of a header")
+			m.add(child, "is not the name of a header")
 		}
 		h.Headers[header].validate(m, child, secretHeaders.MatchString(header))
 	}
@@ -239,7 +239,7 @@ func (q SQL) credential(m *mistakes, at *field.Path, v Value, secret bool) {
 	switch {
 	case v == (Value{}):
 	case q.Driver == SQLite:
-		m.add(at, "sqlite knows none")
+		m.add(at, "sqlite has no users and passwords")
 	default:
 		v.validate(m, at, secret)
 	}
@@ -249,7 +249,7 @@ var envWord = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 func (v Value) validate(m *mistakes, at *field.Path, secret bool) {
 	if secret && v.Value != "" {
-		m.add(at.Child("value"), "a secret must not stand in a policy: refer to it by secretKeyRef, env or file")
+		m.add(at.Child("value"), "a policy must not contain a secret: refer to it by secretKeyRef, env or file")
 		return
 	}
 	oneOf(m, at, []option{{"value", v.Value != ""}, {"secretKeyRef", v.SecretKeyRef != nil}, {"env", v.Env != ""}, {"file", v.File != ""}})
@@ -261,7 +261,7 @@ func (v Value) validate(m *mistakes, at *field.Path, secret bool) {
 		name(m, at.Child("secretKeyRef", "key"), r.Key, validation.IsConfigMapKey)
 	}
 	if v.Env != "" && !envWord.MatchString(v.Env) {
-		m.add(at.Child("env"), "%q: is no name of a variable", v.Env)
+		m.add(at.Child("env"), "%q: is not the name of a variable", v.Env)
 	}
 }
 
@@ -286,7 +286,7 @@ func checkJob(m *mistakes, at *field.Path, manifest map[string]any) {
 	}
 	job, err := Job{Manifest: manifest}.Object()
 	if err != nil {
-		m.add(at, "is no Job: %s", err)
+		m.add(at, "is not a valid Job: %s", err)
 		return
 	}
 	name(m, under("metadata", "namespace"), job.Namespace, validation.IsDNS1123Label)
@@ -310,13 +310,13 @@ func (e Expect) validate(m *mistakes, at *field.Path, c Check) {
 	if e.ExitCode != nil {
 		within(m, at.Child("exitCode"), *e.ExitCode, 0, 255)
 		if c.HTTP != nil {
-			m.add(at.Child("exitCode"), "an HTTP answer has none: use status")
+			m.add(at.Child("exitCode"), "an HTTP answer has no exit code: use status")
 		}
 	}
 	if e.Status != nil {
 		within(m, at.Child("status"), *e.Status, 100, 599)
 		if c.HTTP == nil && c.Kind() != "" {
-			m.add(at.Child("status"), "only http has one: use exitCode")
+			m.add(at.Child("status"), "only http has a status: use exitCode")
 		}
 	}
 	if e.Output != nil {
@@ -341,7 +341,7 @@ func (o Output) validate(m *mistakes, at *field.Path) {
 	}
 	if o.Matches != "" {
 		if _, err := regexp.Compile(o.Matches); err != nil {
-			m.add(at.Child("matches"), "%q: is no regular expression (RE2): %s", o.Matches, strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+			m.add(at.Child("matches"), "%q: is not a regular expression (RE2): %s", o.Matches, strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 		}
 	}
 	if o.Min != nil && o.Max != nil && *o.Min > *o.Max {

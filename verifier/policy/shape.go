@@ -95,7 +95,7 @@ func shapeStruct(m *mistakes, at *field.Path, v any, t reflect.Type) bool {
 		}
 		ft, known := fields[name]
 		if !known {
-			m.add(child, "unknown field%s; there are: %s", meant(name, fieldNames(t)), strings.Join(fieldNames(t), ", "))
+			m.add(child, "unknown field%s; known fields: %s", meant(name, fieldNames(t)), strings.Join(fieldNames(t), ", "))
 		}
 		if !known || !shape(m, child, tree[name], ft) {
 			delete(tree, name)

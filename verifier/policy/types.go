@@ -96,7 +96,7 @@ type ImageMode string
 const (
 	ImagesPull       ImageMode = "pull"       // the node pulls them before the sandbox is closed (default)
 	ImagesLoad       ImageMode = "load"       // from the host's container engine, or from Archive
-	ImagesSubstitute ImageMode = "substitute" // Mapping says which image stands in for which
+	ImagesSubstitute ImageMode = "substitute" // Mapping says which image replaces which
 )
 
 // Images says where the images of restored workloads come from.

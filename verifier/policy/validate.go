@@ -136,7 +136,7 @@ func (s Select) validate(m *mistakes, at *field.Path) {
 	unique(m, at.Child("backups"), s.Backups)
 	within(m, at.Child("older"), s.Older, 0, MaxOlder)
 	if s.Older > 0 && len(s.Schedules) == 0 {
-		m.add(at.Child("older"), "%d: counts backups of schedules, and there are none under schedules", s.Older)
+		m.add(at.Child("older"), "%d: counts older backups of schedules, but schedules is empty", s.Older)
 	}
 }
 
@@ -165,7 +165,7 @@ func (i Images) validate(m *mistakes, at *field.Path) {
 	}
 	switch {
 	case i.Mode == ImagesSubstitute && len(i.Mapping) == 0:
-		m.add(at.Child("mapping"), "is required with mode substitute: which image stands in for which")
+		m.add(at.Child("mapping"), "is required with mode substitute: which image replaces which")
 	case i.Mode != ImagesSubstitute && len(i.Mapping) > 0:
 		m.add(at.Child("mapping"), "goes with mode substitute")
 	}
@@ -183,7 +183,7 @@ func (e Egress) validate(m *mistakes, at *field.Path) {
 	case err != nil:
 		m.add(at.Child("cidr"), "%q: must be an IPv4 or IPv6 range such as 10.1.0.0/16, 10.1.2.3/32 or fd00::/64", e.CIDR)
 	case prefix.Masked() != prefix:
-		m.add(at.Child("cidr"), "%q: has bits behind its length; must be %s, or %s for the one address", e.CIDR, prefix.Masked(), netip.PrefixFrom(prefix.Addr(), prefix.Addr().BitLen()))
+		m.add(at.Child("cidr"), "%q: has bits set beyond its prefix length; must be %s, or %s for the one address", e.CIDR, prefix.Masked(), netip.PrefixFrom(prefix.Addr(), prefix.Addr().BitLen()))
 	}
 	within(m, at.Child("port"), e.Port, 0, 65535)
 	if e.Protocol != "" {
@@ -224,7 +224,7 @@ func name(m *mistakes, at *field.Path, value string, rule func(string) []string)
 
 func image(m *mistakes, at *field.Path, value string) {
 	if _, err := reference.ParseDockerRef(value); err != nil {
-		m.add(at, "%q: is no image: %s", value, err)
+		m.add(at, "%q: is not an image: %s", value, err)
 	}
 }
 

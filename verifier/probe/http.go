@@ -120,7 +120,7 @@ func unanswered(err error, to string) (answer, error) {
 	case errors.As(err, &forward):
 		return answer{}, fmt.Errorf("%s cannot be reached: %s", to, excerpt(forward.Message))
 	}
-	return answer{silence: fmt.Sprintf("%s gives no HTTP answer: %s", to, excerpt(err.Error()))}, nil
+	return answer{silence: fmt.Sprintf("%s does not answer in HTTP: %s", to, excerpt(err.Error()))}, nil
 }
 
 // endpoint finds a ready pod behind a Service, and the port of the pod that the
@@ -152,7 +152,7 @@ func (r *runner) endpoint(ctx context.Context, h policy.HTTP) (pod string, port 
 // portName is the name of a Service's port, which its endpoints have too.
 func portName(s corev1.Service, wanted intstr.IntOrString) (string, error) {
 	if s.Spec.Type == corev1.ServiceTypeExternalName {
-		return "", fmt.Errorf("service %s/%s leads out of the cluster, to %s: no drill asks there", s.Namespace, s.Name, s.Spec.ExternalName)
+		return "", fmt.Errorf("service %s/%s leads out of the cluster, to %s: drills do not connect there", s.Namespace, s.Name, s.Spec.ExternalName)
 	}
 	var there []string
 	for _, p := range s.Spec.Ports {
@@ -162,7 +162,7 @@ func portName(s corev1.Service, wanted intstr.IntOrString) (string, error) {
 		}
 		there = append(there, strings.TrimSpace(fmt.Sprintf("%d/%s %s", p.Port, cmp.Or(p.Protocol, corev1.ProtocolTCP), p.Name)))
 	}
-	return "", fmt.Errorf("service %s/%s has no TCP port %s; there are: %s", s.Namespace, s.Name, wanted.String(), strings.Join(there, ", "))
+	return "", fmt.Errorf("service %s/%s has no TCP port %s; its TCP ports: %s", s.Namespace, s.Name, wanted.String(), strings.Join(there, ", "))
 }
 
 // readyPod is the first ready pod by name that serves the named port.

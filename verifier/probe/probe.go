@@ -138,7 +138,7 @@ func (r *runner) settle(ctx context.Context, c policy.Check, last *outcome, q qu
 	case ctx.Err() != nil:
 		return &outcome{object: q.object, err: fmt.Errorf("the drill's time ended before it was answered: %w", context.Cause(ctx))}
 	case last == nil && !q.put:
-		return &outcome{object: q.object, err: errors.New(strings.TrimSuffix(fmt.Sprintf("could not be asked within %s: %s", c.Timeout, q.held), ": "))}
+		return &outcome{object: q.object, err: errors.New(strings.TrimSuffix(fmt.Sprintf("could not be run within %s: %s", c.Timeout, q.held), ": "))}
 	case last == nil:
 		last = &outcome{object: q.object, answer: answer{silence: fmt.Sprintf("gave no answer within %s", c.Timeout)}}
 		last.wrong = judge(c, last.answer)
@@ -150,7 +150,7 @@ func (r *runner) settle(ctx context.Context, c policy.Check, last *outcome, q qu
 	ctx, cancel := context.WithTimeout(ctx, reachLimit)
 	defer cancel()
 	if _, err := r.cluster.Version(ctx); err != nil {
-		return &outcome{object: last.object, err: fmt.Errorf("%s, and neither does the API server of the sandbox answer: %w", last.answer.silence, err)}
+		return &outcome{object: last.object, err: fmt.Errorf("%s, and the API server of the sandbox does not answer: %w", last.answer.silence, err)}
 	}
 	return last
 }

@@ -149,9 +149,9 @@ func TestTheLastAttemptThatCameToItsEndDecides(t *testing.T) {
 		"what could not be asked at the end is an error":  {[]life{fails, refused}, report.Error, "exceeded quota"},
 		"an image that is missing is an error":            {[]life{noImage}, report.Error, "the pod of the Job cannot start: ImagePullBackOff: no such image"},
 		"an answer stands against silence after it":       {[]life{fails, silent}, report.Failed, "exit code 3, expected 0"},
-		"a question that never left is an error":          {[]life{silent}, report.Error, "could not be asked within 1s"},
+		"a question that never left is an error":          {[]life{silent}, report.Error, "could not be run within 1s"},
 		"a question without an answer is failed":          {[]life{runs}, report.Failed, "gave no answer within 1s"},
-		"a pod that never starts is an error":             {[]life{pends}, report.Error, "could not be asked within 1s: the pod of the Job is Pending"},
+		"a pod that never starts is an error":             {[]life{pends}, report.Error, "could not be run within 1s: the pod of the Job is Pending"},
 		"a Job that is ended from outside is no answer":   {[]life{evicted}, report.Failed, "the Job has ended before its container main: Failed DeadlineExceeded"},
 		"a missing image stands against a cut off one":    {[]life{noImage, pends}, report.Error, "no such image"},
 		"an error stands against a cut off attempt later": {[]life{refused, runs}, report.Error, "exceeded quota"},
@@ -172,7 +172,7 @@ func TestSilenceOfTheWholeClusterIsNotTheBackupsFault(t *testing.T) {
 	a := &apiServer{lives: []life{runs}, down: true}
 	got := ask(t, t.Context(), a.start(t), jobCheck(time.Second))[0]
 	assert.Equal(t, report.Error, got.Check.Verdict)
-	assert.Contains(t, got.Check.Message, "gave no answer within 1s, and neither does the API server of the sandbox answer")
+	assert.Contains(t, got.Check.Message, "gave no answer within 1s, and the API server of the sandbox does not answer")
 }
 
 func TestAnAPIServerThatIsGoneIsAnError(t *testing.T) {

@@ -76,7 +76,7 @@ func clientOf(driver string) (string, error) {
 	case policy.SQLite:
 		return sqliteClient, nil
 	}
-	return "", fmt.Errorf("driver %q is not known", driver)
+	return "", fmt.Errorf("unknown driver %q", driver)
 }
 
 // statement ends the query, without which the clients do not run it.

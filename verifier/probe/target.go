@@ -94,7 +94,7 @@ const mostStates = 3
 // states says why pods are not ready.
 func states(pods []corev1.Pod) string {
 	if len(pods) == 0 {
-		return ": there is none"
+		return ": no pod matches"
 	}
 	var out []string
 	for _, p := range pods[:min(len(pods), mostStates)] {

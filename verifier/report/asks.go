@@ -7,17 +7,17 @@ func asks(check string) string {
 	case "files_present":
 		return "every file that the backup must have is there"
 	case "metadata_valid":
-		return "velero-backup.json is that of this backup, and it is finished"
+		return "velero-backup.json belongs to this backup, and the backup is finished"
 	case "manifest_consistent":
 		return "the manifest of digests agrees with itself and the backup"
 	case "files_digests":
-		return "every file is, by its SHA-256, what was written"
+		return "the SHA-256 of every file matches the manifest"
 	case "items_digests":
-		return "every item is, by its SHA-256, what was written"
+		return "the SHA-256 of every item matches the manifest"
 	case "archive_readable":
 		return "the archive can be read to its end, item by item"
 	case "resource_list_agrees":
-		return "the archive holds what the list of resources says"
+		return "the archive matches the list of resources"
 	case "counts_agree":
 		return "there are as many items as the backup counted"
 	case "volume_records_consistent":
@@ -31,11 +31,11 @@ func asks(check string) string {
 	case "items_restored":
 		return "the API server accepted every expected item"
 	case "items_equal":
-		return "every restored item is as it is in the backup"
+		return "every restored item equals the backup"
 	case "images_provided":
-		return "the images of the workloads could be had"
+		return "the images of the workloads are available"
 	case "contained":
-		return "the sandbox was closed to the outside all along"
+		return "the sandbox stayed closed to the outside"
 	case "workloads_ready":
 		return "Deployments, StatefulSets, DaemonSets, Jobs and pods became ready"
 	case "services_have_endpoints":
@@ -51,7 +51,7 @@ func asks(check string) string {
 	case "volume_data_restored":
 		return "the data of volumes is there"
 	case "rpo":
-		return "the backup was young enough"
+		return "the newest backup was recent enough"
 	case "rto":
 		return "the restore was fast enough"
 	}

@@ -222,7 +222,7 @@ func (r Report) heading() string {
 	case r.Verdict == Failed:
 		return "The backup is bad."
 	case r.Verdict != Passed:
-		return "The drill could not find out."
+		return "The drill is inconclusive."
 	case r.Level == LevelKind:
 		return "The backup restores, and its workloads run."
 	case r.Level == LevelControlPlane:

@@ -10,9 +10,9 @@ func (r Report) Proven() []string {
 	if r.Verdict != Passed {
 		return nil
 	}
-	files := "Every file of the backup is there and readable, and the files agree with each other as far as Velero's format lets them prove each other."
+	files := "Every file of the backup is there and readable, and the files agree with each other as far as Velero's format allows a comparison."
 	if r.Backup.Manifest {
-		files = "Every file and every item of the backup is there and is, by its SHA-256 digest, what was written."
+		files = "Every file and every item of the backup is there and matches its SHA-256 digest."
 	}
 	out := []string{files}
 	if r.Level.Proves(LevelControlPlane) {
@@ -24,7 +24,7 @@ func (r Report) Proven() []string {
 			r.Versions.Kubernetes, r.Items.Expected, apart))
 	}
 	if r.Level.Proves(LevelKind) {
-		out = append(out, "The restored workloads ran in an ephemeral cluster, closed to the outside but for what its policy opens, and passed every check of this level.")
+		out = append(out, "The restored workloads ran in an ephemeral cluster, closed to the outside except for what its policy allows, and passed every check of this level.")
 	}
 	if asked := r.asked(); len(asked) > 0 {
 		out = append(out, fmt.Sprintf("%s of the policy passed: %s.", count(len(asked), "check"), strings.Join(asked, ", ")))

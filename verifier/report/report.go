@@ -76,7 +76,7 @@ type Report struct {
 	Checks   []Check   `json:"checks"`
 	Findings []Finding `json:"findings,omitempty"`
 	// Environment is what kept the drill from finding out, each with its object:
-	// an image that could not be had, for instance. It makes the verdict error
+	// an image that is not available, for instance. It makes the verdict error
 	// and never failed.
 	Environment []Finding `json:"environment,omitempty"`
 	// Waived are findings that the policy accepts, with its reason.

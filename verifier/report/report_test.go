@@ -169,11 +169,11 @@ func TestAPageNeedsNothingElse(t *testing.T) {
 
 func TestAPageSaysWhatADrillFoundOut(t *testing.T) {
 	for name, want := range map[string][]string{
-		"passed-integrity":    {"PASSED", "is, by its SHA-256 digest, what was written", "that an API server accepts the objects", "This level restores none."},
-		"passed-controlplane": {"accepted all 1912 expected objects", "every restored item is as it is in the backup", "owned by a controller that makes it anew", "that workloads start and become ready"},
+		"passed-integrity":    {"PASSED", "matches its SHA-256 digest", "that an API server accepts the objects", "This level restores none."},
+		"passed-controlplane": {"accepted all 1912 expected objects", "every restored item equals the backup", "owned by a controller that makes it anew", "that workloads start and become ready"},
 		"passed-kind":         {"shop answers", `"orders": 4711`, "1 h 00 min", "33.6 s", "15 min 00 s", "kept", "CronJobs suspended", "kindest/node:v1.34.4"},
-		"failed-one":          {"FAILED", "Nothing. The backup was refuted.", "widgets.apps.example.com shop/widget-000", "does not serve"},
-		"error-images":        {"ERROR", "Nothing. The drill did not come to its end", "registry.internal/shop/web:2.4.1", "say nothing about the backup", "OPS-112", "3 images could not be had"},
+		"failed-one":          {"FAILED", "Nothing. The backup failed the drill.", "widgets.apps.example.com shop/widget-000", "does not serve"},
+		"error-images":        {"ERROR", "Nothing. The drill did not complete", "registry.internal/shop/web:2.4.1", "do not mean that the backup is bad", "OPS-112", "3 images are not available"},
 	} {
 		_, _, text := elements(t, forms(t, samples()[name])["html"])
 		for _, w := range want {

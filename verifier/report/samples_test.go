@@ -103,10 +103,10 @@ func withoutImages() report.Report {
 	for _, image := range []string{"registry.internal/shop/web:2.4.1", "registry.internal/shop/worker:2.4.1", "ghcr.io/example/sidecar@sha256:" + strings.Repeat("0b", 32)} {
 		r.Environment = append(r.Environment, report.Finding{Check: "images", Object: image, Message: "could not be pulled: dial tcp: lookup registry.internal: no such host"})
 	}
-	r.Stages = append(r.Stages[:2:2], report.Stage{Name: "images", Seconds: 31.4, Error: "3 images could not be had"}, report.Stage{Name: "teardown", Seconds: 2.9})
+	r.Stages = append(r.Stages[:2:2], report.Stage{Name: "images", Seconds: 31.4, Error: "3 images are not available"}, report.Stage{Name: "teardown", Seconds: 2.9})
 	r.Checks, r.Items, r.Recovery, r.Changed = r.Checks[:3], report.Items{InBackup: 1974}, nil, nil
 	r.Waived = []report.Waived{{Finding: report.Finding{Check: "volume_data", Object: "persistentvolumeclaims shop/cache", Message: "volume data not restored"}, Reason: "the cache is filled anew within minutes (OPS-112)"}}
-	r.Summary = "The drill could not run to its end, so nothing is proven: images: 3 images could not be had"
+	r.Summary = "The drill could not complete, so nothing is proven: images: 3 images are not available"
 	return r
 }
 

@@ -238,7 +238,7 @@ func (r *runningControlPlane) log() string {
 func makeDataDir(parent string) (dir string, lock *os.File, err error) {
 	dir, err = os.MkdirTemp(parent, fmt.Sprintf("%s-%d-", controlPlaneName, os.Getpid()))
 	if err != nil {
-		return "", nil, fmt.Errorf("make data directory: %w", err)
+		return "", nil, fmt.Errorf("create data directory: %w", err)
 	}
 	if lock, err = LockDir(dir); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		return "", nil, errors.Join(fmt.Errorf("lock data directory: %w", err), os.Remove(dir))
@@ -252,7 +252,7 @@ func readBounded(path string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() || info.Size() > limit {
-		return nil, fmt.Errorf("%s is no file of at most %d bytes: %w", path, limit, fs.ErrInvalid)
+		return nil, fmt.Errorf("%s is not a file of at most %d bytes: %w", path, limit, fs.ErrInvalid)
 	}
 	return os.ReadFile(path)
 }

@@ -44,7 +44,7 @@ type Sandbox interface {
 // its host reaches, so nothing is restored into it before Contain.
 type Runner interface {
 	Sandbox
-	// Provide puts images on the node, and returns those that could not be had
+	// Provide puts images on the node, and returns those that are not available
 	// with the reason of each.
 	Provide(ctx context.Context, images []string) (missing map[string]string, err error)
 	// Contain closes the sandbox: from then on pods reach pods, Services and

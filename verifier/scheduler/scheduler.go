@@ -204,7 +204,7 @@ func (k *keeper) turn(ctx context.Context, once bool) error {
 		return ctx.Err()
 	}
 	if err != nil {
-		k.log.Error("the location could not be used; it is tried again", "location", k.Store.String(), "err", err)
+		k.log.Error("location not usable, retrying", "location", k.Store.String(), "err", err)
 	}
 	k.note(func(s *state) {
 		s.err = err
@@ -298,7 +298,7 @@ func (k *keeper) read(ctx context.Context) (found, error) {
 	}
 	records, unreadable, err := k.index.List(ctx)
 	for _, u := range unreadable {
-		k.log.Warn("evidence left out", "err", u.Err)
+		k.log.Warn("skipping unreadable evidence", "err", u.Err)
 	}
 	f.records = records
 	return f, err
@@ -436,10 +436,10 @@ func (k *keeper) finish(ctx context.Context) error {
 	}
 	for _, r := range evidence.Expired(f.records, k.name(), k.Policy.Spec.Evidence, k.Now()) {
 		if err := evidence.Delete(ctx, k.Store, r.Ref()); err != nil {
-			k.log.Warn("old evidence stays", "err", err) // a locked bucket keeps what it has
+			k.log.Warn("cannot delete old evidence", "err", err) // a locked bucket keeps what it has
 			break
 		}
-		k.log.Info("old evidence removed", "backup", r.Backup, "drill", r.Drill)
+		k.log.Info("deleted old evidence", "backup", r.Backup, "drill", r.Drill)
 	}
 	now := k.Now()
 	k.note(func(s *state) { s.ended, s.busy, s.recent = now, false, newest(f.records) })

@@ -14,8 +14,8 @@ import (
 const (
 	LeaveVolume  = "its volume is outside of the sandbox; the claim gets an empty one"
 	LeaveSystem  = "runs in kube-system, where the sandbox has its own"
-	LeaveNetwork = "is a network plugin, of which the sandbox has its own"
-	LeaveNode    = "was made for a node of the cluster it came from; its DaemonSet makes one for the sandbox's"
+	LeaveNetwork = "is a network plugin; the sandbox has its own"
+	LeaveNode    = "belongs to a node of the source cluster; its DaemonSet creates one for the sandbox's node"
 	LeaveServed  = "its server runs in kube-system, where the sandbox has its own"
 	LeaveCalls   = "calls out of the sandbox, or kube-system, and nothing else"
 )
@@ -23,9 +23,9 @@ const (
 // What is restored otherwise than it is in the backup.
 const (
 	ChangedCronJobs  = "CronJobs suspended"
-	ChangedPull      = "image pull policy Always made IfNotPresent"
-	ChangedPlacement = "rules of placement on nodes taken off"
-	ChangedWebhooks  = "webhooks taken off that call out of the sandbox, or kube-system"
+	ChangedPull      = "image pull policy Always changed to IfNotPresent"
+	ChangedPlacement = "node placement rules removed"
+	ChangedWebhooks  = "webhooks removed that call out of the sandbox, or kube-system"
 )
 
 const (

@@ -95,7 +95,7 @@ func (d *decider) whyGroup(g group) reason {
 	if g.waits != "" {
 		return reason{class: Symptom, message: g.waits}
 	}
-	return reason{class: Symptom, message: fmt.Sprintf("%d pods of the %d it wants are there, and not all count as ready", len(pods), g.wants)}
+	return reason{class: Symptom, message: fmt.Sprintf("%d of the %d desired pods exist, and not all are ready", len(pods), g.wants)}
 }
 
 // named says which pod of a workload it is about.
@@ -141,7 +141,7 @@ func (d *decider) whyJob(g group) reason {
 	case g.refused != "" && len(pods) == 0:
 		return refused(g.refused)
 	case len(pods) == 0:
-		return reason{class: Symptom, message: "has made no pod"}
+		return reason{class: Symptom, message: "has created no pod"}
 	}
 	return reason{class: Running, message: "still runs"}
 }
@@ -332,7 +332,7 @@ func (d *decider) apiServices() {
 
 func said(c metav1.Condition) string {
 	if c.Type == "" {
-		return "nothing was said about it yet"
+		return "it has no status yet"
 	}
 	return strings.TrimSpace(c.Reason + ": " + c.Message)
 }

@@ -111,16 +111,16 @@ func TestWhyAWorkloadIsNotReadyAndWhoseFaultThatIs(t *testing.T) {
 		{"an init container that fails", `phase: Pending, initContainerStatuses: [{name: i, state: {terminated: {exitCode: 1}}}], containerStatuses: [{name: c, state: {waiting: {reason: PodInitializing}}}]`, nil, "symptom, waits: pod web-1-b: container i ended with exit code 1"},
 		{"a claim that is not there", unschedulable(`0/1 nodes are available: persistentvolumeclaim "data" not found.`), nil, `proof, final: pod web-1-b: cannot be scheduled: 0/1 nodes are available: persistentvolumeclaim "data" not found.`},
 		{"a claim without a volume", unschedulable("0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims."), nil, "consequence, waits: pod web-1-b: cannot be scheduled: 0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims."},
-		{"more memory than the node has", unschedulable("0/1 nodes are available: 1 Insufficient memory."), nil, "environment, final: pod web-1-b: the sandbox's node cannot take it: 0/1 nodes are available: 1 Insufficient memory."},
-		{"nodes that are not there", unschedulable("0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector."), nil, "environment, final: pod web-1-b: the sandbox's node cannot take it: 0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector."},
+		{"more memory than the node has", unschedulable("0/1 nodes are available: 1 Insufficient memory."), nil, "environment, final: pod web-1-b: it does not fit on the sandbox's node: 0/1 nodes are available: 1 Insufficient memory."},
+		{"nodes that are not there", unschedulable("0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector."), nil, "environment, final: pod web-1-b: it does not fit on the sandbox's node: 0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector."},
 		{"a gate", `phase: Pending, conditions: [{type: PodScheduled, status: "False", reason: SchedulingGated, message: gated}]`, nil, "environment, waits: pod web-1-b: waits for a scheduling gate to be lifted: gated"},
 		{"a mounted ConfigMap that is not there", creating, []string{fmt.Sprintf(event, "pb", "FailedMount", `MountVolume.SetUp failed for volume "conf" : configmap "settings" not found`, 1)}, `proof, final: pod web-1-b: MountVolume.SetUp failed for volume "conf" : configmap "settings" not found`},
 		{"a mounted key that is not there", creating, []string{fmt.Sprintf(event, "pb", "FailedMount", `MountVolume.SetUp failed for volume "conf" : references non-existent config key: a.conf`, 1)}, `proof, final: pod web-1-b: MountVolume.SetUp failed for volume "conf" : references non-existent config key: a.conf`},
 		{"a driver that the node has not", creating, []string{fmt.Sprintf(event, "pb", "FailedMount", `driver name efs.csi.aws.com not found in the list of registered CSI drivers`, 1)}, "environment, waits: pod web-1-b: driver name efs.csi.aws.com not found in the list of registered CSI drivers"},
-		{"a runtime that the node has not", creating, []string{fmt.Sprintf(event, "pb", "FailedCreatePodSandBox", `no runtime for "gvisor" is configured`, 1)}, `environment, waits: pod web-1-b: the sandbox's node could not make it: no runtime for "gvisor" is configured`},
+		{"a runtime that the node has not", creating, []string{fmt.Sprintf(event, "pb", "FailedCreatePodSandBox", `no runtime for "gvisor" is configured`, 1)}, `environment, waits: pod web-1-b: the sandbox's node could not create it: no runtime for "gvisor" is configured`},
 		{"the latest event counts", creating, []string{fmt.Sprintf(event, "pb", "FailedMount", "timed out", 2), fmt.Sprintf(event, "pb", "FailedAttachVolume", "older", 1)}, "environment, waits: pod web-1-b: timed out"},
 		{"an eviction", `phase: Failed, reason: Evicted, message: The node was low on resource`, nil, "environment, waits: pod web-1-b: Evicted: The node was low on resource"},
-		{"no scheduler", `phase: Pending`, nil, "environment, waits: pod web-1-b: no scheduler has looked at it (schedulerName )"},
+		{"no scheduler", `phase: Pending`, nil, "environment, waits: pod web-1-b: no scheduler has handled it (schedulerName )"},
 		{"nothing to say yet", creating, nil, "symptom, waits: pod web-1-b: is Pending and not ready"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -206,7 +206,7 @@ func TestPodsThatTheAPIServerRefuses(t *testing.T) {
 	assert.Equal(t, []string{"workloads_ready statefulsets.apps shop/db: environment, final: pod db-0: image shop/db:1: ErrImagePull: no"},
 		problems(Decide(see(t, fmt.Sprintf(set, 1), fmt.Sprintf(its, waiting("ErrImagePull", "no")), refusal))), "all that it wants are there")
 	normal := strings.Replace(refusal, "type: Warning", "type: Normal", 1)
-	assert.Equal(t, []string{"workloads_ready statefulsets.apps shop/db: symptom, waits: 0 pods of the 1 it wants are there, and not all count as ready"}, problems(Decide(see(t, fmt.Sprintf(set, 1), normal))), "only warnings are reasons")
+	assert.Equal(t, []string{"workloads_ready statefulsets.apps shop/db: symptom, waits: 0 of the 1 desired pods exist, and not all are ready"}, problems(Decide(see(t, fmt.Sprintf(set, 1), normal))), "only warnings are reasons")
 }
 
 func TestWhatWeighsMostIsSaidAndAWorkloadWaitsForAllOfItsPods(t *testing.T) {
@@ -223,18 +223,18 @@ func TestWhenWorkloadsAreReady(t *testing.T) {
 		want    []string
 	}{
 		{"a Deployment with all its replicas", []string{fmt.Sprintf(web, 2)}, nil},
-		{"a Deployment whose pods are of another revision", []string{strings.Replace(fmt.Sprintf(web, 2), "updatedReplicas: 2", "updatedReplicas: 1", 1)}, []string{"deployments.apps shop/web: symptom, waits: 0 pods of the 2 it wants are there, and not all count as ready"}},
+		{"a Deployment whose pods are of another revision", []string{strings.Replace(fmt.Sprintf(web, 2), "updatedReplicas: 2", "updatedReplicas: 1", 1)}, []string{"deployments.apps shop/web: symptom, waits: 0 of the 2 desired pods exist, and not all are ready"}},
 		{"a Deployment that is paused with such", []string{strings.Replace(strings.Replace(fmt.Sprintf(web, 2), "updatedReplicas: 2", "updatedReplicas: 1", 1), "replicas: 2,", "replicas: 2, paused: true,", 1)}, nil},
-		{"a pod that only looks like one of the Deployment", []string{fmt.Sprintf(web, 0), strings.NewReplacer("web-1-z", "stray", "ownerReferences", "ignored").Replace(fmt.Sprintf(webPod, "z", ready))}, []string{"deployments.apps shop/web: symptom, waits: 0 pods of the 2 it wants are there, and not all count as ready"}},
-		{"a Deployment that nobody has looked at", []string{strings.Replace(fmt.Sprintf(web, 2), "generation: 1}", "generation: 2}", 1)}, []string{"deployments.apps shop/web: symptom, waits: 0 pods of the 2 it wants are there, and not all count as ready"}},
+		{"a pod that only looks like one of the Deployment", []string{fmt.Sprintf(web, 0), strings.NewReplacer("web-1-z", "stray", "ownerReferences", "ignored").Replace(fmt.Sprintf(webPod, "z", ready))}, []string{"deployments.apps shop/web: symptom, waits: 0 of the 2 desired pods exist, and not all are ready"}},
+		{"a Deployment that nobody has looked at", []string{strings.Replace(fmt.Sprintf(web, 2), "generation: 1}", "generation: 2}", 1)}, []string{"deployments.apps shop/web: symptom, waits: 0 of the 2 desired pods exist, and not all are ready"}},
 		{"a Deployment of none", []string{`{apiVersion: apps/v1, kind: Deployment, metadata: {name: a, namespace: shop}, spec: {replicas: 0, selector: {}}}`}, nil},
 		{"a StatefulSet", []string{`{apiVersion: apps/v1, kind: StatefulSet, metadata: {name: a, namespace: shop}, spec: {selector: {matchLabels: {a: b}}}, status: {readyReplicas: 1}}`}, nil},
-		{"a StatefulSet without its pod", []string{`{apiVersion: apps/v1, kind: StatefulSet, metadata: {name: a, namespace: shop}, spec: {selector: {matchLabels: {a: b}}}}`}, []string{"statefulsets.apps shop/a: symptom, waits: 0 pods of the 1 it wants are there, and not all count as ready"}},
+		{"a StatefulSet without its pod", []string{`{apiVersion: apps/v1, kind: StatefulSet, metadata: {name: a, namespace: shop}, spec: {selector: {matchLabels: {a: b}}}}`}, []string{"statefulsets.apps shop/a: symptom, waits: 0 of the 1 desired pods exist, and not all are ready"}},
 		{"a DaemonSet that no node asks for", []string{`{apiVersion: apps/v1, kind: DaemonSet, metadata: {name: a, namespace: shop, generation: 1}, spec: {selector: {matchLabels: {a: b}}}, status: {observedGeneration: 1}}`}, nil},
-		{"a DaemonSet that nobody has looked at", []string{`{apiVersion: apps/v1, kind: DaemonSet, metadata: {name: a, namespace: shop, generation: 1}, spec: {selector: {matchLabels: {a: b}}}}`}, []string{"daemonsets.apps shop/a: symptom, waits: 0 pods of the 1 it wants are there, and not all count as ready"}},
-		{"a DaemonSet that is ready as of an older look", []string{`{apiVersion: apps/v1, kind: DaemonSet, metadata: {name: a, namespace: shop, generation: 2}, spec: {selector: {matchLabels: {a: b}}}, status: {observedGeneration: 1, desiredNumberScheduled: 1, numberReady: 1}}`}, []string{"daemonsets.apps shop/a: symptom, waits: 0 pods of the 1 it wants are there, and not all count as ready"}},
-		{"a ReplicaSet of its own", []string{`{apiVersion: apps/v1, kind: ReplicaSet, metadata: {name: a, namespace: shop}, spec: {selector: {matchLabels: {a: b}}}}`}, []string{"replicasets.apps shop/a: symptom, waits: 0 pods of the 1 it wants are there, and not all count as ready"}},
-		{"a ReplicationController", []string{`{apiVersion: v1, kind: ReplicationController, metadata: {name: a, namespace: shop}, spec: {selector: {a: b}}}`}, []string{"replicationcontrollers shop/a: symptom, waits: 0 pods of the 1 it wants are there, and not all count as ready"}},
+		{"a DaemonSet that nobody has looked at", []string{`{apiVersion: apps/v1, kind: DaemonSet, metadata: {name: a, namespace: shop, generation: 1}, spec: {selector: {matchLabels: {a: b}}}}`}, []string{"daemonsets.apps shop/a: symptom, waits: 0 of the 1 desired pods exist, and not all are ready"}},
+		{"a DaemonSet that is ready as of an older look", []string{`{apiVersion: apps/v1, kind: DaemonSet, metadata: {name: a, namespace: shop, generation: 2}, spec: {selector: {matchLabels: {a: b}}}, status: {observedGeneration: 1, desiredNumberScheduled: 1, numberReady: 1}}`}, []string{"daemonsets.apps shop/a: symptom, waits: 0 of the 1 desired pods exist, and not all are ready"}},
+		{"a ReplicaSet of its own", []string{`{apiVersion: apps/v1, kind: ReplicaSet, metadata: {name: a, namespace: shop}, spec: {selector: {matchLabels: {a: b}}}}`}, []string{"replicasets.apps shop/a: symptom, waits: 0 of the 1 desired pods exist, and not all are ready"}},
+		{"a ReplicationController", []string{`{apiVersion: v1, kind: ReplicationController, metadata: {name: a, namespace: shop}, spec: {selector: {a: b}}}`}, []string{"replicationcontrollers shop/a: symptom, waits: 0 of the 1 desired pods exist, and not all are ready"}},
 		{"a pod of its own that has done its work", []string{`{apiVersion: v1, kind: Pod, metadata: {name: a, namespace: shop, uid: a}, status: {phase: Succeeded}}`}, nil},
 		{"a pod of its own that has failed", []string{`{apiVersion: v1, kind: Pod, metadata: {name: a, namespace: shop, uid: a}, status: {phase: Failed, containerStatuses: [{name: c, state: {terminated: {exitCode: 7}}}]}}`}, []string{"pods shop/a: symptom, final: container c ended with exit code 7"}},
 		{"a complete Job", []string{job(`conditions: [{type: Complete, status: "True"}]`)}, nil},
@@ -243,7 +243,7 @@ func TestWhenWorkloadsAreReady(t *testing.T) {
 		{"a Job that has failed", []string{job(`conditions: [{type: Failed, status: "True", reason: BackoffLimitExceeded, message: too often}]`), jobPod(`phase: Failed, containerStatuses: [{name: c, state: {terminated: {exitCode: 2}}}]`)},
 			[]string{"jobs.batch shop/a: symptom, final: has failed: BackoffLimitExceeded: too often; pod a-x: container c ended with exit code 2"}},
 		{"a Job whose image is missing", []string{job("active: 1"), jobPod(waiting("ErrImagePull", "no"))}, []string{"jobs.batch shop/a: environment, final: pod a-x: image shop/job:1: ErrImagePull: no"}},
-		{"a Job without pods", []string{job("active: 0")}, []string{"jobs.batch shop/a: symptom, waits: has made no pod"}},
+		{"a Job without pods", []string{job("active: 0")}, []string{"jobs.batch shop/a: symptom, waits: has created no pod"}},
 		{"what something else looks after", []string{fmt.Sprintf(webRS, 0), fmt.Sprintf(webPod, "a", waiting("ErrImagePull", ""))}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -333,7 +333,7 @@ func TestAPIsAreAvailableAndDefinitionsEstablished(t *testing.T) {
 	const crd = `{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {name: a.example}, spec: {%s}, status: {conditions: [%s]}}`
 	const is = "crds_established customresourcedefinitions.apiextensions.k8s.io a.example: "
 	assert.Empty(t, problems(Decide(see(t, fmt.Sprintf(crd, "", `{type: Established, status: "True"}`)))))
-	assert.Equal(t, []string{is + "symptom, waits: is not established: nothing was said about it yet"}, problems(Decide(see(t, fmt.Sprintf(crd, "", "")))))
+	assert.Equal(t, []string{is + "symptom, waits: is not established: it has no status yet"}, problems(Decide(see(t, fmt.Sprintf(crd, "", "")))))
 	assert.Equal(t, []string{is + "proof, final: its names are taken: by b"}, problems(Decide(see(t, fmt.Sprintf(crd, "", `{type: NamesAccepted, status: "False", message: by b}`)))))
 	converting := see(t, fmt.Sprintf(crd, "conversion: {webhook: {clientConfig: {service: {namespace: shop, name: web, port: 9443}}}}", `{type: Established, status: "True"}`))
 	assert.Equal(t, []string{"webhooks_answer customresourcedefinitions.apiextensions.k8s.io a.example: proof, final: its conversion webhook: its Service shop/web is not in the backup"}, problems(Decide(converting)))
@@ -354,7 +354,7 @@ func TestASymptomIsTheBackupsFaultOnlyWhereTheEnvironmentIsWhole(t *testing.T) {
 	findings, left = Settle([]Problem{symptom, environment, proof})
 	assert.Equal(t, []report.Finding{{Check: CheckWorkloads, Object: "pods shop/a", Message: "no ConfigMap"}}, findings, "proof stays proof")
 	assert.Equal(t, []report.Finding{
-		{Check: CheckWorkloads, Object: "pods shop/b", Message: "crashes (it may be for want of what the sandbox lacks)"}, {Check: CheckClaims, Object: "pods shop/c", Message: "no volume"},
+		{Check: CheckWorkloads, Object: "pods shop/b", Message: "crashes (possibly because the sandbox lacks something)"}, {Check: CheckClaims, Object: "pods shop/c", Message: "no volume"},
 	}, left)
 
 	findings, left = Settle([]Problem{runs})

@@ -84,7 +84,7 @@ func list(ctx context.Context, c *cluster.Client, r item.Resource, into func(raw
 			err = into(it.Raw)
 		}
 		if err != nil {
-			return fmt.Errorf("look at the sandbox: %w", err)
+			return fmt.Errorf("read the sandbox: %w", err)
 		}
 	}
 	return nil

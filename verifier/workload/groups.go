@@ -76,7 +76,7 @@ func (in Input) deployment(d appsv1.Deployment) group {
 	s := d.Status
 	g.ready = s.ObservedGeneration >= d.Generation && s.AvailableReplicas >= wants && (s.UpdatedReplicas >= wants || d.Spec.Paused)
 	if d.Spec.MinReadySeconds > 0 && s.ReadyReplicas >= wants {
-		g.waits = fmt.Sprintf("its pods are ready, but not yet for the %d s it asks for", d.Spec.MinReadySeconds)
+		g.waits = fmt.Sprintf("its pods are ready, but not yet for the %d s that minReadySeconds requires", d.Spec.MinReadySeconds)
 	}
 	for _, r := range in.ReplicaSets {
 		if owner := metav1.GetControllerOf(&r.ObjectMeta); owner != nil && owner.UID == d.UID && g.refused == "" {

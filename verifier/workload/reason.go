@@ -36,7 +36,7 @@ func (in Input) why(p *corev1.Pod) reason {
 		return r
 	}
 	if p.Status.Phase == corev1.PodPending && len(p.Status.Conditions) == 0 {
-		return reason{class: Environment, message: fmt.Sprintf("no scheduler has looked at it (schedulerName %s)", p.Spec.SchedulerName)}
+		return reason{class: Environment, message: fmt.Sprintf("no scheduler has handled it (schedulerName %s)", p.Spec.SchedulerName)}
 	}
 	return reason{class: in.soft(p.Spec.Containers), message: fmt.Sprintf("is %s and not ready", p.Status.Phase)}
 }
@@ -100,7 +100,7 @@ func scheduling(p *corev1.Pod) (reason, bool) {
 		case strings.Contains(c.Message, "unbound") || strings.Contains(c.Message, "persistent volume"):
 			return reason{class: Consequence, message: "cannot be scheduled: " + c.Message}, true
 		}
-		return reason{class: Environment, message: "the sandbox's node cannot take it: " + c.Message, final: true}, true
+		return reason{class: Environment, message: "it does not fit on the sandbox's node: " + c.Message, final: true}, true
 	}
 	return reason{}, false
 }
@@ -191,7 +191,7 @@ func (in Input) preparing(p *corev1.Pod) (reason, bool) {
 		return reason{class: Environment, message: said}, true
 	}
 	if said := in.event(p.UID, "FailedCreatePodSandBox"); said != "" {
-		return reason{class: Environment, message: "the sandbox's node could not make it: " + said}, true
+		return reason{class: Environment, message: "the sandbox's node could not create it: " + said}, true
 	}
 	return reason{}, false
 }

@@ -103,7 +103,7 @@ type Input struct {
 	// Restored are the objects that came from the backup, or are there as it
 	// has them. Nothing else is asked after.
 	Restored map[item.Key]bool
-	// Missing are the images that could not be had, with the reasons.
+	// Missing are the images that are not available, with the reasons.
 	Missing map[string]string
 	// Refused says of claims why the API server would not take their volumes.
 	Refused map[types.UID]string

@@ -97,7 +97,7 @@ func Settle(problems []Problem) (findings, environment []report.Finding) {
 		case p.Class == Proof, p.Class == Symptom && whole:
 			findings = append(findings, f)
 		case p.Class == Symptom:
-			f.Message += " (it may be for want of what the sandbox lacks)"
+			f.Message += " (possibly because the sandbox lacks something)"
 			environment = append(environment, f)
 		case p.Class != Running:
 			environment = append(environment, f)

@@ -50,7 +50,7 @@ spec:
 		"check/http":   "service shop/db has no ready pod behind port 80",
 		"check/sql":    "no pod of pods shop (app=db) is ready: db is Pending",
 		"check/secret": `secret shop/db: secrets "db" not found`,
-		"check/job":    "could not be asked within 2s: the",
+		"check/job":    "could not be run within 2s: the",
 	}
 	results := probe.Run(t.Context(), c, p.Spec.Checks, probe.Options{Now: time.Now})
 	require.Len(t, results, len(want))

@@ -220,7 +220,7 @@ func TestWhatTheEnvironmentLacksIsAnErrorAndNotABadBackup(t *testing.T) {
 		assert.Contains(t, said(rep.Environment, "workloads_ready", object), message, object)
 	}
 	image := said(rep.Environment, "images_provided", "deployments.apps no-image/app")
-	assert.Contains(t, image, "image registry.invalid/app:1 could not be had")
+	assert.Contains(t, image, "image registry.invalid/app:1 is not available")
 	assert.Contains(t, image, "used by deployments.apps no-image/app, deployments.apps no-image/other")
 	assert.Contains(t, said(rep.Environment, "claims_bound", "persistentvolumeclaims block/disk"), "raw block device")
 }

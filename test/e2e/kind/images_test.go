@@ -106,7 +106,7 @@ func TestImagesComeToTheNodeUnderTheNamesOfTheBackup(t *testing.T) {
 		assert.Len(t, missing, 3)
 		assert.Regexp(t, "^there is no such image: .*not found", missing["localhost:5000/team/pulled:v2"])
 		assert.Regexp(t, "^cannot be pulled: .*connection refused", missing["localhost:9/team/app:v1"])
-		assert.Regexp(t, "^is no image reference: ", missing["NoImage"])
+		assert.Regexp(t, "^is not an image reference: ", missing["NoImage"])
 	})
 
 	t.Run("from a docker archive", func(t *testing.T) {
@@ -136,7 +136,7 @@ func TestImagesComeToTheNodeUnderTheNamesOfTheBackup(t *testing.T) {
 		mapping := map[string]string{"registry.acme.io/big/*": "stand/in:1", "docker.io/library/gone:1": "stand/gone:1"}
 		digested := "registry.acme.io/big/db@sha256:" + strings.Repeat("ab", 32)
 		missing := provide(t, policy.Images{Mode: policy.ImagesSubstitute, Mapping: mapping}, "registry.acme.io/big/web:7", digested, "gone:1")
-		assert.Equal(t, map[string]string{"gone:1": "stand/gone:1, which stands in for it: the host's container engine does not have it (docker pull stand/gone:1)"}, missing)
+		assert.Equal(t, map[string]string{"gone:1": "stand/gone:1, its substitute: the host's container engine does not have it (docker pull stand/gone:1)"}, missing)
 		assertRuns(t, node, "registry.acme.io/big/web:7")
 		assertRuns(t, node, digested)
 		assert.Equal(t, "stands in", noteOf(t, node, "registry.acme.io/big/web:7"))

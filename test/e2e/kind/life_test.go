@@ -68,8 +68,8 @@ func TestASandboxIsAClusterWhileItIsUpAndNothingAfter(t *testing.T) {
 
 // phases are what Up says it is doing, in its order.
 var phases = []string{
-	"looking at the container engine",
-	"making a cluster of",
+	"checking the container engine",
+	"creating a cluster of",
 	"Ensuring node image",
 	"Preparing nodes",
 	"Writing configuration",

@@ -31,7 +31,7 @@ func serve(s settings, kubernetes string, stdin io.Reader, parent io.Writer) err
 		return err
 	}
 	klog.OsExit = func(code int) {
-		tell(parent, failure{Event: "error", Error: "the API server gave up; the last lines of apiserver.log say why"})
+		tell(parent, failure{Event: "error", Error: "the API server ended; the last lines of apiserver.log say why"})
 		os.Exit(max(code, exitError))
 	}
 
@@ -117,7 +117,7 @@ func endWithParent(cancel context.CancelCauseFunc, stdin io.Reader) {
 // that the servers and the runtime print, go to apiserver.log in it.
 func openDataDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("make data directory: %w", err)
+		return fmt.Errorf("create data directory: %w", err)
 	}
 	// Sockets and keys are protected by the directory around them.
 	if err := os.Chmod(dir, 0o700); err != nil {
@@ -126,7 +126,7 @@ func openDataDir(dir string) error {
 	if err := os.Mkdir(filepath.Join(dir, etcdDir), 0o700); errors.Is(err, os.ErrExist) {
 		return fmt.Errorf("data directory %s was used before; give every run one of its own", dir)
 	} else if err != nil {
-		return fmt.Errorf("make directory of etcd: %w", err)
+		return fmt.Errorf("create directory of etcd: %w", err)
 	}
 	if err := os.Chdir(dir); err != nil {
 		return fmt.Errorf("enter data directory: %w", err)

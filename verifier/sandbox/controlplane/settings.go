@@ -65,7 +65,7 @@ func parse(args []string, help io.Writer) (settings, error) {
 	var listen, controllers string
 	fs := flag.NewFlagSet("lifeboat-controlplane", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
-	fs.StringVar(&s.dataDir, "data-dir", "", "directory for everything the control plane writes; made when absent; a new one for every run (required)")
+	fs.StringVar(&s.dataDir, "data-dir", "", "directory for everything the control plane writes; created if absent; use a new one for every run (required)")
 	fs.StringVar(&listen, "listen-address", "127.0.0.1:0", "IP and port of the API server; port 0 takes a free one")
 	fs.StringVar(&s.kubeconfig, "kubeconfig", "", "where to write the administrator's kubeconfig (default DATA-DIR/kubeconfig)")
 	fs.StringVar(&controllers, "controllers", "default", "comma-separated controllers of kube-controller-manager: names, -names to leave out, * for all it has on by default, the word default for those a restore needs ("+

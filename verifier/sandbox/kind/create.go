@@ -98,7 +98,7 @@ func (c creation) callKind() error {
 func explain(err error, output string) error {
 	switch {
 	case strings.Contains(output, "unable to apply caps"):
-		return fmt.Errorf("the container engine cannot start privileged containers, because this host grants nobody CAP_SYS_RESOURCE: run the engine with an OCI runtime that leaves this capability out: %w", err)
+		return fmt.Errorf("the container engine cannot start privileged containers, because this host grants CAP_SYS_RESOURCE to no process: run the engine with an OCI runtime that leaves this capability out: %w", err)
 	case strings.Contains(err.Error(), "could not find a log line"):
 		return fmt.Errorf("the node image does not boot on this host: %w", err)
 	case strings.Contains(output, "too many open files"):

@@ -11,7 +11,7 @@ import (
 func TestFailuresThatAreKnownAreSaidWithWhatMendsThem(t *testing.T) {
 	failed := errors.New(`command "docker run" failed with error: exit status 125`)
 	for output, want := range map[string]string{
-		"docker: Error response from daemon: OCI runtime create failed: unable to start container process: unable to apply caps: operation not permitted": "this host grants nobody CAP_SYS_RESOURCE: run the engine with an OCI runtime that leaves this capability out",
+		"docker: Error response from daemon: OCI runtime create failed: unable to start container process: unable to apply caps: operation not permitted": "this host grants CAP_SYS_RESOURCE to no process: run the engine with an OCI runtime that leaves this capability out",
 		"Failed to create inotify object: too many open files":    "sysctl fs.inotify.max_user_instances=1024",
 		"mkdir /var/lib/docker/overlay2: no space left on device": "make room, for instance with docker system prune",
 	} {

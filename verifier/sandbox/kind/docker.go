@@ -60,7 +60,7 @@ func docker(ctx context.Context, stdin io.Reader, args ...string) (string, error
 	cmd.Stdin, cmd.Stdout = stdin, out
 	err := run(ctx, cmd)
 	if err == nil && out.over {
-		err = &commandError{verb: verb(cmd), err: fmt.Errorf("said more than %d bytes", maxAnswer)}
+		err = &commandError{verb: verb(cmd), err: fmt.Errorf("printed more than %d bytes", maxAnswer)}
 	}
 	return strings.TrimSpace(out.String()), err
 }

@@ -90,7 +90,7 @@ func TestANetworkThatIsTakenAwayIsMadeAgainSomeTimes(t *testing.T) {
 func TestAPatchThatKindDoesNotPublishIsSaidWithWhatIsAtHand(t *testing.T) {
 	fakeDocker(t, healthy+`echo "Error response from daemon: manifest for kindest/node:v1.36.9 not found: manifest unknown" >&2; exit 1`)
 	_, err := (&Sandbox{Choice: Choice{Source: "v1.36.9-gke.100"}, Dir: t.TempDir()}).Up(t.Context())
-	require.EqualError(t, err, "kindest/node:v1.36.9 does not exist: kind does not publish an image of each patch of Kubernetes; name one that it does (https://hub.docker.com/r/kindest/node/tags) with --kubernetes-version, or make one with `make node-image` (at hand: lifeboat/node:v1.34.4): docker pull: Error response from daemon: manifest for kindest/node:v1.36.9 not found: manifest unknown")
+	require.EqualError(t, err, "kindest/node:v1.36.9 does not exist: kind does not publish an image of each patch of Kubernetes; name one that it does (https://hub.docker.com/r/kindest/node/tags) with --kubernetes-version, or make one with `make node-image` (available locally: lifeboat/node:v1.34.4): docker pull: Error response from daemon: manifest for kindest/node:v1.36.9 not found: manifest unknown")
 }
 
 func TestASandboxIsGoneOnlyWhenItsNameCouldBeTaken(t *testing.T) {

@@ -71,7 +71,7 @@ func (c Choice) version() (v *version.Version, exact bool, err error) {
 	}
 	v, err = version.ParseGeneric(asked)
 	if err != nil || len(v.Components()) < 2 || len(v.Components()) > 3 {
-		return nil, false, fmt.Errorf("%s %q is no version of Kubernetes: write it as 1.36.2, or name an image with --node-image", by, asked)
+		return nil, false, fmt.Errorf("%s %q is not a version of Kubernetes: write it as 1.36.2, or name an image with --node-image", by, asked)
 	}
 	return v, len(v.Components()) == 3, nil
 }
@@ -92,7 +92,7 @@ func newestOf(minor *version.Version, local []string) (best string, err error) {
 		}
 	}
 	if newest == nil {
-		return "", fmt.Errorf("no node image of Kubernetes %s is at hand: name a patch that kind publishes (https://hub.docker.com/r/kindest/node/tags), such as --kubernetes-version %s.0", minor, minor)
+		return "", fmt.Errorf("no node image of Kubernetes %s is available locally: name a patch that kind publishes (https://hub.docker.com/r/kindest/node/tags), such as --kubernetes-version %s.0", minor, minor)
 	}
 	return best, nil
 }
@@ -106,7 +106,7 @@ func atHand(local []string) string {
 	if len(local) == 0 {
 		return ""
 	}
-	return " (at hand: " + strings.Join(local, ", ") + ")"
+	return " (available locally: " + strings.Join(local, ", ") + ")"
 }
 
 // Labels of images by `make node-image`: the version of kind they were made for,
@@ -129,10 +129,10 @@ type inspected struct {
 // minute to boot it.
 func checkNodeImage(ref, linked string, i inspected) error {
 	if n := len(i.Config.Entrypoint); n == 0 || i.Config.Entrypoint[n-1] != "/sbin/init" {
-		return fmt.Errorf("%s is no kind node image (its entrypoint is %q): name one of %s, or make one with `make node-image`", ref, strings.Join(i.Config.Entrypoint, " "), published)
+		return fmt.Errorf("%s is not a kind node image (its entrypoint is %q): name one of %s, or make one with `make node-image`", ref, strings.Join(i.Config.Entrypoint, " "), published)
 	}
 	if made, ok := i.Config.Labels[homemadeLabel]; ok && strings.TrimPrefix(made, "v") != strings.TrimPrefix(linked, "v") {
-		return fmt.Errorf("%s was made for kind %s, and this program has kind %s: make it again with `make node-image`", ref, made, linked)
+		return fmt.Errorf("%s was made for kind %s, and this program has kind %s: rebuild it with `make node-image`", ref, made, linked)
 	}
 	return nil
 }
@@ -194,5 +194,5 @@ func pullNode(ctx context.Context, ref string, local []string) error {
 	case strings.Contains(said, "not found"), strings.Contains(said, "manifest unknown"), strings.Contains(said, "does not exist"):
 		return fmt.Errorf("%s: %w", notPublished(ref, local), err)
 	}
-	return fmt.Errorf("node image %s is not at hand and cannot be pulled; make one without any registry with `make node-image`%s: %w", ref, atHand(local), err)
+	return fmt.Errorf("node image %s is not available locally and cannot be pulled; make one without any registry with `make node-image`%s: %w", ref, atHand(local), err)
 }

@@ -25,16 +25,16 @@ func TestWhichNodeImageIsRun(t *testing.T) {
 		{"the word source is the backup's", Choice{KubernetesVersion: "source", Source: "v1.33.1"}, "kindest/node:v1.33.1", ""},
 		{"a minor version is the newest at hand", Choice{KubernetesVersion: "1.34"}, "lifeboat/node:v1.34.9", ""},
 		{"of two as new, kind's own", Choice{KubernetesVersion: "1.33"}, "kindest/node:v1.33.1", ""},
-		{"a minor version of which none is at hand", Choice{KubernetesVersion: "1.36"}, "", "no node image of Kubernetes 1.36 is at hand: name a patch that kind publishes (https://hub.docker.com/r/kindest/node/tags), such as --kubernetes-version 1.36.0"},
+		{"a minor version of which none is at hand", Choice{KubernetesVersion: "1.36"}, "", "no node image of Kubernetes 1.36 is available locally: name a patch that kind publishes (https://hub.docker.com/r/kindest/node/tags), such as --kubernetes-version 1.36.0"},
 		{"GKE", Choice{Source: "v1.34.4-gke.1092000"}, "kindest/node:v1.34.4", ""},
 		{"EKS", Choice{Source: "v1.34.4-eks-5e0fdde"}, "kindest/node:v1.34.4", ""},
 		{"k3s", Choice{Source: "v1.34.4+k3s1"}, "kindest/node:v1.34.4", ""},
 		{"RKE2", Choice{Source: "v1.34.4+rke2r1"}, "kindest/node:v1.34.4", ""},
 		{"a development build", Choice{Source: "v1.34.4-3+1a2b3c4d5e6f7a"}, "kindest/node:v1.34.4", ""},
 		{"a backup that does not say", Choice{}, "", "the backup does not say which Kubernetes version its cluster had: name one with --kubernetes-version, or an image with --node-image"},
-		{"no version at all", Choice{KubernetesVersion: "latest"}, "", `--kubernetes-version "latest" is no version of Kubernetes: write it as 1.36.2, or name an image with --node-image`},
-		{"a major version alone", Choice{KubernetesVersion: "1"}, "", `--kubernetes-version "1" is no version of Kubernetes: write it as 1.36.2, or name an image with --node-image`},
-		{"a backup that says nonsense", Choice{Source: "one"}, "", `the version of the backup's cluster "one" is no version of Kubernetes: write it as 1.36.2, or name an image with --node-image`},
+		{"no version at all", Choice{KubernetesVersion: "latest"}, "", `--kubernetes-version "latest" is not a version of Kubernetes: write it as 1.36.2, or name an image with --node-image`},
+		{"a major version alone", Choice{KubernetesVersion: "1"}, "", `--kubernetes-version "1" is not a version of Kubernetes: write it as 1.36.2, or name an image with --node-image`},
+		{"a backup that says nonsense", Choice{Source: "one"}, "", `the version of the backup's cluster "one" is not a version of Kubernetes: write it as 1.36.2, or name an image with --node-image`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			got, err := tc.choice.pick(local)
@@ -59,10 +59,10 @@ func TestAnImageThatCannotBeANodeIsRefusedBeforeItIsStarted(t *testing.T) {
 	assert.NoError(t, checkNodeImage("kindest/node:v1.34.4", "0.33.0", imageWith(boots, nil)))
 	assert.NoError(t, checkNodeImage("lifeboat/node:v1.34.4", "0.33.0", imageWith(boots, map[string]string{homemadeLabel: "v0.33.0"})))
 	assert.EqualError(t, checkNodeImage("lifeboat/node:v1.34.4", "0.33.0", imageWith(boots, map[string]string{homemadeLabel: "v0.32.0"})),
-		"lifeboat/node:v1.34.4 was made for kind v0.32.0, and this program has kind 0.33.0: make it again with `make node-image`")
+		"lifeboat/node:v1.34.4 was made for kind v0.32.0, and this program has kind 0.33.0: rebuild it with `make node-image`")
 	assert.EqualError(t, checkNodeImage("nginx:1.27", "0.33.0", imageWith([]string{"/docker-entrypoint.sh"}, nil)),
-		"nginx:1.27 is no kind node image (its entrypoint is \"/docker-entrypoint.sh\"): name one of kindest/node, or make one with `make node-image`")
-	assert.ErrorContains(t, checkNodeImage("busybox", "0.33.0", imageWith(nil, nil)), "busybox is no kind node image")
+		"nginx:1.27 is not a kind node image (its entrypoint is \"/docker-entrypoint.sh\"): name one of kindest/node, or make one with `make node-image`")
+	assert.ErrorContains(t, checkNodeImage("busybox", "0.33.0", imageWith(nil, nil)), "busybox is not a kind node image")
 }
 
 func TestTheVersionOfANodeImageIsOnItsLabelOrInItsTag(t *testing.T) {

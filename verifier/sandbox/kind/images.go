@@ -36,7 +36,7 @@ const pulls = 3
 // if the archive kept the registry's manifest, as OCI archives do and those of
 // `docker save` do not.
 //
-// missing holds the images that could not be had, with the reason of each. An
+// missing holds the images that are not available, with the reason of each. An
 // error says that the node or the archive itself is of no use.
 func (s *Sandbox) Provide(ctx context.Context, images []string) (missing map[string]string, err error) {
 	n, err := s.current()
@@ -133,7 +133,7 @@ func whyNotPulled(err error) string {
 	case strings.Contains(lower, "not found"):
 		return "there is no such image: " + text
 	case strings.Contains(lower, "authorization"), strings.Contains(lower, "unauthorized"), strings.Contains(lower, "denied"), strings.Contains(lower, "403"):
-		return "the registry wants a login: pull it with the host's engine and use --images load: " + text
+		return "the registry requires a login: pull it with the host's engine and use --images load: " + text
 	}
 	return "cannot be pulled: " + text
 }
@@ -178,7 +178,7 @@ func (w want) lacks(why string) string {
 	if w.source == w.image {
 		return why
 	}
-	return w.source + ", which stands in for it: " + why
+	return w.source + ", its substitute: " + why
 }
 
 // sources are the images to copy, each once.

@@ -100,7 +100,7 @@ func (s *Sandbox) Up(ctx context.Context) (sandbox.Cluster, error) {
 	if s.up != nil {
 		return sandbox.Cluster{}, sandbox.ErrUp
 	}
-	s.progress("looking at the container engine")
+	s.progress("checking the container engine")
 	if err := preflight(ctx); err != nil {
 		return sandbox.Cluster{}, err
 	}
@@ -171,7 +171,7 @@ func (s *Sandbox) image(ctx context.Context) (runnable, error) {
 	answer, err := docker(ctx, nil, "image", "ls", "--format", "{{.Repository}}:{{.Tag}}",
 		"--filter", "reference="+published, "--filter", "reference="+homemade)
 	if err != nil {
-		return runnable{}, fmt.Errorf("list the node images at hand: %w", err)
+		return runnable{}, fmt.Errorf("list the local node images: %w", err)
 	}
 	local := lines(answer)
 	ref, err := s.Choice.pick(local)
@@ -218,7 +218,7 @@ func (s *Sandbox) startOnce(ctx context.Context, image runnable) (*node, error) 
 	}
 	ctx, cancelStart := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("not ready after %s", timeout))
 	defer cancelStart()
-	s.progress("making a cluster of " + image.ref)
+	s.progress("creating a cluster of " + image.ref)
 	ipv6, err := ensureNetwork(ctx)
 	if err != nil {
 		return nil, err
@@ -232,7 +232,7 @@ func (s *Sandbox) startOnce(ctx context.Context, image runnable) (*node, error) 
 		cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), hurried)
 		defer cancel()
 		err = withLog(err, n.log(cleanup))
-		return nil, errors.Join(fmt.Errorf("make a kind cluster of %s: %w", image.ref, err), n.remove(cleanup))
+		return nil, errors.Join(fmt.Errorf("create a kind cluster of %s: %w", image.ref, err), n.remove(cleanup))
 	}
 	return n, nil
 }
@@ -275,7 +275,7 @@ func claimDir(parent, image string) (*node, error) {
 		return nil, fmt.Errorf("resolve directory of sandboxes: %w", err)
 	}
 	if err := os.Mkdir(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make the folder of the sandbox: %w", err)
+		return nil, fmt.Errorf("create the folder of the sandbox: %w", err)
 	}
 	lock, err := sandbox.LockDir(dir)
 	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
@@ -376,7 +376,7 @@ func (s *Sandbox) MakeVolume(ctx context.Context, name string) (string, error) {
 		return "", err
 	}
 	if _, err := n.exec(ctx, nil, "mkdir", "--parents", "--mode", "0777", path); err != nil {
-		return "", fmt.Errorf("make the folder of volume %s: %w", name, err)
+		return "", fmt.Errorf("create the folder of volume %s: %w", name, err)
 	}
 	return path, nil
 }
@@ -387,7 +387,7 @@ const volumes = "/var/lib/lifeboat/volumes/"
 
 func volumePath(name string) (string, error) {
 	if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\x00") || len(name) > 253 {
-		return "", fmt.Errorf("%q is no name of a volume", name)
+		return "", fmt.Errorf("%q is not the name of a volume", name)
 	}
 	return volumes + name, nil
 }

@@ -58,7 +58,7 @@ func ensureNetwork(ctx context.Context) (ipv6 bool, err error) {
 	if ipv6, seen := hasIPv6(ctx); seen == nil {
 		return ipv6, nil
 	}
-	return false, fmt.Errorf("make the network of the node: %w", err)
+	return false, fmt.Errorf("create the network of the node: %w", err)
 }
 
 // networkPatience is how long the network of somebody who was faster may take to

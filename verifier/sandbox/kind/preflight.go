@@ -76,7 +76,7 @@ func problemsOf(f facts) []string {
 		say("a node needs %d inotify instances and %d of %d are left: sysctl fs.inotify.max_user_instances=%d", inotifyPerNode, max(free, 0), f.inotifyLimit, max(512, 2*f.inotifyLimit))
 	}
 	if f.memory > 0 && f.memory < memoryPerNode {
-		say("a node needs %s of memory and %s are free: end something else", size(memoryPerNode), size(f.memory))
+		say("a node needs %s of memory and %s are free: stop other programs", size(memoryPerNode), size(f.memory))
 	}
 	if f.disk > 0 && f.disk < diskPerNode {
 		say("a node needs %s of disk and %s are free in %s: make room, for instance with docker system prune", size(diskPerNode), size(f.disk), f.diskAt)

@@ -19,10 +19,10 @@ func TestWhatKeepsANodeFromRunningIsSaidBeforeItIsTried(t *testing.T) {
 		{"an engine for Windows", func(f *facts) { f.os = "windows" }, []string{"the container engine runs windows containers, and nodes need linux: switch it over"}},
 		{"rootless with cgroup v1", func(f *facts) { f.rootless, f.cgroup2 = true, false }, []string{"a rootless container engine runs nodes only with cgroup v2: boot with systemd.unified_cgroup_hierarchy=1, or use an engine that runs as root"}},
 		{"inotify used up", func(f *facts) { f.inotifyUsed = 110 }, []string{"a node needs 30 inotify instances and 18 of 128 are left: sysctl fs.inotify.max_user_instances=512"}},
-		{"little memory", func(f *facts) { f.memory = 1 << 30 }, []string{"a node needs 2.0 GiB of memory and 1.0 GiB are free: end something else"}},
+		{"little memory", func(f *facts) { f.memory = 1 << 30 }, []string{"a node needs 2.0 GiB of memory and 1.0 GiB are free: stop other programs"}},
 		{"a full disk", func(f *facts) { f.disk = 1 << 29 }, []string{"a node needs 3.0 GiB of disk and 0.5 GiB are free in /var/lib/docker: make room, for instance with docker system prune"}},
 		{"two things at once", func(f *facts) { f.memory, f.disk = 1, 1 }, []string{
-			"a node needs 2.0 GiB of memory and 0.0 GiB are free: end something else",
+			"a node needs 2.0 GiB of memory and 0.0 GiB are free: stop other programs",
 			"a node needs 3.0 GiB of disk and 0.0 GiB are free in /var/lib/docker: make room, for instance with docker system prune"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

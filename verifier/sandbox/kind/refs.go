@@ -28,7 +28,7 @@ func wantsOf(images []string, o policy.Images) (wants []want, missing map[string
 	for _, image := range images {
 		named, err := reference.ParseDockerRef(image)
 		if err != nil {
-			missing[image] = "is no image reference: " + err.Error()
+			missing[image] = "is not an image reference: " + err.Error()
 			continue
 		}
 		w := want{image: image, name: named.String(), source: image}
@@ -36,7 +36,7 @@ func wantsOf(images []string, o policy.Images) (wants []want, missing map[string
 			w.source = other
 		}
 		if _, err := reference.ParseDockerRef(w.source); err != nil {
-			missing[image] = fmt.Sprintf("%s, which stands in for it, is no image reference: %v", w.source, err)
+			missing[image] = fmt.Sprintf("%s, its substitute, is not an image reference: %v", w.source, err)
 			continue
 		}
 		wants = append(wants, w)

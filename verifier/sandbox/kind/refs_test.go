@@ -32,8 +32,8 @@ func TestWhatIsNoImageIsMissingWithTheReason(t *testing.T) {
 	wants, missing := wantsOf([]string{"Nginx:1.27", "nginx:1.27", ""}, policy.Images{})
 	assert.Len(t, wants, 1)
 	assert.Equal(t, map[string]string{
-		"Nginx:1.27": "is no image reference: invalid reference format: repository name (library/Nginx) must be lowercase",
-		"":           "is no image reference: invalid reference format",
+		"Nginx:1.27": "is not an image reference: invalid reference format: repository name (library/Nginx) must be lowercase",
+		"":           "is not an image reference: invalid reference format",
 	}, missing)
 }
 
@@ -65,7 +65,7 @@ func TestWhichImageStandsIn(t *testing.T) {
 	wants, _ := wantsOf([]string{"nginx:1.27"}, policy.Images{Mode: policy.ImagesLoad, Mapping: mapping})
 	assert.Equal(t, "nginx:1.27", wants[0].source, "only substitute reads the mapping")
 	_, missing := wantsOf([]string{"nginx:1"}, policy.Images{Mode: policy.ImagesSubstitute, Mapping: map[string]string{"*": "No Image"}})
-	assert.Equal(t, "No Image, which stands in for it, is no image reference: invalid reference format: repository name (library/No Image) must be lowercase", missing["nginx:1"])
+	assert.Equal(t, "No Image, its substitute, is not an image reference: invalid reference format: repository name (library/No Image) must be lowercase", missing["nginx:1"])
 }
 
 func TestImagesOfTheNodeAreFoundByNameAndByDigest(t *testing.T) {

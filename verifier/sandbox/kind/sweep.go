@@ -160,7 +160,7 @@ func (o ownership) leftBehind(pid int, olderThan time.Duration) (reason string, 
 	case o.folder == noFolder && o.sameMachine && !o.alive:
 		return fmt.Sprintf("its verifier, process %d, has ended", pid), true
 	case o.folder == noFolder && o.age >= olderThan:
-		return fmt.Sprintf("made %s ago by a verifier of which nothing can be known here", o.age.Round(time.Minute)), true
+		return fmt.Sprintf("created %s ago by a verifier that cannot be checked from here", o.age.Round(time.Minute)), true
 	}
 	return "", false
 }

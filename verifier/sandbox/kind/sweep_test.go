@@ -22,9 +22,9 @@ func TestWhatIsLeftBehind(t *testing.T) {
 		{"a newborn folder of the dead is not", ownership{folder: folderFree, sameMachine: true, alive: false, age: time.Second}, "its verifier has ended without removing it"},
 		{"without its folder, a dead process of this machine", ownership{sameMachine: true, alive: false, age: time.Second}, "its verifier, process 4711, has ended"},
 		{"without its folder, a living process of this machine", ownership{sameMachine: true, alive: true, age: time.Hour}, ""},
-		{"without its folder, a number in use that must have been given again", ownership{sameMachine: true, alive: true, age: day}, "made 24h0m0s ago by a verifier of which nothing can be known here"},
+		{"without its folder, a number in use that must have been given again", ownership{sameMachine: true, alive: true, age: day}, "created 24h0m0s ago by a verifier that cannot be checked from here"},
 		{"another machine's, young", ownership{age: time.Hour}, ""},
-		{"another machine's, old", ownership{age: 25 * time.Hour}, "made 25h0m0s ago by a verifier of which nothing can be known here"},
+		{"another machine's, old", ownership{age: 25 * time.Hour}, "created 25h0m0s ago by a verifier that cannot be checked from here"},
 		{"made in the future by a clock that is wrong", ownership{age: -time.Hour}, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

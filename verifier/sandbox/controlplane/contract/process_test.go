@@ -125,7 +125,7 @@ func TestWhatCannotStartSaysSoInOneLine(t *testing.T) {
 		{"a host name as address", []string{"--data-dir", "NEW", "--listen-address", "localhost:0"}, 2, `--listen-address "localhost:0" is not IP:PORT`},
 		{"an unknown controller", []string{"--data-dir", "NEW", "--controllers", "default,deploymnet"}, 2, `--controllers: there is no controller "deploymnet"; use default, *, none or names out of: `},
 		{"a data dir used before", []string{"--data-dir", used}, 1, "data directory " + used + " was used before; give every run one of its own"},
-		{"a file for a data dir", []string{"--data-dir", file}, 1, "make data directory: mkdir " + file + ": not a directory"},
+		{"a file for a data dir", []string{"--data-dir", file}, 1, "create data directory: mkdir " + file + ": not a directory"},
 		{"a port in use", []string{"--data-dir", "NEW", "--listen-address", taken.Addr().String()}, 1, "listen for the API server: listen tcp " + taken.Addr().String() + ": bind: address already in use"},
 		{"a kubeconfig that cannot be written", []string{"--data-dir", "NEW", "--kubeconfig", file + "/kubeconfig"}, 1, "write kubeconfig: open " + file},
 	} {
