@@ -43,7 +43,7 @@ func (b builder) decide(e Entry) Step {
 	b.first[e.Key] = s.Source()
 	goes := b.goes(e.Key, existing, exists)
 	if exists && goes == "" {
-		b.decideExisting(&s, existing)
+		b.decideExisting(&s, existing, e.protected)
 		return s
 	}
 	b.decideAbsent(&s)
@@ -76,12 +76,15 @@ func (b builder) goes(k item.Key, existing Live, exists bool) string {
 }
 
 // decideExisting says what happens to an object that is in the target.
-func (b builder) decideExisting(s *Step, live Live) {
+func (b builder) decideExisting(s *Step, live Live, protected bool) {
 	policy := b.options.ExistingResourcePolicy
 	differs := live.Digest != s.Digest
 	updates := policy == PolicyUpdate || policy == PolicyRecreate
 	switch {
-	case !differs && updates && !bareOfLabels(s.Key):
+	case differs && protected:
+		s.Action, s.Reason = Skip, ReasonProtected
+		return
+	case !differs && updates && !protected && !bareOfLabels(s.Key):
 		s.Action, s.Reason = Label, "exists and is equal; gets the labels of this restore"
 	case !differs:
 		s.Action, s.Reason = Unchanged, ReasonEqual

@@ -34,6 +34,9 @@ type Entry struct {
 	Broken string
 	Status bool // its status is restored
 
+	// protected marks an object that the control plane of a cluster depends on: it
+	// is created, and never changed in a target that has it.
+	protected bool
 	// made is what makes the object in the target if the backup has it, "" when
 	// nothing that is in a backup does: see made.go.
 	made  string
@@ -105,6 +108,7 @@ func Examine(it item.Item, o Options) (Entry, error) {
 		e.method = o.VolumeMethods[it.Key.Name]
 		e.Volume = dataNote(e.method)
 	}
+	e.protected = protected(u, it.Key) && !o.asksFor(it)
 	e.made, e.makes = madeOf(u, it.Key), makes(u, it.Key)
 	if e.Leave = o.leave(u, it); e.Leave == "" {
 		e.Leave = byRule(u, it.Key, o)
