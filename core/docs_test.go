@@ -1,7 +1,9 @@
 package core_test
 
 import (
+	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -14,27 +16,64 @@ import (
 // proseWidth is what docs/style.md asks for, with a few columns of tolerance.
 const proseWidth = 105
 
-// unwrapped are documents whose lines are still longer.
-var unwrapped = []string{"testing.md"}
+// unwrapped are documents that programs write, or whose lines are still longer.
+var unwrapped = []string{"docs/testing.md", "docs/runbooks/", "/results/"}
 
 func TestProseWraps(t *testing.T) {
 	for _, path := range documents(t) {
+		if slices.ContainsFunc(unwrapped, func(part string) bool { return strings.Contains(path, part) }) {
+			continue
+		}
 		for i, line := range prose(lines(t, path)) {
 			assert.LessOrEqual(t, utf8.RuneCountInString(line), proseWidth, "%s:%d: wrap this line at about 100 columns", path, i+1)
 		}
 	}
 }
 
+// link is a Markdown link to a file of the repository, with its heading if it names one.
+var link = regexp.MustCompile(`\]\(([^)#:\s]*)(?:#([^)\s]+))?\)`)
+
+func TestLinksLeadSomewhere(t *testing.T) {
+	for _, path := range documents(t) {
+		raw, err := os.ReadFile(path)
+		require.NoError(t, err)
+		for _, m := range link.FindAllStringSubmatch(string(raw), -1) {
+			target := path
+			if m[1] != "" {
+				target = filepath.Join(filepath.Dir(path), m[1])
+			}
+			_, err := os.Stat(target)
+			if assert.NoError(t, err, path) && m[2] != "" {
+				assert.Contains(t, headings(t, target), m[2], "%s links to a heading of %s", path, target)
+			}
+		}
+	}
+}
+
+// headings returns the anchors that GitHub makes of the headings of a document.
+func headings(t *testing.T, path string) []string {
+	t.Helper()
+	var out []string
+	for _, line := range lines(t, path) {
+		if title, ok := strings.CutPrefix(strings.TrimLeft(line, "#"), " "); ok && strings.HasPrefix(line, "#") {
+			out = append(out, strings.ReplaceAll(notInAnchors.ReplaceAllString(strings.ToLower(title), ""), " ", "-"))
+		}
+	}
+	return out
+}
+
+var notInAnchors = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
+
 func documents(t *testing.T) []string {
 	t.Helper()
 	var out []string
-	for _, pattern := range []string{"../*.md", "../docs/*.md", "../docs/adr/*.md"} {
+	for _, pattern := range []string{"../*.md", "../docs/*.md", "../docs/adr/*.md", "../docs/runbooks/*.md", "../test/*/*/*.md", "../test/*/*/*/*.md"} {
 		found, err := filepath.Glob(pattern)
 		require.NoError(t, err)
 		require.NotEmpty(t, found, pattern)
 		out = append(out, found...)
 	}
-	return slices.DeleteFunc(out, func(path string) bool { return slices.Contains(unwrapped, filepath.Base(path)) })
+	return out
 }
 
 // prose returns the lines with tables, code, comments and lines that hold a long
