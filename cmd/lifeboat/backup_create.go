@@ -40,18 +40,18 @@ func newBackupCreate() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "create NAME --location URL",
 		Short: "Back up a cluster's objects",
-		Long: `Back up the objects of a cluster, straight from the API server into the location.
+		Long: `Back up the objects of a cluster directly from the API server to the location.
 
-Without filters everything the cluster can list and create is taken. With
-namespaces selected, cluster-scoped objects are taken only as far as the selected
-ones need them. Data of volumes is not included; each claim and volume is listed
-as such.
+Without filters, the backup contains every object that the cluster can list and
+create. If namespaces are selected, it contains only those cluster-scoped objects
+that the selected ones need. Data of volumes is not included; each claim and volume
+is reported.
 
-With --encrypt-to the objects are encrypted, and only the holder of an identity can
-verify them in full or restore them; Velero cannot.
+With --encrypt-to, the objects are encrypted. Only the holder of an identity can
+restore them or verify them in full; Velero cannot read them.
 
-The backup exists when the command ends with status 0, or with 3 when something
-that was selected could not be read (the backup is then PartiallyFailed).
+The backup exists if the command exits with status 0, or with 3 if a selected object
+could not be read (the backup is then PartiallyFailed).
 ` + cli.ExitHelp,
 		Example: `  lifeboat backup create nightly --location file:///var/backups/prod
   lifeboat backup create shop --include-namespaces shop --location 's3://backups/prod?region=eu-central-1'`,
@@ -67,9 +67,9 @@ func (f *createFlags) add(c *cobra.Command) {
 	f.loc.Add(c)
 	f.filter.add(c)
 	f.filter.addScoped(c)
-	c.Flags().Var(order{&f.order}, "ordered-resources", "objects that come first of their resource: 'pods=ns1/a,ns1/b;persistentvolumes=x'")
+	c.Flags().Var(order{&f.order}, "ordered-resources", "objects to back up first of their resource: 'pods=ns1/a,ns1/b;persistentvolumes=x'")
 	c.Flags().DurationVar(&f.ttl, "ttl", spec.DefaultTTL, "how long the backup is kept")
-	c.Flags().StringToStringVar(&f.labels, "labels", nil, "labels of the backup, `key=value,…`; velero.io/schedule-name=S makes it one of schedule S")
+	c.Flags().StringToStringVar(&f.labels, "labels", nil, "labels of the backup, `key=value,…`; velero.io/schedule-name=S makes it a backup of schedule S")
 	f.recipients.Add(c)
 	cli.AddOutput(c, &f.out)
 }

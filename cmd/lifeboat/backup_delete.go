@@ -21,17 +21,17 @@ func newBackupDelete(stdin io.Reader) *cobra.Command {
 		confirm bool
 	)
 	c := &cobra.Command{
-		Use: "delete NAME --location URL", Short: "Delete a backup, or what an interrupted one left", Args: cli.Args(1, 1),
-		Long: `Delete all files of a backup, its commit marker first. At a terminal you are asked,
-unless --confirm is given.
+		Use: "delete NAME --location URL", Short: "Delete a backup, or the files of an interrupted one", Args: cli.Args(1, 1),
+		Long: `Delete all files of a backup, its commit marker first. At a terminal, the command
+asks for confirmation unless --confirm is given.
 
-A bucket whose lock still holds the commit marker refuses, and nothing is deleted
-then. A bucket with versioning keeps what is deleted as older versions, until a
-rule of the bucket removes them.
+If a lock of the bucket still protects the commit marker, the command fails and
+nothing is deleted. A bucket with versioning keeps deleted files as older versions
+until a lifecycle rule removes them.
 ` + cli.ExitHelp,
 	}
 	loc.Add(c)
-	c.Flags().BoolVar(&confirm, "confirm", false, "do not ask")
+	c.Flags().BoolVar(&confirm, "confirm", false, "do not ask for confirmation")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := store.CheckName(args[0]); err != nil {
 			return cli.Usage("backup %w", err)

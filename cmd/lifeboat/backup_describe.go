@@ -44,8 +44,8 @@ func newBackupDescribe() *cobra.Command {
 		details bool
 	)
 	c := &cobra.Command{
-		Use: "describe NAME --location URL", Short: "Say what a backup holds", Args: cli.Args(1, 1),
-		Long: "Say what a backup is, which files it has and, for Lifeboat's own, what the cluster held,\nwhat was taken and what was left out by which rule.\n" + cli.ExitHelp,
+		Use: "describe NAME --location URL", Short: "Show what a backup contains", Args: cli.Args(1, 1),
+		Long: "Show the status and files of a backup and, if Lifeboat made it, what the cluster contained,\nwhat was backed up, and what was left out by which rule.\n" + cli.ExitHelp,
 	}
 	loc.Add(c)
 	cli.AddOutput(c, &out)

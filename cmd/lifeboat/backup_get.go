@@ -23,7 +23,7 @@ func newBackupGet() *cobra.Command {
 	)
 	c := &cobra.Command{
 		Use: "get [NAME] --location URL", Short: "List the backups of a location", Args: cli.Args(0, 1),
-		Long: "List the backups of a location, newest first. Folders that are no complete backup are\nnot listed; a note says how many there are." + "\n" + cli.ExitHelp,
+		Long: "List the backups of a location, newest first. Incomplete backups are skipped and\nnamed in a note." + "\n" + cli.ExitHelp,
 	}
 	loc.Add(c)
 	cli.AddOutput(c, &out)
@@ -72,7 +72,7 @@ func objects(l []backup.Listed) []any {
 	return out
 }
 
-// split separates backups from folders that are none.
+// split separates backups from incomplete ones.
 func split(all []backup.Listed) (good []backup.Listed, note string) {
 	var bad []string
 	for _, l := range all {
@@ -83,7 +83,7 @@ func split(all []backup.Listed) (good []backup.Listed, note string) {
 		good = append(good, l)
 	}
 	if len(bad) > 0 {
-		note = fmt.Sprintf("note: %d folders are no complete backup and are not listed: %s (lifeboat backup delete removes them)", len(bad), strings.Join(bad, ", "))
+		note = fmt.Sprintf("note: skipped %s: %s (lifeboat backup delete removes them)", plural(len(bad), "incomplete backup"), strings.Join(bad, ", "))
 	}
 	return good, note
 }

@@ -30,11 +30,12 @@ func newBackupVerify() *cobra.Command {
 		out cli.Format
 	)
 	c := &cobra.Command{
-		Use: "verify NAME --location URL", Short: "Check that every byte of a backup is there", Args: cli.Args(1, 1),
+		Use: "verify NAME --location URL", Short: "Check the integrity of a backup", Args: cli.Args(1, 1),
 		Long: `Read every file and item of a backup and check them: against Lifeboat's manifest
-of digests where there is one, and against each other in any case. Nothing is
-written. Of an encrypted backup the items are checked only with --identity; without,
-its files are, and the verdict is error at best. That a backup can be restored is proven by lifeboat-verifier drill.
+of digests if there is one, and in any case against each other. Nothing is written.
+The items of an encrypted backup are checked only with --identity; without it, only
+its files are checked, and the verdict is error at best. To prove that a backup can
+be restored, use lifeboat-verifier drill.
 ` + cli.ExitHelp,
 	}
 	loc.Add(c)
@@ -91,7 +92,7 @@ func (v verification) print(w io.Writer) error {
 	}
 	printList(w, "\nFindings", lines)
 	if !v.Manifest {
-		fmt.Fprintln(w, "\nThe backup has no Lifeboat manifest (Velero writes none): what only a digest can show was not checked.")
+		fmt.Fprintln(w, "\nThe backup has no Lifeboat manifest (Velero does not write one): nothing was compared with digests.")
 	}
 	return nil
 }

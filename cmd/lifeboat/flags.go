@@ -15,24 +15,24 @@ type filterFlags struct{ filter.Filter }
 
 func (f *filterFlags) add(c *cobra.Command) {
 	fl := c.Flags()
-	fl.StringSliceVar(&f.IncludedNamespaces, "include-namespaces", nil, "namespaces to take, wildcards allowed (default: all)")
-	fl.StringSliceVar(&f.ExcludedNamespaces, "exclude-namespaces", nil, "namespaces to leave out")
-	fl.StringSliceVar(&f.IncludedResources, "include-resources", nil, "resources to take: plural, kind or short name, with .group if need be (default: all)")
-	fl.StringSliceVar(&f.ExcludedResources, "exclude-resources", nil, "resources to leave out")
-	flag := fl.VarPF(optionalBool{&f.IncludeClusterResources}, "include-cluster-resources", "", "take all cluster-scoped objects (true) or none (false); without it, all when all namespaces are taken")
+	fl.StringSliceVar(&f.IncludedNamespaces, "include-namespaces", nil, "namespaces to include, wildcards allowed (default: all)")
+	fl.StringSliceVar(&f.ExcludedNamespaces, "exclude-namespaces", nil, "namespaces to exclude")
+	fl.StringSliceVar(&f.IncludedResources, "include-resources", nil, "resources to include: plural, kind or short name, optionally with .group (default: all)")
+	fl.StringSliceVar(&f.ExcludedResources, "exclude-resources", nil, "resources to exclude")
+	flag := fl.VarPF(optionalBool{&f.IncludeClusterResources}, "include-cluster-resources", "", "include all cluster-scoped objects (true) or none (false); by default, all if all namespaces are included")
 	flag.NoOptDefVal = "true"
-	fl.StringVarP(&f.LabelSelector, "selector", "l", "", "take only objects with these labels")
-	fl.Var(orSelectors{&f.OrLabelSelectors}, "or-selector", `take only objects that satisfy one of these label selectors, separated by " or "`)
+	fl.StringVarP(&f.LabelSelector, "selector", "l", "", "include only objects with these labels")
+	fl.Var(orSelectors{&f.OrLabelSelectors}, "or-selector", `include only objects that match one of these label selectors, separated by " or "`)
 }
 
 // addScoped adds what only a backup takes.
 func (f *filterFlags) addScoped(c *cobra.Command) {
 	fl := c.Flags()
-	const instead = "; not with --include-resources, --exclude-resources, --include-cluster-resources"
-	fl.StringSliceVar(&f.IncludedClusterScopedResources, "include-cluster-scoped-resources", nil, "cluster-scoped resources to take, * for all"+instead)
-	fl.StringSliceVar(&f.ExcludedClusterScopedResources, "exclude-cluster-scoped-resources", nil, "cluster-scoped resources to leave out, * for all"+instead)
-	fl.StringSliceVar(&f.IncludedNamespaceScopedResources, "include-namespace-scoped-resources", nil, "namespaced resources to take, * for all"+instead)
-	fl.StringSliceVar(&f.ExcludedNamespaceScopedResources, "exclude-namespace-scoped-resources", nil, "namespaced resources to leave out, * for all"+instead)
+	const instead = "; cannot be used with --include-resources, --exclude-resources, --include-cluster-resources"
+	fl.StringSliceVar(&f.IncludedClusterScopedResources, "include-cluster-scoped-resources", nil, "cluster-scoped resources to include, * for all"+instead)
+	fl.StringSliceVar(&f.ExcludedClusterScopedResources, "exclude-cluster-scoped-resources", nil, "cluster-scoped resources to exclude, * for all"+instead)
+	fl.StringSliceVar(&f.IncludedNamespaceScopedResources, "include-namespace-scoped-resources", nil, "namespaced resources to include, * for all"+instead)
+	fl.StringSliceVar(&f.ExcludedNamespaceScopedResources, "exclude-namespace-scoped-resources", nil, "namespaced resources to exclude, * for all"+instead)
 }
 
 func (f *filterFlags) check() error {
@@ -57,7 +57,7 @@ func (o optionalBool) String() string {
 func (o optionalBool) Set(s string) error {
 	b, err := strconv.ParseBool(s)
 	if err != nil {
-		return errors.New("true or false")
+		return errors.New("must be true or false")
 	}
 	*o.to = &b
 	return nil

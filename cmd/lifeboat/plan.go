@@ -17,7 +17,7 @@ func newPlan() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "plan --from-backup BACKUP --location URL",
 		Short: "Show what a restore would do; changes nothing",
-		Long:  "Show what restore create would do with each item of a backup in this cluster, and why.\nNothing is changed. Status 3 says that some items cannot be restored.\n" + cli.ExitHelp,
+		Long:  "Show what restore create would do with each item of a backup in this cluster, and why.\nNothing is changed. Exit status 3 means that some items cannot be restored.\n" + cli.ExitHelp,
 		Args:  cli.Args(0, 0),
 	}
 	f.add(c)
@@ -67,14 +67,14 @@ func printPlan(w io.Writer, p plan.Plan) error {
 	printList(w, "\nSkipped", counted(skipped))
 	printList(w, "\nVolumes", volumes(p.Volumes))
 	if len(p.Awaits) > 0 {
-		printList(w, "\nNamespaces that are being deleted and have to be gone first", p.Awaits)
+		printList(w, "\nNamespaces being deleted, which the restore waits for", p.Awaits)
 	}
 	changes := ""
 	if n := p.Count(plan.Update); n > 0 {
 		changes += fmt.Sprintf(", update %d", n)
 	}
 	if n := p.Count(plan.Recreate); n > 0 {
-		changes += fmt.Sprintf(", delete and create anew %d", n)
+		changes += fmt.Sprintf(", recreate %d", n)
 	}
 	fmt.Fprintf(w, "\nA restore of %s would create %d%s, leave %d unchanged, skip %d; %d cannot be restored.\n",
 		p.Backup, p.Count(plan.Create), changes, p.Count(plan.Unchanged)+p.Count(plan.Label), p.Count(plan.Skip), p.Count(plan.Fail))

@@ -56,3 +56,11 @@ func volumes(vs []plan.Volume) []string {
 	}
 	return out
 }
+
+// plural is a number of things: "1 backup", "2 backups".
+func plural(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}

@@ -28,16 +28,16 @@ func newRestoreCreate() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "create [NAME] --from-backup BACKUP --location URL",
 		Short: "Restore a backup into a cluster",
-		Long: `Restore the objects of a backup. Objects that exist are left alone and reported,
-unless --existing-resource-policy says otherwise; lifeboat plan shows beforehand
-what would happen. Every item ends as created, updated, unchanged, skipped or
+		Long: `Restore the objects of a backup. Existing objects are reported and not changed,
+unless --existing-resource-policy allows it; lifeboat plan shows in advance what
+would happen. Every item is reported as created, updated, unchanged, skipped or
 failed, with the reason.
 
-With --plan a plan that was reviewed is carried out, and nothing when the plan
-does not hold any more. The plan says what is restored and how; only the
-location, the cluster and the output are given with it.
+With --plan, the command carries out a reviewed plan; if the plan no longer applies,
+nothing is restored. The plan defines what is restored and how; only the flags for
+the location, the cluster and the output can be used with it.
 
-Data of volumes is not restored; each claim and volume is listed as such.
+Data of volumes is not restored; each claim and volume is reported.
 ` + cli.ExitHelp,
 		Example: `  lifeboat restore create --from-backup nightly --location file:///var/backups/prod
   lifeboat restore create --from-backup nightly --namespace-mappings shop:shop-copy --location file:///var/backups/prod
@@ -47,7 +47,7 @@ Data of volumes is not restored; each claim and volume is listed as such.
 	}
 	f.add(c)
 	c.Flags().DurationVar(&waiting, "terminating-resource-timeout", restore.DefaultTerminatingTimeout, "how long to wait for namespaces that are being deleted")
-	c.Flags().StringVar(&file, "plan", "", "carry out the plan in this `file`, as lifeboat plan --output json wrote it")
+	c.Flags().StringVar(&file, "plan", "", "carry out the reviewed plan in this `file`, written by lifeboat plan --output json")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		reviewed, err := f.reviewed(c, file)
 		if err != nil {
@@ -106,7 +106,7 @@ func (f *restoreFlags) reviewed(c *cobra.Command, file string) (*restore.File, e
 		}
 	}
 	if c.Flags().NFlag() > beside {
-		return nil, cli.Usage("beside --plan only --%s may be given: the plan says the rest (make a new plan with the other flags)", strings.Join(besidePlan, ", --"))
+		return nil, cli.Usage("with --plan, only --%s can be used: the plan defines the rest (to change it, make a new plan)", strings.Join(besidePlan, ", --"))
 	}
 	r, err := os.Open(file)
 	if err != nil {

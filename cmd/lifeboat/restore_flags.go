@@ -39,10 +39,10 @@ func (f *restoreFlags) add(c *cobra.Command) {
 	f.filter.add(c)
 	fl := c.Flags()
 	fl.StringVar(&f.from, "from-backup", "", "`name` of the backup (required)")
-	fl.StringVar(&f.policy, "existing-resource-policy", "none", "what to do with objects that exist and differ: none, update, or recreate where an update is impossible")
+	fl.StringVar(&f.policy, "existing-resource-policy", "none", "what to do with existing objects that differ: none, update, or recreate (if an update is impossible)")
 	fl.StringSliceVar(&f.namespaces, "namespace-mappings", nil, "namespaces to restore under another name: `old:new`,…")
 	fl.StringSliceVar(&f.storageClasses, "storage-class-mappings", nil, "storage classes to replace: `old:new`,…")
-	fl.BoolVar(&f.options.PreserveNodePorts, "preserve-nodeports", false, "keep node ports that were allocated, too")
+	fl.BoolVar(&f.options.PreserveNodePorts, "preserve-nodeports", false, "also keep node ports that the cluster allocated")
 	fl.StringSliceVar(&f.options.StatusResources, "status-include-resources", nil, "`resources` whose status is restored (* for all)")
 	fl.StringSliceVar(&f.options.ExcludedStatusResources, "status-exclude-resources", nil, "`resources` whose status is not restored")
 	fl.StringVar(&f.modifiers, "resource-modifier-file", "", "`file` with Velero's resource modifiers, or a ConfigMap that holds them")
@@ -134,7 +134,7 @@ func mapping(pairs []string) (map[string]string, error) {
 	for _, p := range pairs {
 		from, to, ok := strings.Cut(p, ":")
 		if !ok || from == "" || to == "" {
-			return nil, fmt.Errorf("%q is not old:new", p)
+			return nil, fmt.Errorf("%q is not of the form old:new", p)
 		}
 		if _, twice := out[from]; twice {
 			return nil, fmt.Errorf("%q is mapped twice", from)

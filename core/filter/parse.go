@@ -28,7 +28,7 @@ func LabelSelector(text string) (*metav1.LabelSelector, error) {
 		_, twice := s.MatchLabels[r.Key()]
 		switch op, known := operators[r.Operator()]; {
 		case !known:
-			return nil, fmt.Errorf("label selector %q: a backup does not hold the operator %q", text, r.Operator())
+			return nil, fmt.Errorf("label selector %q: operator %q is not supported", text, r.Operator())
 		case op == metav1.LabelSelectorOpIn && r.Operator() != selection.In && !twice:
 			metav1.AddLabelToSelector(s, r.Key(), values[0])
 		default:
@@ -95,7 +95,7 @@ func (o Order) Check() error {
 	var errs []error
 	for _, resource := range slices.Sorted(maps.Keys(o)) {
 		if resource == "" || resource == "*" {
-			errs = append(errs, fmt.Errorf("%q names no resource that has an order", resource))
+			errs = append(errs, fmt.Errorf("%q is not a resource that can be ordered", resource))
 		}
 		seen := map[string]bool{}
 		for _, name := range o[resource] {

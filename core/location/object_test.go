@@ -79,7 +79,7 @@ func TestABackupStorageLocationNamesWhatIsWrongWithIt(t *testing.T) {
 	}{
 		"provider":          {func(l *velerov1.BackupStorageLocation) { l.Spec.Provider = "gcp" }, `spec.provider: "gcp" is not supported`},
 		"no storage":        {func(l *velerov1.BackupStorageLocation) { l.Spec.ObjectStorage = nil }, "spec.objectStorage: required"},
-		"bucket":            {func(l *velerov1.BackupStorageLocation) { l.Spec.ObjectStorage.Bucket = "a/b" }, `spec.objectStorage.bucket: bucket "a/b" is no name`},
+		"bucket":            {func(l *velerov1.BackupStorageLocation) { l.Spec.ObjectStorage.Bucket = "a/b" }, `spec.objectStorage.bucket: bucket "a/b" is not a valid bucket name`},
 		"prefix":            {func(l *velerov1.BackupStorageLocation) { l.Spec.ObjectStorage.Prefix = "a/../b" }, "spec.objectStorage.prefix: "},
 		"CA":                {func(l *velerov1.BackupStorageLocation) { l.Spec.ObjectStorage.CACert = []byte("x") }, "spec.objectStorage.caCert: not a certificate in PEM form"},
 		"no Secret":         {func(l *velerov1.BackupStorageLocation) { l.Spec.Credential.Name = "gone" }, "spec.credential: secret velero/gone not found"},

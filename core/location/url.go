@@ -62,19 +62,19 @@ func parse(raw string) (Spec, error) {
 	case !hasScheme || strings.ContainsAny(scheme, "/?#@"):
 		return Spec{}, fmt.Errorf("it does not begin with file:// or s3://; write %s or %s", exampleFile, exampleS3)
 	case scheme != SchemeFile && scheme != SchemeS3:
-		return Spec{}, fmt.Errorf("scheme %.20q is not known; write %s or %s", scheme, exampleFile, exampleS3)
+		return Spec{}, fmt.Errorf("unknown scheme %.20q; write %s or %s", scheme, exampleFile, exampleS3)
 	case !strings.HasPrefix(rest, "//"):
 		return Spec{}, fmt.Errorf("%s: is not followed by //; write %s", scheme, example(scheme))
 	}
 	if end := strings.IndexAny(rest[2:], "/?#"); strings.Contains(authority(rest[2:], end), "@") {
-		return Spec{}, errors.New("it has credentials in it; leave them out and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE")
+		return Spec{}, errors.New("it contains credentials; leave them out and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE")
 	}
 	u, err := url.Parse(raw)
 	if err != nil { // its text would repeat the input
 		return Spec{}, fmt.Errorf("it is not a well-formed URL; write %s", example(scheme))
 	}
 	if strings.Contains(raw, "#") {
-		return Spec{}, fmt.Errorf("it has a # in it, which begins no part of a location; write %%23 if the name has one")
+		return Spec{}, fmt.Errorf("it contains a #, which is not part of a location; write %%23 if the name contains one")
 	}
 	if scheme == SchemeFile {
 		return parseFile(u)
@@ -106,11 +106,11 @@ func parseFile(u *url.URL) (Spec, error) {
 	dir := path.Clean(u.Path)
 	switch {
 	case hasDots(u.Path):
-		return Spec{}, fmt.Errorf(`its path has a "." or ".." in it; write the folder itself, as in %s`, exampleFile)
+		return Spec{}, fmt.Errorf(`its path contains "." or ".."; write the folder itself, as in %s`, exampleFile)
 	case u.Path == "" || dir == "/":
-		return Spec{}, fmt.Errorf("it names no folder; write %s", exampleFile)
+		return Spec{}, fmt.Errorf("it has no folder; write %s", exampleFile)
 	case !plain(dir):
-		return Spec{}, errors.New("its path has control characters or bytes that are not UTF-8 in it")
+		return Spec{}, errors.New("its path contains control characters or bytes that are not UTF-8")
 	}
 	return Spec{Scheme: SchemeFile, Path: dir}, nil
 }
@@ -119,7 +119,7 @@ func parseS3(u *url.URL) (Spec, error) {
 	l := Spec{Scheme: SchemeS3, Bucket: u.Host, Prefix: strings.Trim(u.Path, "/")}
 	switch {
 	case l.Bucket == "":
-		return Spec{}, fmt.Errorf("it names no bucket; write %s", exampleS3)
+		return Spec{}, fmt.Errorf("it has no bucket; write %s", exampleS3)
 	case strings.Contains(l.Bucket, ":"):
 		return Spec{}, fmt.Errorf("a bucket has no port and no password; name the server by a parameter, as in %s", exampleOwn)
 	}
@@ -127,7 +127,7 @@ func parseS3(u *url.URL) (Spec, error) {
 		return Spec{}, err
 	}
 	if err := checkPrefix(l.Prefix); err != nil {
-		return Spec{}, fmt.Errorf("its prefix cannot be one (%w); write %s", err, exampleS3)
+		return Spec{}, fmt.Errorf("its prefix is invalid (%w); write %s", err, exampleS3)
 	}
 	q, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
@@ -141,7 +141,7 @@ func parseS3(u *url.URL) (Spec, error) {
 
 func checkBucket(name string) error {
 	if !bucketRE.MatchString(name) {
-		return fmt.Errorf("bucket %.64q is no name of a bucket: 3 to 63 lower case letters, digits, '.' and '-', starting and ending with a letter or digit", name)
+		return fmt.Errorf("bucket %.64q is not a valid bucket name: 3 to 63 lower case letters, digits, '.' and '-', starting and ending with a letter or digit", name)
 	}
 	return nil
 }
@@ -158,13 +158,13 @@ func (u *Spec) parameters(q url.Values) error {
 	for name, values := range q {
 		switch {
 		case !slices.Contains(known, name):
-			return fmt.Errorf("parameter %.40q is not known; these are: %s", name, strings.Join(known, ", "))
+			return fmt.Errorf("unknown parameter %.40q (known: %s)", name, strings.Join(known, ", "))
 		case len(values) != 1 || values[0] == "":
 			return fmt.Errorf("parameter %s needs one value; write %s", name, exampleS3)
 		}
 	}
 	if u.Region = q.Get("region"); u.Region != "" && !regionRE.MatchString(u.Region) {
-		return fmt.Errorf("region %.64q is no name of a region; write %s", u.Region, exampleS3)
+		return fmt.Errorf("region %.64q is not a valid region; write %s", u.Region, exampleS3)
 	}
 	if u.Endpoint = q.Get("endpoint"); u.Endpoint != "" {
 		endpoint, err := parseEndpoint(u.Endpoint)
@@ -189,7 +189,7 @@ func parseEndpoint(raw string) (string, error) {
 	}
 	switch {
 	case e.User != nil:
-		return "", errors.New("the endpoint has credentials in it; leave them out and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE")
+		return "", errors.New("the endpoint contains credentials; leave them out and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE")
 	case e.Scheme != "http" && e.Scheme != "https", e.Hostname() == "":
 		return "", fmt.Errorf("the endpoint is not http://host:port or https://host:port; write %s", exampleOwn)
 	case strings.Trim(e.Path, "/") != "" || e.RawQuery != "" || e.ForceQuery || e.Fragment != "" || !plain(e.Host):

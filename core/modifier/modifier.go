@@ -178,7 +178,7 @@ func sameIdentity(before, after *unstructured.Unstructured) error {
 		{"metadata.namespace", before.GetNamespace(), after.GetNamespace()},
 	} {
 		if f.was != f.is {
-			return fmt.Errorf("it would change %s from %q to %q; a resource modifier may change what an object says, not which object it is", f.field, f.was, f.is)
+			return fmt.Errorf("it would change %s from %q to %q; a resource modifier cannot change the identity of an object", f.field, f.was, f.is)
 		}
 	}
 	return nil

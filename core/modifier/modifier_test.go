@@ -285,7 +285,7 @@ func TestAStrategicPatchNeedsABuiltInKind(t *testing.T) {
 	u := object(t, "apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: w}")
 	doc := rule("conditions: {groupResource: widgets.example.com}\nstrategicPatches: [{patchData: 'spec: {a: 1}'}]")
 	_, err := rules(t, doc).Apply(u.DeepCopy(), u, "widgets.example.com", cluster.NewBuiltIn)
-	assert.EqualError(t, err, "resource modifier rule 1 cannot be applied to widgets.example.com w: no strategic merge patch is possible for example.com/v1, Kind=Widget, which is no built-in kind; use mergePatches or patches")
+	assert.EqualError(t, err, "resource modifier rule 1 cannot be applied to widgets.example.com w: no strategic merge patch is possible for example.com/v1, Kind=Widget, which is not a built-in kind; use mergePatches or patches")
 }
 
 func TestOneRuleServesManyObjects(t *testing.T) {
@@ -309,9 +309,9 @@ func TestRulesMayStandInAConfigMap(t *testing.T) {
 	head := "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m, namespace: velero, uid: x, creationTimestamp: '2026-01-02T03:04:05Z'}\ndata:\n"
 	assert.Equal(t, rules(t, doc), rules(t, head+"  rules.yaml: |\n    "+indented))
 	_, err := modifier.Parse([]byte(head + "  a: |\n    " + indented + "\n  b: x\n"))
-	assert.ErrorContains(t, err, "ConfigMap m must hold the document under exactly one key of data, and has 2")
+	assert.ErrorContains(t, err, "ConfigMap m must contain the document under exactly one key of data, found 2")
 	_, err = modifier.Parse([]byte(strings.TrimSuffix(head, "data:\n")))
-	assert.ErrorContains(t, err, "has 0")
+	assert.ErrorContains(t, err, "found 0")
 	_, err = modifier.Parse([]byte(head + "  a: |\n    version: v2\n"))
 	assert.ErrorContains(t, err, `version is "v2"`)
 }
@@ -388,12 +388,12 @@ resource modifier rule 2: patches[2]: value "say \"hi\"" is read as "say "hi"", 
 resource modifier rule 3: unknown field "conditions.kind"
 resource modifier rule 3: unknown field "patch"
 resource modifier rule 4: conditions.groupResource "[a": glob: syntax error at 2: unexpected end of input
-resource modifier rule 4: it must have exactly one of patches, mergePatches and strategicPatches, and has 0 of them
+resource modifier rule 4: exactly one of patches, mergePatches and strategicPatches is required, found 0
 resource modifier rule 5: mergePatches[0].patchData: it is not a mapping of fields
 resource modifier rule 5: mergePatches[1].patchData: yaml: unmarshal errors:
   line 2: key "a" already set in map
 resource modifier rule 5: strategicPatches[0].patchData: it is not a mapping of fields
-resource modifier rule 5: it must have exactly one of patches, mergePatches and strategicPatches, and has 2 of them
+resource modifier rule 5: exactly one of patches, mergePatches and strategicPatches is required, found 2
 resource modifier rule 6: json: cannot unmarshal array into Go struct field Conditions.conditions.groupResource of type string
 resource modifier rule 7: value: write objects and lists as a string that holds JSON, as in value: '{"name": "web"}'
 `)), err.Error())
@@ -406,10 +406,10 @@ func TestOneDocumentOfABoundedSize(t *testing.T) {
 		"# nothing\n---\n":  "the file is empty",
 		doc + "---\n" + doc: "more than one YAML document",
 		"a: 1\na: 2":        "already set",
-		"- a":               "holds no document",
+		"- a":               "has no version",
 		"version: v1":       "resourceModifierRules is empty",
 		"\xff":              "resource modifiers: ",
-		doc + strings.Repeat("#", modifier.MaxSize): "more than the 1048576",
+		doc + strings.Repeat("#", modifier.MaxSize): "exceed the 1048576",
 	} {
 		_, err := modifier.Parse([]byte(text))
 		assert.ErrorContains(t, err, want)

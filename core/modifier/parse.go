@@ -57,7 +57,7 @@ func Parse(data []byte) (Rules, error) {
 // only is the single document of a YAML file, as JSON.
 func only(data []byte) ([]byte, error) {
 	if len(data) > MaxSize {
-		return nil, fmt.Errorf("resource modifiers: %d bytes are more than the %d that a ConfigMap can hold", len(data), MaxSize)
+		return nil, fmt.Errorf("resource modifiers: %d bytes exceed the %d that a ConfigMap can hold", len(data), MaxSize)
 	}
 	var found []byte
 	for r := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(data))); ; {
@@ -76,7 +76,7 @@ func only(data []byte) ([]byte, error) {
 			continue
 		}
 		if found != nil {
-			return nil, errors.New("resource modifiers: the file holds more than one YAML document")
+			return nil, errors.New("resource modifiers: the file contains more than one YAML document")
 		}
 		found = text
 	}
@@ -84,7 +84,7 @@ func only(data []byte) ([]byte, error) {
 		return nil, errors.New("resource modifiers: the file is empty")
 	}
 	if found[0] != '{' {
-		return nil, errors.New("resource modifiers: the file holds no document with version and resourceModifierRules")
+		return nil, errors.New("resource modifiers: the file has no version and resourceModifierRules")
 	}
 	return found, nil
 }
@@ -95,7 +95,7 @@ func fromConfigMap(text []byte) ([]byte, error) {
 		return nil, fmt.Errorf("resource modifiers: ConfigMap: %w", err)
 	}
 	if len(cm.Data) != 1 || len(cm.BinaryData) > 0 {
-		return nil, fmt.Errorf("resource modifiers: ConfigMap %s must hold the document under exactly one key of data, and has %d (and %d of binaryData)", cm.Name, len(cm.Data), len(cm.BinaryData))
+		return nil, fmt.Errorf("resource modifiers: ConfigMap %s must contain the document under exactly one key of data, found %d (and %d of binaryData)", cm.Name, len(cm.Data), len(cm.BinaryData))
 	}
 	for _, v := range cm.Data {
 		return only([]byte(v))
@@ -180,7 +180,7 @@ func compile(r Rule) (compiled, []error) {
 	c := compiled{Rule: r}
 	c.conditions(&m)
 	if kinds := c.patches(&m); kinds != 1 {
-		m.add("it must have exactly one of patches, mergePatches and strategicPatches, and has %d of them", kinds)
+		m.add("exactly one of patches, mergePatches and strategicPatches is required, found %d", kinds)
 	}
 	return c, m
 }

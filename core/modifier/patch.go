@@ -159,7 +159,7 @@ func (p strategicPatches) apply(object map[string]any, types Types) (map[string]
 	gvk := (&unstructured.Unstructured{Object: object}).GroupVersionKind()
 	like, err := types(gvk)
 	if runtime.IsNotRegisteredError(err) {
-		return nil, fmt.Errorf("no strategic merge patch is possible for %s, which is no built-in kind; use mergePatches or patches", gvk)
+		return nil, fmt.Errorf("no strategic merge patch is possible for %s, which is not a built-in kind; use mergePatches or patches", gvk)
 	}
 	if err != nil {
 		return nil, err

@@ -35,7 +35,7 @@ type Cron struct {
 func Parse(expr string) (Cron, error) {
 	if zone, fields, ok := strings.Cut(strings.TrimSpace(expr), " "); hasZone(expr) && (!ok || strings.TrimSpace(fields) == "") {
 		// The parser slices out of range here.
-		return Cron{}, fmt.Errorf("cron expression %q: nothing follows the time zone %s", expr, zone)
+		return Cron{}, fmt.Errorf("cron expression %q: no fields after the time zone %s", expr, zone)
 	}
 	parsed, err := cron.ParseStandard(strings.TrimSpace(expr))
 	if err != nil {

@@ -76,8 +76,8 @@ func TestAnExpressionThatCannotWorkIsRefusedWithItsReason(t *testing.T) {
 		"six fields":           {"0 0 2 * * *", "expected exactly 5 fields"},
 		"minute 61":            {"61 * * * *", "above maximum"},
 		"unknown zone":         {"CRON_TZ=Nowhere/Here 0 2 * * *", "bad location"},
-		"a zone alone":         {"CRON_TZ=Europe/Berlin", "nothing follows the time zone"},
-		"a zone and blanks":    {"TZ=UTC   ", "nothing follows the time zone"},
+		"a zone alone":         {"CRON_TZ=Europe/Berlin", "no fields after the time zone"},
+		"a zone and blanks":    {"TZ=UTC   ", "no fields after the time zone"},
 		"unknown descriptor":   {"@sometimes", "unrecognized descriptor"},
 		"every without length": {"@every soon", "invalid duration"},
 	} {

@@ -132,7 +132,7 @@ func only(data []byte, m *mistakes) []byte {
 			continue
 		}
 		if found != nil {
-			m.add(nil, "the file holds more than one YAML document: write each policy into a file of its own")
+			m.add(nil, "the file contains more than one YAML document: write each policy into a file of its own")
 			return nil
 		}
 		found = text

@@ -24,17 +24,17 @@ import (
 // Exit codes, the same for all commands.
 const (
 	ExitOK        = 0
-	ExitError     = 1   // could not run
-	ExitUsage     = 2   // wrong flags or arguments
-	ExitPartial   = 3   // done in part
-	ExitRefuted   = 4   // a drill or verification found the backup bad
+	ExitError     = 1   // an error
+	ExitUsage     = 2   // invalid flags or arguments
+	ExitPartial   = 3   // partially completed
+	ExitRefuted   = 4   // a drill or a verification of a backup failed
 	ExitCancelled = 130 // interrupted
 )
 
 // ExitHelp is the part of a command's help that explains exit codes.
 const ExitHelp = `
-Exit status: 0 done; 1 could not run; 2 wrong usage; 3 done in part;
-4 the backup was found bad; 130 interrupted.`
+Exit status: 0 success; 1 error; 2 invalid usage; 3 partially completed;
+4 backup verification failed; 130 interrupted.`
 
 // Status is an error that only sets the exit code: what there is to say has
 // been said.

@@ -104,7 +104,7 @@ func TestABackupThatFailsInALockedBucketLeavesWhatNobodyTakesForOne(t *testing.T
 
 	out, code := lifeboat(t, "backup", "get", "--location", server.URL("prod"))
 	assert.Zero(t, code)
-	assert.Contains(t, out, "note: 1 folders are no complete backup and are not listed: nightly")
+	assert.Contains(t, out, "note: skipped 1 incomplete backup: nightly")
 	_, err = store.Begin(t.Context(), s, "nightly")
 	assert.ErrorIs(t, err, store.ErrExists)
 	assert.ErrorContains(t, err, "choose another name")
