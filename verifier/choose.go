@@ -9,7 +9,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/store"
 )
 
-// Choice says which backup to drill: one by name, or the newest of a schedule,
+// Choice names the backup to drill: one by name, or the newest of a schedule,
 // or the newest of all.
 type Choice struct {
 	Backup   string

@@ -25,13 +25,13 @@ const (
 	checkEqual    = "items_equal"
 )
 
-// ownObject is why an item is not expected: a new cluster has the object
-// already, in a form of its own (the service kubernetes, for instance).
+// ownObject is why an item is not expected: a new cluster already has the object,
+// with content of its own (the service kubernetes, for example).
 const ownObject = "the sandbox has its own"
 
-// madeAnew is why an item is not expected that a controller of the sandbox made
-// before the restore came to it.
-const madeAnew = "created by a controller of the sandbox first"
+// createdFirst is why an item is not expected: a controller of the sandbox created
+// it before the restore did.
+const createdFirst = "created by a controller of the sandbox first"
 
 // What a sandbox cannot hold, whatever the backup is worth: objects of an
 // aggregated API, whose server is a workload, and objects that a webhook has to
@@ -41,13 +41,13 @@ const (
 	needsWebhook = "needs a webhook, which does not answer when the backup is restored"
 )
 
-// conversionFailed begins what the API server says when it has to convert an
+// conversionFailed is how the API server's message begins when it has to convert an
 // object and cannot ask the webhook (apiextensions-apiserver,
 // pkg/apiserver/conversion).
 const conversionFailed = "conversion webhook for "
 
-// beyond says why a sandbox of this level cannot hold an item, "" when it can.
-func beyond(s plan.Step, ch apply.Change) string {
+// beyondLevel returns why a sandbox of this level cannot hold an item, "" if it can.
+func beyondLevel(s plan.Step, ch apply.Change) string {
 	switch {
 	case s.Aggregated:
 		return needsServer
@@ -62,12 +62,12 @@ type comparison struct {
 	items     report.Items
 	restored  []report.Finding
 	missing   []report.Finding
-	different []plan.Step    // to be looked at in detail
+	different []plan.Step    // to be compared in detail
 	beyond    map[string]int // items the level cannot hold, by reason
 }
 
-// compareSteps holds the plan, what the restore did and what the sandbox has
-// afterwards against each other.
+// compareSteps compares the plan, what the restore did and what the sandbox has
+// afterwards.
 func compareSteps(p plan.Plan, changes apply.ChangeSet, live map[item.Key]plan.Live) comparison {
 	c := comparison{items: report.Items{SkippedBy: map[string]int{}}, beyond: map[string]int{}}
 	outcome := make(map[item.Key]apply.Change, len(changes))
@@ -79,7 +79,7 @@ func compareSteps(p plan.Plan, changes apply.ChangeSet, live map[item.Key]plan.L
 			continue
 		}
 		c.items.InBackup++
-		why := beyond(s, outcome[s.Key])
+		why := beyondLevel(s, outcome[s.Key])
 		switch {
 		case why != "":
 			c.skip(why)
@@ -87,7 +87,7 @@ func compareSteps(p plan.Plan, changes apply.ChangeSet, live map[item.Key]plan.L
 		case s.Action == plan.Skip && s.Reason == plan.ReasonDiffers:
 			c.skip(ownObject)
 		case s.Action == plan.Create && outcome[s.Key].Outcome == apply.Skipped:
-			c.skip(madeAnew)
+			c.skip(createdFirst)
 		case s.Action == plan.Skip:
 			c.skip(s.Reason)
 		default:
@@ -112,8 +112,8 @@ func (c *comparison) expect(s plan.Step, ch apply.Change, live map[item.Key]plan
 	found, there := live[s.Key]
 	switch {
 	case ch.Made != nil && *ch.Made == s.Digest && (there || replaced(s.Key)):
-		// It was made as it is in the backup; what controllers do with it
-		// afterwards is not the backup's.
+		// It was created as it is in the backup; what controllers change
+		// afterwards is no difference.
 		c.restore(s)
 		c.items.Equal++
 	case !there:
@@ -134,8 +134,8 @@ func (c *comparison) restore(s plan.Step) {
 	c.items.RestoredBytes += int64(s.Size)
 }
 
-// replaced reports whether objects of this kind come and go by the hand of
-// Kubernetes' own controllers.
+// replaced reports whether Kubernetes' own controllers create and delete objects of
+// this kind.
 func replaced(k item.Key) bool {
 	switch k.GroupResource() {
 	case "pods", "replicasets.apps", "controllerrevisions.apps", "jobs.batch":
@@ -171,11 +171,11 @@ func (r *run) compare(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
-// maxExplained bounds for how many objects the differences are told, and
-// looked up, but where a newer Kubernetes has to be told from a difference.
+// maxExplained bounds how many objects are read back to list their differences,
+// unless what a newer Kubernetes fills in has to be separated from a difference.
 const maxExplained = 100
 
-// explainDifferences says in which fields the objects differ, and of how many
+// explainDifferences reports in which fields the objects differ, and of how many
 // the only difference is what a newer Kubernetes has filled in.
 func (r *run) explainDifferences(ctx context.Context, steps []plan.Step) (findings []report.Finding, filledIn int, err error) {
 	newer := newerMinor(r.report.Versions.Kubernetes, r.report.Backup.KubernetesVersion)
@@ -205,7 +205,7 @@ func (r *run) explainDifferences(ctx context.Context, steps []plan.Step) (findin
 	return findings, filledIn, err
 }
 
-// difference reads one object back; only says that it has more fields than in
+// difference reads one object back; only means that it has more fields than in
 // the backup and is the same otherwise.
 func (r *run) difference(ctx context.Context, w apply.Work) (only bool, paths []string, err error) {
 	res := item.Resource{Group: w.Step.Group, Version: w.Step.Version, Name: w.Step.Resource, Kind: w.Step.Kind}
@@ -259,8 +259,8 @@ func (r *run) wanted(w apply.Work) (item.Item, error) {
 	return item.FromObject(u, w.Step.Resource)
 }
 
-// differ says how objects of the backup are compared: the evidence lies in the
-// same location, which must not tell what an encrypted backup holds.
+// differ reports how objects of the backup are compared: the evidence is in
+// the same location, and must not reveal what an encrypted backup holds.
 func differ(b velerov1.Backup) func(backup, live item.Item) ([]string, error) {
 	if backup.Encrypted(b) {
 		return plan.DiffHidden

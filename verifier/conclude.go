@@ -15,7 +15,7 @@ import (
 
 // facts are what a verdict depends on besides the report itself.
 type facts struct {
-	err     error // why the drill could not run to its end
+	err     error // why the drill could not run to the end
 	spec    policy.Spec
 	volumes bool // whether the backup has volumes
 	// before is how many findings there were before the sandbox started.

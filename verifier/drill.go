@@ -1,9 +1,9 @@
-// Package verifier proves or refutes that a backup can be restored: it checks
-// what lies in the location, restores it into a cluster that did not exist a
-// moment before, and compares what came back with the backup.
+// Package verifier runs drills, which prove that a backup can be restored: a drill
+// checks the files in the location, restores them into a new cluster, reads the
+// objects back and compares them with the backup.
 //
-// A verdict is passed, failed or error. Failed is about the backup, error is
-// about the drill; what could not be looked at is never passed.
+// A verdict is passed, failed or error. Failed is about the backup, error is about
+// the drill; what could not be checked never passes.
 package verifier
 
 import (
@@ -53,7 +53,7 @@ type Drill struct {
 	// Timeout bounds the drill up to the removal of the sandbox; 0 = none. A
 	// drill that runs into it has the verdict error.
 	Timeout time.Duration
-	// Progress, when set, is told what the drill is doing.
+	// Progress, if set, is called with what the drill is doing.
 	Progress func(stage, detail string)
 }
 
@@ -72,7 +72,7 @@ type run struct {
 	began    time.Time // when the restore began
 }
 
-// stage is one step of a drill of at least a level. failed says that the backup
+// stage is one step of a drill of at least a level. failed means that the backup
 // is bad and that later stages have nothing to work on; an error, that the drill
 // cannot go on.
 type stage struct {
@@ -299,7 +299,7 @@ func (r *run) integrity(ctx context.Context) (bool, error) {
 	return false, r.recoveryPoint(ctx)
 }
 
-// unanswered joins what the checks without an answer say.
+// unanswered joins the messages of the checks without an answer.
 func unanswered(checks []report.Check) string {
 	var out []string
 	for _, c := range checks {

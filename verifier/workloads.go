@@ -24,11 +24,11 @@ const (
 	defaultReady = 5 * time.Minute
 	// lookEvery is the time between two looks at the sandbox.
 	lookEvery = time.Second
-	// patience is how long a state that nothing can mend has to last until it is
-	// believed: a controller that is only starting may make what is missing.
+	// patience is how long a state that waiting cannot fix has to last until it is
+	// accepted: a controller that is still starting may create what is missing.
 	patience = 10 * time.Second
-	// calm is how long all has to be up until it is believed: a program that
-	// crashes often does so in its first seconds.
+	// calm is how long everything has to be up until it is accepted: a program
+	// that crashes often does so in its first seconds.
 	calm = 5 * time.Second
 	// maxLogs bounds of how many containers the log is read.
 	maxLogs = 20
@@ -49,7 +49,7 @@ func (r *run) workloads(ctx context.Context, missing map[string]string) error {
 	}
 	findings, environment := workload.Settle(d.Problems)
 	for _, name := range workload.Checks() {
-		a := passing(name, asked(name, d, limit))
+		a := passing(name, countReady(name, d, limit))
 		a.findings, a.environment = findingsOf(name, findings), findingsOf(name, environment)
 		r.record(a)
 	}
@@ -95,10 +95,10 @@ func waitingFor(d workload.Decision) string {
 	return fmt.Sprintf("%d things are not up yet", len(d.Problems))
 }
 
-// lasting tells for how long something has been so.
+// lasting measures for how long a condition has held.
 type lasting struct{ since time.Time }
 
-// when is 0 while it is not so.
+// when returns 0 while the condition does not hold.
 func (l *lasting) when(so bool, now time.Time) time.Duration {
 	switch {
 	case !so:
@@ -128,8 +128,8 @@ func restored(p plan.Plan, changes apply.ChangeSet) map[item.Key]bool {
 	return out
 }
 
-// asked says what a check looked at.
-func asked(name string, d workload.Decision, limit time.Duration) string {
+// countReady describes how many objects of a check are ready.
+func countReady(name string, d workload.Decision, limit time.Duration) string {
 	wrong, running := 0, 0
 	for _, p := range d.Problems {
 		if p.Check == name && p.Class == workload.Running {
@@ -163,7 +163,7 @@ func addLogs(ctx context.Context, c *cluster.Client, problems []workload.Problem
 
 const checkVolumeData = "volume_data_restored"
 
-// volumeData says which claims got an empty volume although the backup has
+// volumeData reports which claims got an empty volume although the backup has
 // their data.
 func volumeData(volumes []plan.Volume) answer {
 	var findings []report.Finding

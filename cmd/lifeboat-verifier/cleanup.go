@@ -75,7 +75,7 @@ func (f *cleanupFlags) run(c *cobra.Command) error {
 	return errors.Join(err, printErr)
 }
 
-// clean removes what it can, and says what it could not.
+// clean removes what it can; the error says what it could not remove.
 func (f *cleanupFlags) clean(ctx context.Context) ([]cleaned, error) {
 	removed := []cleaned{}
 	sweep := sandbox.Sweep

@@ -21,7 +21,7 @@ import (
 // maxMapping bounds the file of --image-mapping, in bytes.
 const maxMapping = 1 << 20
 
-// newSandbox is that of the level; nil if it has none. controlPlane is the path
+// newSandbox makes the sandbox of the level, nil if it needs none. controlPlane is the path
 // of lifeboat-controlplane, "" to look for it; pool may be nil.
 func newSandbox(spec policy.Spec, source, controlPlane string, pool *kind.Pool, progress func(string)) sandbox.Sandbox {
 	switch spec.Level {

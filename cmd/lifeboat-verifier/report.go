@@ -25,7 +25,7 @@ These commands read it and change nothing.
 	return c
 }
 
-// narrow chooses drills by what their records say. Empty fields choose all.
+// narrow selects drills by their records. Empty fields select all.
 type narrow struct {
 	backup, schedule, verdict string
 	since                     time.Duration

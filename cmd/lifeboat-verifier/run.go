@@ -176,7 +176,7 @@ func open(ctx context.Context, policies []policy.Policy) (jobs []scheduler.Job, 
 	closeAll = func() {
 		for _, s := range opened {
 			if c, ok := s.(io.Closer); ok {
-				_ = c.Close() // read to its end, or broken before
+				_ = c.Close() // read to the end, or broken before
 			}
 		}
 	}
@@ -260,7 +260,7 @@ func self() drilllog.Owner {
 }
 
 // hasEnded reports whether a process is known to have ended: on this machine,
-// and its number is nobody's, or this process's own.
+// and its PID is unused, or that of this process.
 func hasEnded(o, me drilllog.Owner) bool {
 	return o.Machine == me.Machine && o.Instance != me.Instance && (o.PID == me.PID || !sandbox.Alive(o.PID))
 }

@@ -88,8 +88,8 @@ func readyz(w http.ResponseWriter, all []scheduler.Status) {
 // drillFile is the file of a drill's page.
 var drillFile = regexp.MustCompile(`^([0-9A-Za-z][0-9A-Za-z-]{0,99})\.html$`)
 
-// evidencePage serves the page of a drill. It is made from the JSON: a page that
-// lies in the location is what somebody put there.
+// evidencePage serves the page of a drill, rendered from the JSON: the page in the
+// location may have been written by anyone.
 func evidencePage(w http.ResponseWriter, r *http.Request, jobs []scheduler.Job) {
 	m := drillFile.FindStringSubmatch(r.PathValue("file"))
 	backup := r.PathValue("backup")
@@ -112,7 +112,7 @@ func evidencePage(w http.ResponseWriter, r *http.Request, jobs []scheduler.Job) 
 			return
 		}
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		_, _ = w.Write(page) // whoever asked has gone
+		_, _ = w.Write(page) // the client has gone
 		return
 	}
 	http.NotFound(w, r)
@@ -146,7 +146,7 @@ func statusPage(w http.ResponseWriter, page *template.Template, all []scheduler.
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_, _ = w.Write([]byte(b.String())) // whoever asked has gone
+	_, _ = w.Write([]byte(b.String())) // the client has gone
 }
 
 func statusFuncs() template.FuncMap {

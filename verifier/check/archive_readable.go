@@ -8,7 +8,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
 
-// archiveReadable: the tarball can be read to its end, and every entry is a
+// archiveReadable: the tarball can be read to the end, and every entry is a
 // sound object in its place. A tarball that is damaged as a whole gives one
 // finding, whatever its entries look like: they are consequences.
 func archiveReadable() Check {

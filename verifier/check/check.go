@@ -1,12 +1,11 @@
-// Package check asks of a backup in a location whether it is whole: every file
-// there, every byte as it was written, every record in agreement with the
-// others. It needs nothing but the bucket.
+// Package check checks that a backup in a location is whole: every file exists,
+// every byte is as it was written, and the records agree with each other. It needs
+// only the location.
 //
-// Gather does all the reading, each file once, and makes an Input. The checks
-// are functions of an Input alone: they find what is wrong and never guess. A
-// check that lacks what it would have to look at says so and is an error, not
-// a failure: report.Failed means that the backup is bad, report.Error that
-// this check could not find out.
+// Gather reads each file once and makes an Input. The checks are functions of an
+// Input alone: they find what is wrong and never guess. A check whose input is
+// missing reports that and is an error, not a failure: report.Failed means that the
+// backup is bad, report.Error that the check was inconclusive.
 //
 // What is not proven: that the objects can be restored, that volume data in a
 // repository can be read, and, for a backup without Lifeboat's manifest, that
@@ -31,7 +30,7 @@ type Check struct {
 	Name string
 	// Find answers it.
 	Find Func
-	// asks says whether the question makes sense for this backup; nil is always.
+	// asks reports whether the check applies to this backup; nil means always.
 	asks func(Input) bool
 	// needs are the files without which there is no answer; reads are those
 	// whose absence leaves it incomplete.

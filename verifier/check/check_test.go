@@ -436,7 +436,7 @@ func TestATruncatedTarballIsOneFinding(t *testing.T) {
 }
 
 // Without a manifest gzip's sums guard every file but velero-backup.json. Bytes
-// 4 to 9 of gzip are a time, flags and a system that nobody reads, and deflate
+// 4 to 9 of gzip are a time, flags and a system that no one reads, and deflate
 // can say the same in two ways: a change there changes nothing.
 func TestAChangedByteInVelerosFilesIsOneFindingOrChangesNothing(t *testing.T) {
 	sound := velerosBucket(t)

@@ -7,7 +7,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
 
-// companionsReadable: every other file decodes to its end, gzip's sum
+// companionsReadable: every other file decodes to the end, gzip's sum
 // included, and is the JSON it should be.
 func companionsReadable() Check {
 	return Check{

@@ -45,7 +45,7 @@ func (in Input) countedItems() (least, most int) {
 	return least, most
 }
 
-// compareCounts says how the counts contradict each other, or "".
+// compareCounts reports how the counts contradict each other, or "".
 func compareCounts(p velerov1.BackupProgress, least, most, tolerated int, phase velerov1.BackupPhase) string {
 	switch {
 	case p.ItemsBackedUp < least, p.ItemsBackedUp-tolerated > most:

@@ -30,7 +30,7 @@ func filesDigests() Check {
 	}
 }
 
-// compareFile says how a file differs from what the manifest says, or "".
+// compareFile reports how a file differs from what the manifest lists, or "".
 func (in Input) compareFile(name string) string {
 	is := in.Files[name]
 	want, listed := in.Manifest.Files[name]

@@ -82,7 +82,7 @@ func (in Input) companions() map[string]string {
 	return want
 }
 
-// era says from which version on Velero wrote the backup, and what shows it:
+// era reports from which version on Velero wrote the backup, and what shows it:
 // the files that are there, and fields of the metadata that came with a version.
 func (in Input) era() (era, string) {
 	m := in.Metadata

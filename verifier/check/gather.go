@@ -57,7 +57,7 @@ func Gather(ctx context.Context, s store.Store, backup string, limits archive.Li
 	return g.in, nil
 }
 
-// encryption settles what only all files together tell.
+// encryption decides what depends on several files.
 func (g *gatherer) encryption() {
 	in := &g.in
 	sealed := in.has(store.SealedContents) && !in.has(store.Contents)

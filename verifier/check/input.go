@@ -17,15 +17,15 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/volume"
 )
 
-// Input is all that is known of one backup. What could not be read is nil, and
-// the File it would have come from says why.
+// Input is all that is known about one backup. What could not be read is nil, and
+// its File says why.
 type Input struct {
 	Backup string
 	// Files are the objects below the backup's folder, by name below it.
 	Files map[string]File
 
-	// Encrypted says that the tarball is, as the metadata has it or, without
-	// them, the name of the file.
+	// Encrypted means that the tarball is encrypted, by the metadata or, without
+	// them, by the name of the file.
 	Encrypted bool
 
 	Metadata         *velerov1.Backup
@@ -44,13 +44,13 @@ type Input struct {
 type File struct {
 	Size   int64
 	SHA256 string
-	// Unreadable says why the store could not deliver the file: nothing is
-	// known of it then.
+	// Unreadable says why the store could not deliver the file: nothing is known
+	// about it then.
 	Unreadable error
-	// Fault says what is wrong with the file as it lies in the store.
+	// Fault says what is wrong with the file in the store.
 	Fault error
-	// Undecrypted says why an encrypted file could not be looked into, for want
-	// of the right identity. Nothing is known to be wrong with it.
+	// Undecrypted says why an encrypted file could not be decrypted: the right
+	// identity is missing. The file may be good.
 	Undecrypted error
 }
 
@@ -146,7 +146,7 @@ func (in Input) has(key func(string) string) bool {
 	return exists
 }
 
-// unusable says which of the files a check cannot do without it has to do
+// unusable reports which of the files a check cannot do without it has to do
 // without, or "".
 func (in Input) unusable(names []string) string {
 	for _, n := range names {
@@ -174,7 +174,7 @@ func (in Input) unreadable(names []string) string {
 }
 
 // ours reports whether Lifeboat wrote the backup: a manifest is there, or the
-// metadata says that there was one.
+// metadata records that there was one.
 func (in Input) ours() bool {
 	return in.has(store.Manifest) || in.Metadata != nil && in.Metadata.Annotations[api.AnnotationManifest] != ""
 }
@@ -186,7 +186,7 @@ func (in Input) phase() velerov1.BackupPhase {
 	return in.Metadata.Status.Phase
 }
 
-// succeeded reports whether the backup says that it came to an end with
+// succeeded reports whether the backup records that it ended with
 // something to restore.
 func (in Input) succeeded() bool {
 	return in.phase().Restorable()
@@ -220,7 +220,7 @@ func (in Input) present(keys ...func(string) string) []string {
 	return names
 }
 
-// ErrNoBackup says that the location holds nothing under the backup's name.
+// ErrNoBackup means that the location holds nothing under the backup's name.
 var ErrNoBackup = errors.New("no such backup")
 
 // Digest is the SHA-256 of a file by its key in package store's layout, "" for

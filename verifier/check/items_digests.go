@@ -41,7 +41,7 @@ func itemsDigests() Check {
 	}
 }
 
-// compareItem says how an item differs from what the manifest says, or "".
+// compareItem reports how an item differs from what the manifest lists, or "".
 func compareItem(it Item, want manifest.Item, listed bool, key manifest.Key) string {
 	switch sum := key.Digest(hex.EncodeToString(it.SHA256[:])); {
 	case !listed:

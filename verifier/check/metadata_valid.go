@@ -12,7 +12,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
 
-// metadataValid: velero-backup.json is this backup's and says that it came to
+// metadataValid: velero-backup.json is this backup's and records that it came to
 // an end with something to restore. A PartiallyFailed one passes with a note:
 // it says itself what it lacks.
 func metadataValid() Check {

@@ -11,7 +11,7 @@ import (
 // operationsAgree: the asynchronous operations of the backup are as many as it
 // counts, and in a Completed backup each has come to a good end. Velero counts
 // those it records and makes a backup PartiallyFailed when one fails or takes
-// too long; a PartiallyFailed one may have been given up with some under way
+// too long; a PartiallyFailed one may have been given up with some in progress
 // (v1.18.1, pkg/controller/backup_operations_controller.go).
 func operationsAgree() Check {
 	return Check{

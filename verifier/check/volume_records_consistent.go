@@ -112,7 +112,7 @@ func infoObject(i int, info volume.Info) string {
 	return fmt.Sprintf("volume record %d", i)
 }
 
-// inspectInfo says what a record lacks that a restore of the data needs, or "".
+// inspectInfo reports what a record lacks that a restore of the data needs, or "".
 func inspectInfo(info volume.Info) string {
 	none := func(what string) string { return "volume is recorded as saved, but without " + what }
 	switch info.BackupMethod {

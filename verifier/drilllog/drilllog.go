@@ -6,7 +6,7 @@
 // schemas and the limits are written once.
 //
 // Everything in a location is untrusted: each read is limited in size, and an
-// error that wraps ErrMalformed says that reading the same bytes again gives the
+// error that wraps ErrMalformed means that reading the same bytes again gives the
 // same error.
 package drilllog
 
@@ -38,7 +38,7 @@ const (
 	maxValues = 200_000
 )
 
-// ErrMalformed says that a record or a piece of evidence cannot be decoded, is
+// ErrMalformed means that a record or a piece of evidence cannot be decoded, is
 // over a limit or contradicts itself.
 var ErrMalformed = errors.New("malformed")
 
@@ -84,7 +84,7 @@ type Release struct {
 	Schema string    `json:"schema"`
 	At     time.Time `json:"at"`
 	Reason string    `json:"reason"`
-	// Free says that the attempt does not count, for example because the
+	// Free means that the attempt does not count, for example because the
 	// verifier was stopped.
 	Free bool `json:"free,omitempty"`
 }
@@ -136,8 +136,7 @@ func ReadRun(ctx context.Context, s store.Store, policy string, due time.Time) (
 	return r, nil
 }
 
-// ReadClaim reads the record of an attempt. Whether its Drill can have evidence
-// is for Ref.Valid to say.
+// ReadClaim reads the record of an attempt. Its Drill is untrusted: see Ref.Valid.
 func ReadClaim(ctx context.Context, s store.Store, a Attempt) (Claim, error) {
 	var c Claim
 	if err := read(ctx, s, a.ClaimKey(), ClaimSchema, maxClaim, &c); err != nil {

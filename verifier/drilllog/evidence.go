@@ -18,7 +18,7 @@ import (
 // "{}," would need gigabytes of memory.
 const maxEvidenceValues = 1 << 20
 
-// ErrNoEvidence says that a location has no evidence of a drill.
+// ErrNoEvidence means that a location has no evidence of a drill.
 var ErrNoEvidence = errors.New("no such evidence")
 
 // Ref names the evidence of one drill.
@@ -33,7 +33,7 @@ func (r Ref) Valid() bool {
 }
 
 // Evidence lists the evidence in a location, of one backup or of all (""), by
-// backup and drill. How many to accept is for the caller to say.
+// backup and drill. Callers limit how many they accept.
 func Evidence(ctx context.Context, s store.Store, backup string) iter.Seq2[ListedEvidence, error] {
 	prefix := store.DrillsPrefix
 	if backup != "" {

@@ -17,8 +17,8 @@ import (
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
 
-// Write writes a report in its three forms. The JSON goes last: readers take a
-// drill for done when it is there, and whoever sees it may open the others.
+// Write writes a report in its three forms. The JSON goes last: a drill is done
+// when its JSON exists, and readers can then open the others.
 func Write(ctx context.Context, s store.Store, r report.Report) error {
 	page, err := r.HTML()
 	if err != nil {
@@ -48,7 +48,7 @@ func Write(ctx context.Context, s store.Store, r report.Report) error {
 }
 
 // Delete removes the evidence of one drill. The JSON goes last, so that a drill
-// is deleted whole by whoever tries again.
+// can be deleted completely by another attempt.
 func Delete(ctx context.Context, s store.Store, ref drilllog.Ref) error {
 	for _, key := range []string{
 		store.EvidencePage(ref.Backup, ref.Drill), store.EvidenceJUnit(ref.Backup, ref.Drill), store.Evidence(ref.Backup, ref.Drill),

@@ -1,4 +1,4 @@
-// Package policy is the DrillPolicy: one YAML file that says which backups are
+// Package policy is the DrillPolicy: one YAML file that sets which backups are
 // drilled, when, how thoroughly, with which checks, and what counts as proven.
 // It reads, completes and judges policies; it runs nothing.
 package policy
@@ -35,7 +35,7 @@ type Spec struct {
 	// Location is the URL of the backups; the flag --location outranks it.
 	Location string `json:"location,omitempty"`
 	Select   Select `json:"select"`
-	// Cron says when to drill, in the words of a Schedule: five fields,
+	// Cron sets when to drill, in the syntax of a Schedule: five fields,
 	// @every, CRON_TZ=. Only `run` reads it.
 	Cron  string       `json:"cron,omitempty"`
 	Level report.Level `json:"level,omitempty"` // default controlplane
@@ -55,7 +55,7 @@ type Spec struct {
 	Evidence  Retention `json:"evidence,omitzero"`
 }
 
-// Select says which backups are drilled: of each schedule that matches the
+// Select sets which backups are drilled: of each schedule that matches the
 // newest one that is not proven, and the named backups.
 type Select struct {
 	// Schedules are patterns (*, ?) for the label velero.io/schedule-name.
@@ -117,7 +117,7 @@ type Egress struct {
 	Protocol string `json:"protocol,omitempty"` // TCP (default) or UDP
 }
 
-// CronJobs says what becomes of restored CronJobs.
+// CronJobs sets what becomes of restored CronJobs.
 type CronJobs string
 
 // The choices.
@@ -211,7 +211,7 @@ type SecretKeyRef struct {
 	Key  string `json:"key"`
 }
 
-// Expect says which answer is right. What is not set is not asked, but for the
+// Expect sets which answer is right. What is not set is not checked, except for the
 // exit code (0) and the HTTP status (200 to 299).
 type Expect struct {
 	ExitCode *int      `json:"exitCode,omitempty"`
@@ -238,7 +238,7 @@ type JSONIs struct {
 	Equals string `json:"equals"`
 }
 
-// Proven says what counts: a passed drill of at least this level, not older.
+// Proven sets what counts: a passed drill of at least this level, not older.
 type Proven struct {
 	Level  report.Level `json:"level,omitempty"` // default: spec.level
 	MaxAge Duration     `json:"maxAge,omitzero"` // default: for as long as the backup exists

@@ -68,7 +68,7 @@ func (s *Spec) validate(m *mistakes, at *field.Path) {
 	notNegative(m, at.Child("evidence", "maxAge"), s.Evidence.MaxAge)
 }
 
-// ValidateDrill checks what says how a drill runs, in a spec that has its
+// ValidateDrill checks the fields that set how a drill runs, in a spec that has its
 // defaults, and returns every mistake. It accepts what has no effect at the
 // level: flags may lower the level of a policy.
 func (s *Spec) ValidateDrill() []Mistake {

@@ -20,7 +20,7 @@ type answer struct {
 	errors   string // standard error
 	cut      bool   // there was more output than maxAnswer
 	took     time.Duration
-	// silence says that the question was put and not answered, and how.
+	// silence means that the question was put and not answered, and how.
 	silence string
 	note    string // what else a reader should know
 }
@@ -49,7 +49,7 @@ func (a answer) shown(passed bool) string {
 	return strings.TrimSuffix(a.output, "\n") + "\n" + a.errors
 }
 
-// judge compares an answer with what the check expects, and says in which
+// judge compares an answer with what the check expects, and reports in which
 // respects it is wrong.
 func judge(c policy.Check, a answer) (wrong []string) {
 	if a.silence != "" {

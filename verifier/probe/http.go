@@ -21,7 +21,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/verifier/policy"
 )
 
-// dialError says that the way to the pod could not be opened: nothing was
+// dialError means that the way to the pod could not be opened: nothing was
 // asked.
 type dialError struct{ err error }
 

@@ -3,7 +3,7 @@
 // client, a Job.
 //
 // A check is asked again until it has passed or its time is over, because what
-// was restored may still be starting. The last attempt that came to its end then
+// was restored may still be starting. The last attempt that came to the end then
 // decides: a wrong answer is failed; a question that could not be put (no ready
 // pod, no client program, an image that is missing, a reference that leads
 // nowhere, an API server that does not answer) is error. When no attempt came to
@@ -77,13 +77,13 @@ type runner struct {
 type question struct {
 	// object is what is asked, as soon as it is known.
 	object string
-	// put says that the question has left: from then on, silence is an answer.
+	// put means that the question has left: from then on, silence is an answer.
 	put bool
 	// held is what it waited for, as long as it had not left.
 	held string
 }
 
-// outcome is an attempt that came to its end: an answer and what is wrong with
+// outcome is an attempt that came to the end: an answer and what is wrong with
 // it, or the reason why there is none.
 type outcome struct {
 	object string

@@ -91,7 +91,7 @@ func ready(p corev1.Pod) bool {
 // mostStates is how many pods a message describes.
 const mostStates = 3
 
-// states says why pods are not ready.
+// states reports why pods are not ready.
 func states(pods []corev1.Pod) string {
 	if len(pods) == 0 {
 		return ": no pod matches"

@@ -1,7 +1,7 @@
 package report
 
-// asks says in words what a built-in check holds the backup to, "" for a check
-// it does not know. docs/drills.md says more.
+// asks describes what a built-in check requires of the backup, "" for an unknown
+// check. docs/drills.md has the details.
 func asks(check string) string {
 	switch check {
 	case "files_present":

@@ -215,7 +215,7 @@ func verdictWord(v Verdict) string {
 	return "UNKNOWN"
 }
 
-// heading says what the verdict means to whoever reads only one line: no more
+// heading is what the verdict means in one line: no more
 // than the level can prove.
 func (r Report) heading() string {
 	switch {

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Proven says in sentences what the drill proved: nothing, unless it passed.
+// Proven describes what the drill proved: nothing, unless it passed.
 func (r Report) Proven() []string {
 	if r.Verdict != Passed {
 		return nil

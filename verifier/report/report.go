@@ -18,7 +18,7 @@ const Schema = "lifeboat.dev/drill/v1alpha1"
 // trusted to be small.
 const MaxSize = 32 << 20
 
-// Level says how much a drill can prove.
+// Level is how much a drill can prove.
 type Level string
 
 // The levels, from cheap to thorough. Each proves what the one before proves.
@@ -47,7 +47,7 @@ func (l Level) rank() int {
 // Verdict is a drill's answer.
 type Verdict string
 
-// Failed says that the backup is bad; Error says that the drill could not
+// Failed means that the backup is bad; Error means that the drill could not
 // find out. They are never mixed.
 const (
 	Passed Verdict = "passed"
@@ -69,14 +69,14 @@ type Report struct {
 	Backup   Backup    `json:"backup"`
 	Started  time.Time `json:"started"`
 	Finished time.Time `json:"finished"`
-	// TimedOut says that the drill's own time limit ended it.
+	// TimedOut means that the drill's own time limit ended it.
 	TimedOut bool      `json:"timedOut,omitempty"`
 	Stages   []Stage   `json:"stages"`
 	Items    Items     `json:"items"`
 	Checks   []Check   `json:"checks"`
 	Findings []Finding `json:"findings,omitempty"`
 	// Environment is what kept the drill from finding out, each with its object:
-	// an image that is not available, for instance. It makes the verdict error
+	// an image that is not available, for example. It makes the verdict error
 	// and never failed.
 	Environment []Finding `json:"environment,omitempty"`
 	// Waived are findings that the policy accepts, with its reason.
@@ -149,7 +149,7 @@ type Check struct {
 // MaxOutput bounds Check.Output, in bytes.
 const MaxOutput = 4 << 10
 
-// Waived is a finding that does not refute the backup, and why.
+// Waived is a finding that does not fail the backup, and why.
 type Waived struct {
 	Finding
 	Reason string `json:"reason"`
@@ -174,7 +174,7 @@ type Finding struct {
 	Message string `json:"message"`
 }
 
-// Versions says what took part.
+// Versions are those of the programs that took part.
 type Versions struct {
 	Lifeboat   string `json:"lifeboat"`
 	Kubernetes string `json:"kubernetes,omitempty"` // of the sandbox
@@ -190,7 +190,7 @@ func (r Report) Encode() ([]byte, error) {
 	return append(b, '\n'), nil
 }
 
-// ErrSchema says that evidence is of a form this version does not know.
+// ErrSchema means that evidence is of a form this version does not know.
 var ErrSchema = errors.New("unknown evidence schema")
 
 // Decode reads a report, at most MaxSize bytes. Unknown fields are ignored, an

@@ -116,7 +116,7 @@ func (c *child) first(ctx context.Context) (event, error) {
 	}
 }
 
-// failure says why the process, which is gone, ended.
+// failure reports why the process, which has exited, ended.
 func (c *child) failure() error {
 	if said := c.out.lastError(); said != "" {
 		return errors.New(said)

@@ -180,7 +180,7 @@ func (c *ControlPlane) Down(ctx context.Context) error {
 	return errors.Join(died, run.remove())
 }
 
-// start runs the child until it says that it is ready.
+// start runs the child until it reports that it is ready.
 func (r *runningControlPlane) start(ctx context.Context, timeout time.Duration) (Cluster, error) {
 	if err := r.child.start(); err != nil {
 		return Cluster{}, err

@@ -17,7 +17,7 @@ func ownGroup() *syscall.SysProcAttr {
 }
 
 // groupAlive tells whether a process of the group runs. One that has ended does
-// not count, even if nobody has waited for it: that is its new parent's affair,
+// not count, even if no one has waited for it: that is its new parent's affair,
 // and in a container its new parent may be a program that never does.
 func groupAlive(pid int) bool {
 	if syscall.Kill(-pid, 0) != nil {

@@ -18,7 +18,7 @@ func TestAGroupOfTheDeadIsNotAlive(t *testing.T) {
 	require.NoError(t, cmd.Start())
 	assert.True(t, groupAlive(cmd.Process.Pid))
 	killGroup(cmd.Process)
-	// Nobody waits for it yet: it is a zombie, which takes signals as the living do.
+	// No one waits for it yet: it is a zombie, which takes signals as the living do.
 	assert.Eventually(t, func() bool { return !groupAlive(cmd.Process.Pid) }, time.Second, time.Millisecond)
 	assert.True(t, Alive(cmd.Process.Pid))
 	require.Error(t, cmd.Wait())

@@ -1,6 +1,6 @@
 // Package sandbox provides the ephemeral clusters that drills restore into.
 //
-// A sandbox is somebody else's cluster as far as the drill knows: it gets a
+// A sandbox is another process's cluster as far as the drill knows: it gets a
 // kubeconfig and nothing more, and opens it with its own client. What a passed
 // drill proves depends on the sandbox: ControlPlane accepts objects as a real
 // API server does and runs nothing; kind runs the workloads too.

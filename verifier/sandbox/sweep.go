@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// newborn is the age up to which a directory that nobody has locked may be one
+// newborn is the age up to which a directory that no one has locked may be one
 // whose owner is about to.
 const newborn = time.Minute
 

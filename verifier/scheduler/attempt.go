@@ -29,7 +29,7 @@ type attempt struct {
 	Finished time.Time
 	// Released is when it was given up without evidence, zero if it was not.
 	Released time.Time
-	// Free says that it was given up for no fault of the drill.
+	// Free means that it was given up for no fault of the drill.
 	Free bool
 }
 
@@ -41,9 +41,9 @@ type step struct {
 	Wait  time.Time
 }
 
-// nextStep decides. One that passed or failed is done. One under way, here or
+// nextStep decides. One that passed or failed is done. One in progress, here or
 // elsewhere, is waited for; one whose owner ended, or that is over its time, is
-// lost, and counts as one that could not find out. Those are tried again, later
+// lost, and counts as inconclusive. Inconclusive ones are tried again, later
 // each time, maxAttempts in all, and not after end, when the next run is due.
 // It is pure.
 func nextStep(attempts []attempt, now, end time.Time, ended func(drilllog.Owner) bool) step {

@@ -16,9 +16,9 @@ import (
 // Backup is a backup that could be drilled, as far as choosing goes.
 type Backup struct {
 	Name     string
-	Schedule string // label velero.io/schedule-name; "" for one made by hand, or damaged
+	Schedule string // label velero.io/schedule-name; "" for one made manually, or damaged
 	Started  time.Time
-	// MetadataSHA256 says which bytes a drill has to speak of.
+	// MetadataSHA256 identifies the bytes that a drill must be about.
 	MetadataSHA256 string
 }
 
@@ -94,7 +94,7 @@ func histories(backups []Backup, records []evidence.Record) map[string][]evidenc
 	return out
 }
 
-// chooser is a choice under way.
+// chooser is a choice in progress.
 type chooser struct {
 	policy  policy.Policy
 	history map[string][]evidence.Record

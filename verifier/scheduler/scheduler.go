@@ -116,7 +116,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 }
 
 // Once does what is due and returns when it is done; a policy that never ran is
-// due. The error is that of ctx, or says which locations could not be read.
+// due. The error is that of ctx, or reports which locations could not be read.
 func (s *Scheduler) Once(ctx context.Context) error {
 	s.prepare()
 	errs := make([]error, len(s.keeps))
@@ -255,7 +255,7 @@ func (k *keeper) take(r *drilllog.Run) {
 
 // choose reads the location and picks what a run drills. A backup that cannot be
 // read now may be the newest of its schedule, so it is waited for, a little: one
-// that never can be, in an archive for instance, is not to stop the others.
+// that never can be, in an archive for example, does not stop the others.
 func (k *keeper) choose(ctx context.Context, due time.Time) (*drilllog.Run, error) {
 	f, err := k.read(ctx)
 	for range rereads {
@@ -367,7 +367,7 @@ func (k *keeper) try(ctx context.Context, p drilllog.Pick) (step, error) {
 // then one that was written although the store said it was not.
 func (k *keeper) gone(o drilllog.Owner) bool { return o.Instance == k.By.Instance || k.Ended(o) }
 
-// attempt runs one drill, when it is its turn and nobody else runs it.
+// attempt runs one drill, when it is its turn and no one else runs it.
 func (k *keeper) attempt(ctx context.Context, p drilllog.Pick, n int) error {
 	select {
 	case k.gate <- struct{}{}:
@@ -377,7 +377,7 @@ func (k *keeper) attempt(ctx context.Context, p drilllog.Pick, n int) error {
 	}
 	now := k.Now().UTC()
 	if !now.Before(k.end()) {
-		return nil // it waited until the next run, which chooses anew
+		return nil // it waited until the next run, which makes a new choice
 	}
 	c := drilllog.Claim{Drill: verifier.NewID(now), At: now, Until: now.Add(timeout(k.Policy) + claimMargin), By: k.By}
 	mine, err := k.records.claim(ctx, k.last.Due, p.Backup, n, c)

@@ -21,7 +21,7 @@ type Status struct {
 	// LastDue and LastEnded are those of the last run that this process worked
 	// on, zero for none.
 	LastDue, LastEnded time.Time
-	// Busy says that a run is under way.
+	// Busy means that a run is in progress.
 	Busy    bool
 	Running []Running
 	// Missing names what the policy asks for and the location did not have when
@@ -39,7 +39,7 @@ type Status struct {
 	Recent []evidence.Record
 }
 
-// Running is a drill under way.
+// Running is a drill in progress.
 type Running struct {
 	Backup, Drill, Why string
 	Stage, Detail      string
@@ -53,7 +53,7 @@ type Total struct {
 	Verdict report.Verdict
 }
 
-// Unproven stands for the verdict of a drill that left no evidence: there was
+// Unproven is the verdict of a drill that left no evidence: there was
 // nothing to drill, or its report could not be written.
 const Unproven report.Verdict = "none"
 
@@ -70,7 +70,7 @@ func (s *Scheduler) Status() []Status {
 	return out
 }
 
-// state is what a keeper tells others.
+// state is what a keeper shows to others.
 type state struct {
 	next, due, ended, read time.Time
 	busy                   bool

@@ -76,9 +76,9 @@ func text(m map[string]any, field string) string {
 	return s
 }
 
-// Leave says why a sandbox cannot have an object of a backup, "" when it can
+// Leave reports why a sandbox cannot have an object of a backup, "" when it can
 // (plan.Options.Leave). What a cluster is made of would fight with what the
-// sandbox is made of: two network plugins on one node, for instance.
+// sandbox is made of: two network plugins on one node, for example.
 func (Adapter) Leave(u *unstructured.Unstructured, groupResource string) string {
 	if path := specPath(groupResource); path != nil {
 		return leavePods(u, groupResource, item.Child(u.Object, path...))

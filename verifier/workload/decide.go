@@ -17,7 +17,7 @@ import (
 // steady is how long a container has to run after its last end to be believed.
 const steady = 10 * time.Second
 
-// Decide says what is not as it should be, or not yet.
+// Decide reports what is wrong, or not ready yet.
 func Decide(in Input) Decision {
 	d := decider{Input: in, asked: map[string]int{}}
 	d.groups = in.workloads()
@@ -98,7 +98,7 @@ func (d *decider) whyGroup(g group) reason {
 	return reason{class: Symptom, message: fmt.Sprintf("%d of the %d desired pods exist, and not all are ready", len(pods), g.wants)}
 }
 
-// named says which pod of a workload it is about.
+// named reports which pod of a workload it is about.
 func named(g group, p *corev1.Pod, r reason) reason {
 	if g.selector != nil {
 		r.message = "pod " + p.Name + ": " + r.message
@@ -231,7 +231,7 @@ func IsBlock(c corev1.PersistentVolumeClaim) bool {
 }
 
 // claimsOfSets finds claims that a StatefulSet should have brought from the
-// backup: without them its controller makes new ones, and nobody notices that
+// backup: without them its controller makes new ones, and no one notices that
 // the data is gone.
 func (d *decider) claimsOfSets() {
 	for _, s := range d.StatefulSets {
@@ -290,7 +290,7 @@ func (d *decider) webhook(k item.Key, name string, s ServiceRef) {
 	}
 }
 
-// server says why there is no server behind a reference to a Service.
+// server reports why there is no server behind a reference to a Service.
 func (d *decider) server(ref ServiceRef) (reason, bool) {
 	i := slices.IndexFunc(d.Services, func(s corev1.Service) bool { return s.Namespace == ref.Namespace && s.Name == ref.Name })
 	name := ref.Namespace + "/" + ref.Name

@@ -13,7 +13,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/item"
 )
 
-// readers is how many lists of the sandbox are under way at once.
+// readers is how many lists of the sandbox are in progress at once.
 const readers = 8
 
 // Gather looks at the sandbox, as far as the restored objects ask for it.

@@ -120,7 +120,7 @@ func (in Input) job(j batchv1.Job) group {
 	return g
 }
 
-// failedJob says why a Job has ended badly, "" when it has not.
+// failedJob reports why a Job has ended badly, "" when it has not.
 func (in Input) failedJob(uid types.UID) string {
 	for _, j := range in.Jobs {
 		for _, c := range j.Status.Conditions {

@@ -17,7 +17,7 @@ type reason struct {
 	log     *Log
 }
 
-// why says why a pod is not ready. Whoever changes it thinks as the engineer
+// why reports why a pod is not ready. Whoever changes it thinks as the engineer
 // does who is woken by it: is something missing in the backup, or here?
 func (in Input) why(p *corev1.Pod) reason {
 	switch {

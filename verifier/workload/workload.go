@@ -36,7 +36,7 @@ func Checks() []string {
 	return []string{CheckWorkloads, CheckServices, CheckClaims, CheckWebhooks, CheckAPIServices, CheckDefinitions}
 }
 
-// Class says what a problem tells about the backup.
+// Class is what a problem means for the backup.
 type Class int
 
 // The classes.
@@ -59,7 +59,7 @@ type Problem struct {
 	Object  item.Key
 	Class   Class
 	Message string
-	// Final says that waiting will not mend it.
+	// Final means that waiting does not fix it.
 	Final bool
 	// Log, when set, is of a container whose last lines say more.
 	Log *Log

@@ -12,7 +12,7 @@ import (
 const (
 	etcdDir = "etcd"
 	// etcdURL is a socket in the working directory, which is the data directory:
-	// nobody but this user can open it, and its name cannot grow too long.
+	// no one but this user can open it, and its name cannot grow too long.
 	etcdURL = "unix://etcd.sock"
 )
 

@@ -16,7 +16,7 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// errEnded says that the parent wanted the control plane to end.
+// errEnded means that the parent wanted the control plane to end.
 var errEnded = errors.New("asked to end")
 
 // serve runs the control plane until the parent ends it (nil) or one of its

@@ -47,7 +47,7 @@ var restoreControllers = []string{
 	names.VolumeAttributesClassProtectionController,
 }
 
-// errHelp says that help was asked for and given.
+// errHelp means that help was asked for and given.
 var errHelp = errors.New("help given")
 
 const usage = `lifeboat-controlplane runs etcd, kube-apiserver and kube-controller-manager until

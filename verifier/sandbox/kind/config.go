@@ -9,7 +9,7 @@ import (
 )
 
 // clusterConfig is the cluster of a drill: one node that starts fast and lives
-// for minutes. homemade says that the node image is of `make node-image`, ipv6
+// for minutes. homemade means that the node image is of `make node-image`, ipv6
 // that the network of the node has addresses of that family: kind refuses to give
 // pods any without. A new value for each call: kind writes its defaults into it.
 //
@@ -38,7 +38,7 @@ func clusterConfig(v *version.Version, homemade, ipv6 bool) *v1alpha4.Cluster {
 
 // clusterPatch speeds up what would otherwise wait. Left alone, the controller
 // manager starts its controllers at 20 requests a second, and both it and the
-// scheduler ask for a lease first that nobody else wants. etcd's data is gone
+// scheduler ask for a lease first that no one else wants. etcd's data is gone
 // with the node, so nothing has to reach a disk. ECDSA keys are made faster than
 // RSA's; the gate went away with kubeadm v1beta4.
 func clusterPatch(v *version.Version) string {

@@ -94,7 +94,7 @@ func (c creation) callKind() error {
 	return &sandbox.LogError{Err: explain(err, output), Log: end(output)}
 }
 
-// explain adds to failures that are known what mends them.
+// explain adds to failures that are known what fixes them.
 func explain(err error, output string) error {
 	switch {
 	case strings.Contains(output, "unable to apply caps"):
@@ -122,7 +122,7 @@ func end(log string) string {
 	return log
 }
 
-// phases is a kind logger that hands on the lines by which kind says what it is
+// phases is a kind logger that hands on the lines by which kind reports what it is
 // doing (" • Preparing nodes 📦  ...") and drops the rest.
 type phases struct {
 	log.NoopLogger

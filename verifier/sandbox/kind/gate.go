@@ -211,7 +211,7 @@ type gate struct {
 }
 
 // rules are a script for nft that sets all rules at once, in place of those of an
-// earlier one. frames says whether the kernel has a hook for frames.
+// earlier one. frames reports whether the kernel has a hook for frames.
 //
 // The last word is that of leave, after every translation of addresses: it lets
 // the openings out, and marks them. send and forward say the

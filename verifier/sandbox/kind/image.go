@@ -22,7 +22,7 @@ const (
 // the cluster the backup was made of. It is the default.
 const SourceVersion = "source"
 
-// Choice says which node image a sandbox runs. The first that is set decides.
+// Choice names the node image that a sandbox runs. The first that is set decides.
 type Choice struct {
 	NodeImage string // a reference
 	// KubernetesVersion is 1.36, 1.36.2 or v1.36.2; without a patch the newest
@@ -30,12 +30,12 @@ type Choice struct {
 	KubernetesVersion string
 	// Source is what the backup says of its cluster (Velero's annotation
 	// velero.io/source-cluster-k8s-gitversion). What vendors add to a version
-	// (-gke.100, +k3s1, -eks-1234567) is left out: nobody publishes node images
+	// (-gke.100, +k3s1, -eks-1234567) is left out: no one publishes node images
 	// of it.
 	Source string
 }
 
-// errNoVersion says that a backup does not know where it comes from.
+// errNoVersion means that a backup does not know where it comes from.
 var errNoVersion = errors.New("the backup does not say which Kubernetes version its cluster had: name one with --kubernetes-version, or an image with --node-image")
 
 // pick decides which image to run, by the tags of both repositories that the
@@ -125,7 +125,7 @@ type inspected struct {
 	}
 }
 
-// checkNodeImage says what is wrong with an image before kind tries for half a
+// checkNodeImage reports what is wrong with an image before kind tries for half a
 // minute to boot it.
 func checkNodeImage(ref, linked string, i inspected) error {
 	if n := len(i.Config.Entrypoint); n == 0 || i.Config.Entrypoint[n-1] != "/sbin/init" {

@@ -37,7 +37,7 @@ const pulls = 3
 // `docker save` do not.
 //
 // missing holds the images that are not available, with the reason of each. An
-// error says that the node or the archive itself is of no use.
+// error means that the node or the archive itself is of no use.
 func (s *Sandbox) Provide(ctx context.Context, images []string) (missing map[string]string, err error) {
 	n, err := s.current()
 	if err != nil {

@@ -41,7 +41,7 @@ const (
 // Sandbox is the sandbox of level kind. The zero value with a Choice is ready to
 // use. The fields are read by Up and must not change until Down.
 type Sandbox struct {
-	// Choice says which node image to run.
+	// Choice names the node image to run.
 	Choice Choice
 	// Images says where Provide finds images.
 	Images policy.Images
@@ -56,7 +56,7 @@ type Sandbox struct {
 	// StartTimeout bounds the making of a cluster, besides the context of Up; zero
 	// means five minutes. A pull of the node image is not part of it.
 	StartTimeout time.Duration
-	// Progress, when set, is told what Up is doing. It is called by one goroutine
+	// Progress, if set, is called with what Up is doing. It is called by one goroutine
 	// at a time.
 	Progress func(detail string)
 
@@ -195,7 +195,7 @@ func (s *Sandbox) image(ctx context.Context) (runnable, error) {
 }
 
 // mostStarts bounds how often a node is made whose network is taken away by
-// whoever was its last user until then, a sandbox of another drill for instance,
+// whoever was its last user until then, a sandbox of another drill for example,
 // before the node is in it.
 const mostStarts = 3
 
@@ -263,8 +263,8 @@ func (n *node) create(ctx context.Context, image runnable, ipv6 bool, progress f
 }
 
 // claimDir makes the folder of a new sandbox and locks it. It is there before the
-// container and goes after it, so a container whose folder nobody has locked
-// belongs to nobody.
+// container and is removed after it, so a container whose folder no one has locked
+// belongs to no one.
 func claimDir(parent, image string) (*node, error) {
 	if parent == "" {
 		parent = os.TempDir()

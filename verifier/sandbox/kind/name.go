@@ -36,7 +36,7 @@ func (n name) String() string {
 
 func (n name) node() string { return n.String() + nodeSuffix }
 
-// newName makes a name that nobody else makes: kind deletes by name.
+// newName makes a name that no one else makes: kind deletes by name.
 func newName(machine string, pid int, at time.Time) name {
 	var random [3]byte
 	_, _ = rand.Read(random[:]) // never fails (crypto/rand)
@@ -44,7 +44,7 @@ func newName(machine string, pid int, at time.Time) name {
 }
 
 // parseName reads the name of a cluster. A name that is not exactly of our form
-// is somebody else's.
+// is another process's.
 func parseName(s string) (name, bool) {
 	m := nameForm.FindStringSubmatch(s)
 	if m == nil {

@@ -38,7 +38,7 @@ type Pool struct {
 }
 
 // NewPool begins to keep size sandboxes, which it makes one after the other. If
-// first says which image to run without knowing a backup, it begins at once,
+// first chooses the image to run without knowing a backup, it begins at once,
 // otherwise with the first drill. What fails is told to failed, and tried again
 // after a minute. dir is as in Sandbox. Close must be called.
 func NewPool(first Choice, dir string, size int, failed func(error)) *Pool {
@@ -178,8 +178,8 @@ func (n *node) answers(ctx context.Context) bool {
 	return err == nil
 }
 
-// Close ends the background work, one creation that is under way included, and
-// removes the sandboxes that nobody took.
+// Close ends the background work, one creation that is in progress included, and
+// removes the sandboxes that no one took.
 func (p *Pool) Close(ctx context.Context) error {
 	p.stop()
 	<-p.ended

@@ -23,7 +23,7 @@ const (
 )
 
 // answerIn is how long the engine may take for a question: it holds no data and
-// asks nobody.
+// asks no one.
 const answerIn = 20 * time.Second
 
 // facts are what decides whether a node can run here. Zero is unknown: much of it
@@ -43,7 +43,7 @@ type facts struct {
 }
 
 // preflight finds out why no node could run here before anything is made. Each
-// problem is a sentence with what mends it.
+// problem is a sentence with what fixes it.
 func preflight(ctx context.Context) error {
 	if _, err := exec.LookPath("docker"); err != nil {
 		return errors.New("there is no docker command in PATH: install the Docker CLI and engine, or drill at level controlplane, which needs neither")
@@ -152,7 +152,7 @@ func onThisMachine(endpoint, root string) bool {
 }
 
 // look fills in what this machine says of itself. What cannot be seen stays
-// unknown, and stops nobody.
+// unknown, and stops no one.
 func (f *facts) look(root string) {
 	f.memory = availableMemory()
 	f.disk, f.diskAt = freeDisk(root), root

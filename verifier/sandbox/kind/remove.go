@@ -14,7 +14,7 @@ const clusterLabel = "io.x-k8s.kind.cluster"
 
 // removeNodes removes the containers of a sandbox and their volumes. kind's own
 // Delete does no more, but takes no context. Those that are being removed by
-// somebody else, kind for instance, are not there any more for this purpose.
+// another process, kind for example, are not there any more for this purpose.
 func removeNodes(ctx context.Context, n name) error {
 	answer, err := docker(ctx, nil, "ps", "--all", "--quiet", "--no-trunc", "--filter", "label="+clusterLabel+"="+n.String())
 	if err != nil {
@@ -31,14 +31,14 @@ func removeNodes(ctx context.Context, n name) error {
 	return err
 }
 
-// errBusy says that somebody else removes the same container.
+// errBusy means that another process removes the same container.
 var errBusy = errors.New("its container is being removed already")
 
 // vacate removes the containers of a sandbox and makes sure that none can still
-// come. A docker command that was killed, by Ctrl-C for instance, leaves the
+// come. A docker command that was killed, by Ctrl-C for example, leaves the
 // engine at work: the container appears seconds later. The engine reserves its
 // name as the first step and frees it with the last, so whoever gets the name
-// knows that nobody is at it any more. Without image nothing is claimed.
+// knows that no one is at it any more. Without image nothing is claimed.
 func vacate(ctx context.Context, n name, image string) error {
 	for {
 		err := removeNodes(ctx, n)

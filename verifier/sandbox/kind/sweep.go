@@ -20,7 +20,7 @@ const (
 	// OldEnough is the age from which a sandbox counts as left behind when nothing
 	// else can be known of its owner: no drill takes so long.
 	OldEnough = 24 * time.Hour
-	// newborn is the age up to which a folder that nobody has locked may be one
+	// newborn is the age up to which an unlocked folder may be one
 	// whose owner is about to.
 	newborn = time.Minute
 )
@@ -41,7 +41,7 @@ type Leftover struct {
 
 // Sweep removes the sandboxes whose verifier was killed, with their folders, and
 // returns what it removed. A sandbox stays when
-//   - its name is not exactly of our form: it is somebody else's cluster;
+//   - its name is not exactly of our form: it belongs to another program;
 //   - its owner holds the lock on its folder, which a process does as long as it
 //     lives;
 //   - its folder is not in Dir, and its owner may live: its process number is in
@@ -151,7 +151,7 @@ const (
 	folderFree
 )
 
-// leftBehind decides, and says why. Whoever holds the lock on its folder lives.
+// leftBehind decides, and reports why. Whoever holds the lock on its folder lives.
 func (o ownership) leftBehind(pid int, olderThan time.Duration) (reason string, ok bool) {
 	aboutToLock := o.sameMachine && o.alive && o.age < newborn
 	switch {
