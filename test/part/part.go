@@ -47,15 +47,6 @@ func (p Part) Whole() bool { return p.of <= 1 }
 // parts of a list have no case in common and together are the list.
 func (p Part) Takes(i int) bool { return p.Whole() || i%p.of == p.nth-1 }
 
-// One is the index, below n, of the only case to take where one of n is enough.
-// It changes with the part.
-func (p Part) One(n int) int {
-	if p.Whole() || n == 0 {
-		return 0
-	}
-	return (p.nth - 1) % n
-}
-
 // String is how the variable and the log of a test show the part.
 func (p Part) String() string {
 	if p.Whole() {

@@ -35,12 +35,6 @@ func TestARunThatIsNotToldAPartTakesEverything(t *testing.T) {
 	}
 }
 
-func TestTheOneCaseIsOfTheListAndChangesWithThePart(t *testing.T) {
-	assert.Equal(t, []int{0, 1, 2}, []int{Part{1, 3}.One(5), Part{2, 3}.One(5), Part{3, 3}.One(5)})
-	assert.Equal(t, 0, Part{2, 3}.One(1))
-	assert.Equal(t, 0, Part{}.One(4))
-}
-
 func TestWhatIsNotAPartIsAnError(t *testing.T) {
 	for _, s := range []string{"0/3", "4/3", "1", "1/0", "a/b", "-1/3", "1/3x"} {
 		_, err := Parse(s)

@@ -7,26 +7,20 @@ import (
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
 
-// levels says at which levels a run drills each case. The whole corpus is
-// drilled at integrity and at controlplane. A part of it is all cases at
-// integrity, and at controlplane all but those that integrity must find: a drill
-// at controlplane begins with the same checks, so there one case of each check is
-// enough to show that it stops the drill. The part says which one.
+// levels says at which levels a run drills each case: at integrity, and at
+// controlplane, which starts a cluster for what integrity has not refused. Of
+// those cases, the ones that take minutes, a run takes its part.
 func levels(cases []Case, p part.Part) [][]report.Level {
 	out := make([][]report.Level, len(cases))
-	same := map[string][]int{} // what the level must say: cases
+	restored := 0
 	for i, c := range cases {
 		out[i] = []report.Level{report.LevelIntegrity}
-		if c.Want.Level == report.LevelIntegrity && !p.Whole() {
-			said := string(c.Want.Verdict) + c.Want.Finding.Check
-			same[said] = append(same[said], i)
-			continue
+		if c.Want.Level == report.LevelIntegrity || p.Takes(restored) {
+			out[i] = append(out[i], report.LevelControlPlane)
 		}
-		out[i] = append(out[i], report.LevelControlPlane)
-	}
-	for _, is := range same {
-		i := is[p.One(len(is))]
-		out[i] = append(out[i], report.LevelControlPlane)
+		if c.Want.Level != report.LevelIntegrity {
+			restored++
+		}
 	}
 	return out
 }
