@@ -137,7 +137,7 @@ func (l *linter) selector(e *parser.VectorSelector) labelSets {
 		}
 	}
 	for _, m := range e.LabelMatchers {
-		if m.Name == labels.MetricName {
+		if m.Name == model.MetricNameLabel {
 			continue
 		}
 		if !slices.Contains(of.all, m.Name) {

@@ -160,7 +160,7 @@ func selectorSites(e *parser.VectorSelector, add addSite) {
 		replace(add, "half the offset of "+what, &e.OriginalOffset, e.OriginalOffset/2)
 	}
 	for i, m := range e.LabelMatchers {
-		if m.Name == labels.MetricName {
+		if m.Name == model.MetricNameLabel {
 			continue
 		}
 		replace(add, fmt.Sprintf("without %s: %s", m, what), &e.LabelMatchers, without(e.LabelMatchers, i))

@@ -99,7 +99,7 @@ func listen(ctx context.Context, addresses []string) ([]net.Listener, error) {
 		l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 		if err != nil {
 			for _, open := range listeners {
-				open.Close()
+				_ = open.Close()
 			}
 			return nil, fmt.Errorf("listen on %s: %w", address, err)
 		}

@@ -165,7 +165,7 @@ func (a *Applier) Try(ctx context.Context, w Work) (needed bool, refusal plan.Re
 	}
 	patch, err := a.patch(w, live.DeepCopy())
 	if err != nil {
-		return true, plan.Refusal{Words: err.Error()}, nil
+		return true, plan.Refusal{Words: err.Error()}, nil //nolint:nilerr // the refusal is the answer
 	}
 	if patch == nil {
 		return false, plan.Refusal{}, nil

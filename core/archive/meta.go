@@ -114,7 +114,7 @@ func (s *scanner) text(to *string) error {
 }
 
 func unexpectedEOF(err error) error {
-	if err == io.EOF {
+	if err == io.EOF { //nolint:errorlint // an error that wraps it is no end
 		return io.ErrUnexpectedEOF
 	}
 	return err

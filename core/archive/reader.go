@@ -133,7 +133,7 @@ func (r *Reader) Items() iter.Seq2[item.Item, error] {
 // the tar.
 func (r *Reader) next() (it item.Item, found bool, err error) {
 	h, err := r.tar.Next()
-	if err == io.EOF {
+	if err == io.EOF { //nolint:errorlint // an error that wraps it is no end
 		return it, false, io.EOF
 	}
 	if err != nil && !errors.Is(err, tar.ErrInsecurePath) {

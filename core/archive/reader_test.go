@@ -321,7 +321,8 @@ func TestAnArchiveThatWasRepackedWithFoldersIsRead(t *testing.T) {
 
 func TestAReaderReadsOnce(t *testing.T) {
 	r := archive.NewReader(bytes.NewReader(archivetest.Build(t)), archive.Limits{})
-	for range r.Items() {
+	for _, err := range r.Items() {
+		require.NoError(t, err)
 	}
 	n := 0
 	for _, err := range r.Items() {
@@ -338,7 +339,7 @@ func FuzzReader(f *testing.F) {
 		}
 	}
 	f.Add(archivetest.Tar(f, archivetest.Entries(archivetest.Items()...)...), true)
-	f.Add([]byte(archivetest.Items()[3].Raw), true)
+	f.Add(archivetest.Items()[3].Raw, true)
 	limits := archive.Limits{MaxSize: 1 << 20, MaxEntrySize: 64 << 10, MaxEntries: 100}
 	f.Fuzz(func(t *testing.T, b []byte, compress bool) {
 		if compress {

@@ -442,7 +442,8 @@ func TestAClusterThatRefusesEverythingIsOneErrorAndNoBackup(t *testing.T) {
 	s := mem.New()
 	_, err := job(s, c).Run(t.Context())
 	assert.EqualError(t, err, "backup nightly was not made: nothing could be read from the cluster: namespaces: forbidden; configmaps: forbidden; persistentvolumeclaims: forbidden; and 1 more")
-	for info := range s.List(t.Context(), "", true) {
+	for info, err := range s.List(t.Context(), "", true) {
+		require.NoError(t, err)
 		assert.Fail(t, "left behind", info.Key)
 	}
 }
@@ -463,12 +464,14 @@ func TestWhatIsWrongIsSaidBeforeAnythingIsWritten(t *testing.T) {
 		j := job(s, town())
 		change(&j)
 		before := 0
-		for range s.List(t.Context(), "", true) {
+		for _, err := range s.List(t.Context(), "", true) {
+			require.NoError(t, err)
 			before++
 		}
 		_, err := j.Run(t.Context())
 		assert.Error(t, err, name)
-		for range s.List(t.Context(), "", true) {
+		for _, err := range s.List(t.Context(), "", true) {
+			require.NoError(t, err)
 			before--
 		}
 		assert.Zero(t, before, name)

@@ -43,7 +43,7 @@ func retryAfter(resp *http.Response) time.Duration {
 // the client that makes them knows nothing: client-go's discovery client takes
 // none, neither for the request nor for its waits between tries.
 type bound struct {
-	ctx  context.Context
+	ctx  context.Context //nolint:containedctx // see above
 	next http.RoundTripper
 }
 

@@ -446,7 +446,8 @@ func TestAReaderMayStopAnywhere(t *testing.T) {
 		c, err := Begin(t.Context(), town(), filter.Filter{IncludedNamespaces: []string{"shop"}}, nil)
 		require.NoError(t, err)
 		n := 0
-		for range c.Items(t.Context()) {
+		for _, err := range c.Items(t.Context()) {
+			require.NoError(t, err)
 			if n++; n > stop {
 				break
 			}

@@ -122,7 +122,7 @@ func Examine(it item.Item, o Options) (Entry, error) {
 	e.owners, e.Status = ownerRefsOf(u), o.restoresStatus(u, ResourceOf(e))
 	if err := o.Transform(u, it.Key.GroupResource()); err != nil {
 		e.Broken = err.Error()
-		return e, nil
+		return e, nil //nolint:nilerr // the entry says that it is broken
 	}
 	e.Digest, err = digest(u)
 	return e, err

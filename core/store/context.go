@@ -15,7 +15,7 @@ func ContextReader(ctx context.Context, r io.Reader) io.Reader {
 // contextReader holds a context because io.Reader has no place for one; it
 // lives as long as the call it was made for.
 type contextReader struct {
-	ctx context.Context
+	ctx context.Context //nolint:containedctx // see above
 	r   io.Reader
 }
 

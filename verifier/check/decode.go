@@ -107,7 +107,7 @@ func damageFirst(g *gunzip, err error) error {
 }
 
 func noEOF(err error) error {
-	if err == io.EOF {
+	if err == io.EOF { //nolint:errorlint // an error that wraps it is no end
 		return io.ErrUnexpectedEOF
 	}
 	return err

@@ -47,7 +47,7 @@ type child struct {
 func newChild(binary, dir string, args []string) *child {
 	c := &child{exited: make(chan struct{})}
 	c.out.first = make(chan event, 1)
-	c.cmd = exec.Command(binary, args...)
+	c.cmd = exec.Command(binary, args...) //nolint:noctx // it outlives the call that starts it, and stop ends it
 	c.cmd.Env = childEnv(dir)
 	c.cmd.Stdout, c.cmd.Stderr = &c.out, &c.errOut
 	c.cmd.WaitDelay = waitOutput

@@ -107,10 +107,10 @@ func (s *Store) open(key string) (*os.File, error) {
 	}
 	switch info, err := f.Stat(); {
 	case err != nil:
-		f.Close()
+		_ = f.Close()
 		return nil, explain(err, s.abs(key))
 	case !info.Mode().IsRegular():
-		f.Close()
+		_ = f.Close()
 		return nil, store.ErrNotFound
 	}
 	return f, nil

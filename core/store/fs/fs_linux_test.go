@@ -29,7 +29,7 @@ func asAnyUser(t *testing.T) {
 	_, _, errno := syscall.RawSyscall(syscall.SYS_SETFSUID, nobody, 0, 0)
 	require.Zero(t, errno)
 	t.Cleanup(func() {
-		syscall.RawSyscall(syscall.SYS_SETFSUID, 0, 0, 0)
+		_, _, _ = syscall.RawSyscall(syscall.SYS_SETFSUID, 0, 0, 0)
 		runtime.UnlockOSThread()
 	})
 }
@@ -64,7 +64,7 @@ func TestAFolderThatCannotBeWrittenSaysSo(t *testing.T) {
 // sharedDir is a temporary folder that other users may enter.
 func sharedDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "lifeboat-fs")
+	dir, err := os.MkdirTemp("", "lifeboat-fs") //nolint:usetesting // folders of t.TempDir are the user's own
 	require.NoError(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	require.NoError(t, os.Chmod(dir, 0o755))

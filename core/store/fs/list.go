@@ -34,7 +34,7 @@ func (s *Store) List(ctx context.Context, prefix string, recursive bool) iter.Se
 // the call.
 type lister struct {
 	store     *Store
-	ctx       context.Context
+	ctx       context.Context //nolint:containedctx // see above
 	recursive bool
 	yield     func(store.Info, error) bool
 }

@@ -26,7 +26,7 @@ var errDamaged = errors.New("the object is damaged: its SHA-256 is not that of w
 // reader reads an object to the length its server announced; less is an
 // error, and so is, at the end, another content than was put.
 type reader struct {
-	ctx    context.Context // of the Get, which the reading belongs to
+	ctx    context.Context //nolint:containedctx // of the Get, which the reading belongs to
 	store  *Store
 	key    string
 	etag   *string

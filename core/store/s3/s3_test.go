@@ -172,7 +172,10 @@ func (c *cutting) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			refuse(w, http.StatusPreconditionFailed, "PreconditionFailed", "the object is another")
 			return
 		}
-		fmt.Sscanf(rng, "bytes=%d-", &start)
+		if _, err := fmt.Sscanf(rng, "bytes=%d-", &start); err != nil {
+			refuse(w, http.StatusBadRequest, "InvalidArgument", rng)
+			return
+		}
 		w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", start, len(c.data)-1, len(c.data)))
 	}
 	w.Header().Set("Content-Length", fmt.Sprint(len(c.data)-start))

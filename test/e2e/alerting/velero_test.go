@@ -7,7 +7,6 @@ import (
 	"compress/gzip"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -218,12 +217,6 @@ func zipped(t *testing.T, content any) []byte {
 	require.NoError(t, json.NewEncoder(z).Encode(content))
 	require.NoError(t, z.Close())
 	return b.Bytes()
-}
-
-// annotate sets annotations of a Schedule, as kubectl annotate does.
-func (w *world) annotate(t *testing.T, schedule string, targets annotations) {
-	t.Helper()
-	w.patch(t, "Schedule", schedule, fields{"metadata": fields{"annotations": maps.Clone(targets)}})
 }
 
 // expire removes backups the way garbage collection does: files and object.

@@ -192,7 +192,8 @@ func TestAnEncryptedBackupTellsNoSecretAndIsProven(t *testing.T) {
 	}
 	assert.Positive(t, values)
 	assert.Greater(t, items, 100)
-	for it := range archive.NewReader(bytes.NewReader(contents(t, plain, store.Contents("b"))), archive.Limits{}).Items() {
+	for it, err := range archive.NewReader(bytes.NewReader(contents(t, plain, store.Contents("b"))), archive.Limits{}).Items() {
+		require.NoError(t, err)
 		sum := sha256.Sum256(it.Raw)
 		require.True(t, bytes.Contains(open, []byte(hex.EncodeToString(sum[:]))), "an unencrypted one does: the search finds what is there")
 	}

@@ -262,7 +262,7 @@ func (s *server) tokenVolume() string {
 // t.TempDir are the user's own.
 func worldReadable(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "lifeboat-sidecar-")
+	dir, err := os.MkdirTemp("", "lifeboat-sidecar-") //nolint:usetesting // see above
 	require.NoError(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	require.NoError(t, os.Chmod(dir, 0o755))

@@ -173,11 +173,11 @@ func (d *daemon) stop() error {
 		return errors.Join(left, err)
 	}
 	select {
-	case <-d.ended: // its status says nothing that its log does not
+	case <-d.ended: //nolint:errcheck // its status says nothing that its log does not
 		return errors.Join(left, os.RemoveAll(d.state))
 	case <-time.After(stopLimit):
 		err := d.cmd.Process.Kill()
-		<-d.ended
+		<-d.ended //nolint:errcheck // it was killed
 		return errors.Join(left, fmt.Errorf("dockerd did not end within %s and was killed", stopLimit), err)
 	}
 }

@@ -41,7 +41,7 @@ func sendFrame(host, port string) error {
 	if err != nil {
 		return err
 	}
-	frame := bytes.Join([][]byte{neighbour, wire.HardwareAddr, []byte{etherIPv4 >> 8, etherIPv4 & 0xff}, packet(from, to, uint16(number), []byte("frame"))}, nil)
+	frame := bytes.Join([][]byte{neighbour, wire.HardwareAddr, {etherIPv4 >> 8, etherIPv4 & 0xff}, packet(from, to, uint16(number), []byte("frame"))}, nil)
 	socket, err := syscall.Socket(syscall.AF_PACKET, syscall.SOCK_RAW, 0)
 	if err != nil {
 		return fmt.Errorf("packet socket: %w", err)

@@ -156,7 +156,10 @@ func serve(ctx context.Context, address string) (err error) {
 		}
 	})
 	mux.HandleFunc("GET /dial", func(w http.ResponseWriter, r *http.Request) {
-		r.ParseForm()
+		if err := r.ParseForm(); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
 		_ = json.NewEncoder(w).Encode(dialAll(r.Context(), r.Form["to"])) // or the client has gone
 	})
 	server := &http.Server{Addr: address, Handler: mux, ReadHeaderTimeout: 5 * time.Second}

@@ -59,12 +59,12 @@ func (c creation) create(ctx context.Context) error {
 	for {
 		_ = removeNodes(patience, c.name) // the last word has whoever called
 		select {
-		case <-done:
+		case <-done: //nolint:errcheck // what was cancelled has failed
 			return context.Cause(ctx)
 		case <-time.After(again):
 		case <-patience.Done():
 			go func() {
-				<-done
+				<-done //nolint:errcheck // nobody waits for it any more
 				late, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveUp)
 				defer cancel()
 				_ = vacate(late, c.name, c.image)

@@ -18,7 +18,7 @@ func freeDisk(path string) uint64 {
 	if err := syscall.Statfs(path, &s); err != nil {
 		return 0
 	}
-	return uint64(s.Bavail) * uint64(s.Bsize)
+	return uint64(s.Bavail) * uint64(s.Bsize) //nolint:unconvert // Bavail is an int64 on some systems
 }
 
 // inotifyInstances counts those of root's processes, as far as this process may

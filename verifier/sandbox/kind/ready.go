@@ -48,7 +48,7 @@ func nodeReady(raw []byte) bool {
 }
 
 func hasAddress(raw []byte) bool {
-	var endpoints corev1.Endpoints
+	var endpoints corev1.Endpoints //nolint:staticcheck // the name of an EndpointSlice is not known
 	if json.Unmarshal(raw, &endpoints) != nil {
 		return false
 	}
