@@ -43,7 +43,7 @@ build: ## the three programs, into bin/
 
 .PHONY: node-image
 node-image: ## a kind node image without any registry; needs root, Debian's archive and Docker
-	@$(ONCE) go run ./verifier/sandbox/kind/nodeimage
+	@$(ONCE) go run ./tools/nodeimage
 
 .PHONY: demo
 demo: $(READY) ## a backup, a loss, a restore, a drill, a refutation and the metrics, on clusters of its own
@@ -64,7 +64,7 @@ generate: $(CONTROLLER_GEN) ## deep copies and custom resource definitions, from
 
 .PHONY: pictures
 pictures: prometheus ## the pictures in docs/images, drawn from the dashboards; needs Chromium
-	$(ONCE) go test -count=1 -tags pictures ./dashboards/picture -dir $(ROOT_DIR)/docs/images
+	$(ONCE) go test -count=1 -tags pictures ./tools/picture -dir $(ROOT_DIR)/docs/images
 
 .PHONY: verify
 verify: $(CONTROLLER_GEN) ## modules are tidy, generated files are those of the types

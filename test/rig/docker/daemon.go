@@ -13,7 +13,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/lifeboat-backup/lifeboat/verifier/sandbox/kind/nodeimage/bounding"
+	"github.com/lifeboat-backup/lifeboat/tools/nodeimage/bounding"
 )
 
 const (
@@ -193,7 +193,7 @@ func buildWrapper(ctx context.Context, dir string) (string, error) {
 	}
 	wrapper, link := filepath.Join(dir, "lifeboat-runc"), filepath.Join(dir, "runc.real")
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", wrapper,
-		"github.com/lifeboat-backup/lifeboat/verifier/sandbox/kind/nodeimage/runtime")
+		"github.com/lifeboat-backup/lifeboat/tools/nodeimage/runtime")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the runtime wrapper: %w: %s", err, out)

@@ -8,7 +8,7 @@
 // keeps its images in .cache/docker of the repository, has a socket of its own
 // (the command finds it in DOCKER_HOST) and no default bridge. On hosts without
 // CAP_SYS_RESOURCE it runs containers through
-// verifier/sandbox/kind/nodeimage/runtime.
+// tools/nodeimage/runtime.
 //
 // What it changes on the host and does not take back: the packages, the sysctl
 // fs.inotify.max_user_instances when it is below 512, and what dockerd itself

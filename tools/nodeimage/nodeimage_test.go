@@ -17,7 +17,7 @@ import (
 func TestTheNodeRunsTheKubernetesOfTheControlPlaneSandbox(t *testing.T) {
 	node, err := os.ReadFile("modules/kubernetes.mod")
 	require.NoError(t, err)
-	sandbox, err := os.ReadFile("../../controlplane/go.mod")
+	sandbox, err := os.ReadFile("../../verifier/sandbox/controlplane/go.mod")
 	require.NoError(t, err)
 	want, err := required(string(sandbox), "k8s.io/kubernetes")
 	require.NoError(t, err)

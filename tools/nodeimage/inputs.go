@@ -27,9 +27,9 @@ const (
 )
 
 const (
-	repository = "lifeboat/node"                   // what users name, tagged by Kubernetes' version
-	builds     = "lifeboat/node-build"             // the same image, tagged by its inputs
-	folder     = "verifier/sandbox/kind/nodeimage" // of this command's sources, below the root
+	repository = "lifeboat/node"       // what users name, tagged by Kubernetes' version
+	builds     = "lifeboat/node-build" // the same image, tagged by its inputs
+	folder     = "tools/nodeimage"     // of this command's sources, below the root
 )
 
 // inputs are what decides about the content of the image.

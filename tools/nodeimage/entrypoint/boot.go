@@ -13,7 +13,7 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/lifeboat-backup/lifeboat/verifier/sandbox/kind/nodeimage/bounding"
+	"github.com/lifeboat-backup/lifeboat/tools/nodeimage/bounding"
 )
 
 // What kind's configuration gives the first node of a cluster, when nobody says

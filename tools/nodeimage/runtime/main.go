@@ -18,7 +18,7 @@ import (
 	"path/filepath"
 	"syscall"
 
-	"github.com/lifeboat-backup/lifeboat/verifier/sandbox/kind/nodeimage/bounding"
+	"github.com/lifeboat-backup/lifeboat/tools/nodeimage/bounding"
 )
 
 func main() {

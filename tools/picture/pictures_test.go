@@ -1,7 +1,7 @@
 //go:build pictures
 
 // Package picture_test makes the pictures in docs/images: go test -tags pictures
-// ./dashboards/picture -dir docs/images. A made-up world is watched by the real
+// ./tools/picture -dir docs/images. A made-up world is watched by the real
 // exporter for 14 days of a synctest bubble's time, what it served is given to a
 // real Prometheus with the real rules, and the dashboards ask that.
 package picture_test
@@ -40,8 +40,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/lifeboat-backup/lifeboat/dashboards"
-	"github.com/lifeboat-backup/lifeboat/dashboards/picture"
 	"github.com/lifeboat-backup/lifeboat/exporter"
+	"github.com/lifeboat-backup/lifeboat/tools/picture"
 )
 
 var (
@@ -114,7 +114,7 @@ func spanOf(d dashboards.Dashboard) time.Duration {
 }
 
 func fromFile(t *testing.T, name string) (d dashboards.Dashboard) {
-	raw, err := os.ReadFile(filepath.Join("..", name))
+	raw, err := os.ReadFile(filepath.Join("../../dashboards", name))
 	require.NoError(t, err)
 	require.NoError(t, json.Unmarshal(raw, &d))
 	return d
