@@ -24,7 +24,8 @@
 //   - store: bytes under keys; the layout of the keys and the order of writing.
 //     store/fs, store/s3 and store/mem implement it, location opens them by
 //     URL or BackupStorageLocation.
-//   - volume: records about volumes.
+//   - volume: which volumes are backed up, by which method and why; records about
+//     volumes. Pure but for decompressing records.
 //   - cluster: the client-go side.
 //   - collect: cluster to items; what is selected is decided by pure functions.
 //   - plan: what a restore will do and why, what is taken off an object, and when

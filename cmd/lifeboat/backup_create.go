@@ -142,7 +142,15 @@ func printCreated(w io.Writer, s store.Store, r backup.Result) error {
 	b := r.Backup
 	fmt.Fprintf(w, "Backup %s is %s: %d items, %s in %s stored in %s, in %.1f s.\n",
 		b.Name, b.Status.Phase, r.Items, size(r.Bytes), size(r.Stored), s, r.Duration.Seconds())
-	printList(w, "Missing", r.Errors)
+	printList(w, "Missing", sentences(r.Errors))
 	printList(w, "Warnings", r.Warnings)
 	return nil
+}
+
+func sentences(problems []backup.Problem) []string {
+	out := make([]string, len(problems))
+	for i, p := range problems {
+		out[i] = p.String()
+	}
+	return out
 }

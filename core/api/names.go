@@ -25,6 +25,9 @@ const (
 	AnnotationSourceMajor      = "velero.io/source-cluster-k8s-major-version"
 	AnnotationSourceMinor      = "velero.io/source-cluster-k8s-minor-version"
 	AnnotationResourceTimeout  = "velero.io/resource-timeout"
+	// On a Pod: its volumes, by name, for and against a file-system backup.
+	AnnotationBackupVolumes         = "backup.velero.io/backup-volumes"
+	AnnotationBackupVolumesExcludes = "backup.velero.io/backup-volumes-excludes"
 	// AnnotationManifest on a Backup says that a manifest was written with it,
 	// and of which schema: a manifest that was lost is missed by it.
 	AnnotationManifest = "lifeboat.dev/manifest"

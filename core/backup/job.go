@@ -21,6 +21,7 @@ import (
 	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
 	"github.com/lifeboat-backup/lifeboat/core/archive"
 	"github.com/lifeboat-backup/lifeboat/core/collect"
+	"github.com/lifeboat-backup/lifeboat/core/item"
 	"github.com/lifeboat-backup/lifeboat/core/manifest"
 	"github.com/lifeboat-backup/lifeboat/core/progress"
 	"github.com/lifeboat-backup/lifeboat/core/seal"
@@ -45,6 +46,8 @@ type Job struct {
 	// the backup, so that a mistake leaves no folder behind.
 	Open    func(ctx context.Context) (store.Store, error)
 	Cluster Cluster
+	// Data saves the data of volumes; nil is ObjectsOnly.
+	Data Data
 	// Recipients are who can read the tarball; without any it is not encrypted.
 	Recipients seal.Recipients
 	// Now tells the time, for everything that is recorded.
@@ -53,13 +56,17 @@ type Job struct {
 	Progress progress.Sink
 }
 
+// Problem is something that was selected and is not in the backup. In JSON it is
+// a string.
+type Problem = collect.Problem
+
 // Result is a backup that was made.
 type Result struct {
 	Backup   velerov1.Backup     `json:"backup"`
 	Items    int                 `json:"items"`
 	Bytes    int64               `json:"bytes"`  // JSON of the items
 	Stored   int64               `json:"stored"` // size of the tarball
-	Errors   []string            `json:"errors,omitempty"`
+	Errors   []Problem           `json:"errors,omitempty"`
 	Warnings []string            `json:"warnings,omitempty"`
 	Coverage []manifest.Resource `json:"coverage"`
 	Duration time.Duration       `json:"-"`
@@ -153,9 +160,13 @@ func (j Job) write(ctx context.Context, w *store.Writer, p prepared) (Result, er
 	}, nil
 }
 
-// shorten joins messages, the first few of them.
-func shorten(messages []string) string {
+// shorten joins problems, the first few of them.
+func shorten(problems []Problem) string {
 	const most = 3
+	messages := make([]string, len(problems))
+	for i, p := range problems {
+		messages[i] = p.String()
+	}
 	if len(messages) <= most {
 		return strings.Join(messages, "; ")
 	}
@@ -198,23 +209,44 @@ func errOr(err, fallback error) error {
 
 func (j Job) archive(ctx context.Context, w io.Writer, c *collect.Collection, r *record) error {
 	a := archive.NewWriter(w, archive.Options{ModTime: r.started})
+	v := volumes{place: map[item.Key]int{}}
 	for it, err := range c.Items(ctx) {
 		if err != nil {
 			return j.Cluster.Explain(err)
 		}
-		digest, err := a.Add(it)
-		var refused *archive.EntryError
-		switch {
-		case errors.As(err, &refused):
-			r.refuse(it.Key, refused.Err)
-			continue
-		case err != nil:
-			return fmt.Errorf("write %s: %w", it.Key, err)
+		added, err := j.add(a, it, r)
+		if err == nil && added {
+			err = v.note(it)
 		}
-		if err := r.add(it, digest); err != nil {
+		if err != nil {
 			return err
 		}
-		j.Progress.Report(progress.Event{Object: it.Key, Done: len(r.items), Bytes: r.bytes})
+	}
+	items, err := j.saveData(ctx, v, r)
+	if err != nil {
+		return err
+	}
+	for _, it := range items {
+		if _, err := j.add(a, it, r); err != nil {
+			return err
+		}
 	}
 	return a.Close()
+}
+
+// add writes an item into the archive. It returns false for one that the
+// archive cannot hold.
+func (j Job) add(a *archive.Writer, it item.Item, r *record) (bool, error) {
+	digest, err := a.Add(it)
+	var refused *archive.EntryError
+	switch {
+	case errors.As(err, &refused):
+		r.refuse(it.Key, refused.Err)
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("write %s: %w", it.Key, err)
+	}
+	r.add(it, digest)
+	j.Progress.Report(progress.Event{Object: it.Key, Done: len(r.items), Bytes: r.bytes})
+	return true, nil
 }

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/gzip"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/lifeboat-backup/lifeboat/core/archive"
 	"github.com/lifeboat-backup/lifeboat/core/cluster"
@@ -35,7 +34,7 @@ type record struct {
 	files    map[string]manifest.Digest // by key
 	marked   []string                   // namespaces left out by their label
 	coverage []manifest.Resource
-	errors   []string
+	errors   []Problem
 	warnings []string
 	results  results
 	log      bytes.Buffer
@@ -63,10 +62,7 @@ func newRecord(backup string, started time.Time, now func() time.Time) *record {
 	}
 }
 
-// dataNotIncluded stands in results and volume records.
-const dataNotIncluded = "data not included: this backup holds objects only"
-
-func (r *record) add(it item.Item, d archive.Digest) error {
+func (r *record) add(it item.Item, d archive.Digest) {
 	r.items = append(r.items, manifest.Item{Key: it.Key, Version: it.Version, Kind: it.Kind, Digest: r.digest(manifest.Digest(d))})
 	r.bytes += d.Size
 	kind := it.APIVersion() + "/" + it.Kind
@@ -75,40 +71,12 @@ func (r *record) add(it item.Item, d archive.Digest) error {
 		name = it.Key.Namespace + "/" + name
 	}
 	r.byKind[kind] = append(r.byKind[kind], name)
-	if it.Key.Group != "" {
-		return nil
-	}
-	switch it.Key.Resource {
-	case "persistentvolumeclaims", "persistentvolumes":
-		return r.addVolume(it)
-	}
-	return nil
-}
-
-// addVolume records that a claim's or volume's data is not in the backup:
-// Velero decides by this record what to do with the volume, and people read
-// it.
-func (r *record) addVolume(it item.Item) error {
-	r.warn(it.Key, dataNotIncluded)
-	if it.Key.Resource == "persistentvolumeclaims" {
-		return nil
-	}
-	u, err := it.Object()
-	if err != nil {
-		return err
-	}
-	info := volume.Info{PVName: it.Key.Name, Skipped: true, SkippedReason: dataNotIncluded, PVInfo: &volume.PVInfo{Labels: u.GetLabels()}}
-	info.PVCName, _, _ = unstructured.NestedString(u.Object, "spec", "claimRef", "name")
-	info.PVCNamespace, _, _ = unstructured.NestedString(u.Object, "spec", "claimRef", "namespace")
-	info.PVInfo.ReclaimPolicy, _, _ = unstructured.NestedString(u.Object, "spec", "persistentVolumeReclaimPolicy")
-	r.volumes = append(r.volumes, info)
-	return nil
 }
 
 // refuse records an item that the archive cannot hold.
 func (r *record) refuse(k item.Key, err error) {
 	r.refused[k.GroupResource()]++
-	r.problem(k.String(), err.Error())
+	r.problem(Problem{Object: k.String(), Err: err})
 }
 
 // leftByArchive is the reason of refused items. It stands in manifests.
@@ -117,7 +85,7 @@ const leftByArchive = "the archive cannot hold it"
 // conclude takes over what the collection knows at its end.
 func (r *record) conclude(c *collect.Collection) {
 	for _, p := range c.Problems() {
-		r.problem(p.Object, cluster.Reason(p.Err))
+		r.problem(p)
 	}
 	for _, p := range c.Warnings() {
 		r.remark(p.Object + ": " + p.Err.Error())
@@ -160,10 +128,10 @@ func (r *record) warn(k item.Key, message string) {
 	r.results.Warnings.Namespaces[k.Namespace] = append(r.results.Warnings.Namespaces[k.Namespace], text)
 }
 
-func (r *record) problem(object, reason string) {
-	r.errors = append(r.errors, object+": "+reason)
-	r.logf("error", "%s: %s", object, reason)
-	r.results.Errors.Velero = append(r.results.Errors.Velero, fmt.Sprintf(" resource: /%s error: /%s", object, reason))
+func (r *record) problem(p Problem) {
+	r.errors = append(r.errors, p)
+	r.logf("error", "%s", p)
+	r.results.Errors.Velero = append(r.results.Errors.Velero, fmt.Sprintf(" resource: /%s error: /%s", p.Object, cluster.Reason(p.Err)))
 }
 
 // logf writes a line as Velero's log has them.

@@ -41,6 +41,13 @@ type Problem struct {
 	Err    error
 }
 
+// String is the object and the reason, in the words of the API server if it
+// gave one.
+func (p Problem) String() string { return p.Object + ": " + cluster.Reason(p.Err) }
+
+// MarshalText makes a problem a string in JSON.
+func (p Problem) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
 // Collection is one walk over a cluster. It is used by one goroutine.
 type Collection struct {
 	source     Source

@@ -349,7 +349,7 @@ func TestWhatTheAPIServerAnswersDecidesHowABackupEnds(t *testing.T) {
 			require.NoError(t, err)
 			require.Len(t, result.Errors, len(x.missing), "%v", result.Errors)
 			for i, object := range x.missing {
-				assert.Contains(t, result.Errors[i], object+": ")
+				assert.Contains(t, result.Errors[i].String(), object+": ")
 			}
 			read, err := backup.Read(t.Context(), s, "b")
 			require.NoError(t, err)
