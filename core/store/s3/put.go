@@ -13,12 +13,16 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/feature/s3/transfermanager"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/lifeboat-backup/lifeboat/core/store"
 )
 
 const (
+	partSize    = 8 << 20 // bytes
+	concurrency = 3       // parts under way per Put
+
 	// idMetadata names the metadata that tells one Put's object from another's.
 	idMetadata = "lifeboat-put"
 	// sumMetadata names that of the object's SHA-256, hex.
@@ -44,7 +48,7 @@ func (s *Store) put(ctx context.Context, key string, r io.Reader) error {
 	}
 	src := &source{r: store.ContextReader(ctx, r)}
 	id := rand.Text()
-	_, err := s.upload.Upload(ctx, &awss3.PutObjectInput{
+	err := s.upload(ctx, &transfermanager.UploadObjectInput{
 		Bucket: &s.options.Bucket, Key: s.key(key), Body: src,
 		IfNoneMatch: aws.String("*"),
 		Metadata:    map[string]string{idMetadata: id},
@@ -58,6 +62,20 @@ func (s *Store) put(ctx context.Context, key string, r io.Reader) error {
 		return s.explain(ctx, err)
 	}
 	return s.settle(ctx, key, id, err)
+}
+
+// upload sends an object in one request, or in parts if it fills one.
+func (s *Store) upload(ctx context.Context, in *transfermanager.UploadObjectInput) error {
+	a := &api{Client: s.client, store: s}
+	_, err := transfermanager.New(a, func(o *transfermanager.Options) {
+		o.PartSizeBytes, o.MultipartUploadThreshold = partSize, partSize
+		o.Concurrency = concurrency
+		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
+	}).UploadObject(ctx, in)
+	if err != nil {
+		return err
+	}
+	return a.incomplete
 }
 
 // settle finds out what became of an upload that failed after all of it was
@@ -107,15 +125,17 @@ func (s *Store) detail(ctx context.Context, key string, err error) error {
 	return err
 }
 
-// api is the part of the client that the uploader uses, made safe to stop and
-// exact about what exists.
+// api is the client that one upload uses, made safe to stop and exact about what
+// exists.
 type api struct {
 	*awss3.Client
 	store *Store
+	// incomplete is the error of CompleteMultipartUpload.
+	incomplete error
 }
 
-func (a api) PutObject(ctx context.Context, in *awss3.PutObjectInput, opts ...func(*awss3.Options)) (*awss3.PutObjectOutput, error) {
-	body := in.Body.(io.ReadSeeker) // the uploader reads it into memory
+func (a *api) PutObject(ctx context.Context, in *awss3.PutObjectInput, opts ...func(*awss3.Options)) (*awss3.PutObjectOutput, error) {
+	body := in.Body.(io.ReadSeeker) // the upload manager reads it into memory
 	content := sha256.New()
 	sum, err := md5Of(body, content)
 	if err != nil {
@@ -133,7 +153,7 @@ func (a api) PutObject(ctx context.Context, in *awss3.PutObjectInput, opts ...fu
 
 // UploadPart outlives ctx by partGrace: a part that is still arriving when its
 // upload is aborted may stay, and S3 then keeps the upload with it.
-func (a api) UploadPart(ctx context.Context, in *awss3.UploadPartInput, opts ...func(*awss3.Options)) (*awss3.UploadPartOutput, error) {
+func (a *api) UploadPart(ctx context.Context, in *awss3.UploadPartInput, opts ...func(*awss3.Options)) (*awss3.UploadPartOutput, error) {
 	ctx, cancel := outlive(ctx, partGrace)
 	defer cancel()
 	sum, err := md5Of(in.Body.(io.ReadSeeker), io.Discard)
@@ -146,24 +166,37 @@ func (a api) UploadPart(ctx context.Context, in *awss3.UploadPartInput, opts ...
 
 // CreateMultipartUpload is not cancelled with ctx: an upload whose id nobody
 // learnt could not be aborted.
-func (a api) CreateMultipartUpload(ctx context.Context, in *awss3.CreateMultipartUploadInput, opts ...func(*awss3.Options)) (*awss3.CreateMultipartUploadOutput, error) {
+func (a *api) CreateMultipartUpload(ctx context.Context, in *awss3.CreateMultipartUploadInput, opts ...func(*awss3.Options)) (*awss3.CreateMultipartUploadOutput, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 	defer cancel()
 	return a.Client.CreateMultipartUpload(ctx, in, opts...)
 }
 
-func (a api) CompleteMultipartUpload(ctx context.Context, in *awss3.CompleteMultipartUploadInput, opts ...func(*awss3.Options)) (*awss3.CompleteMultipartUploadOutput, error) {
-	return conditional(a.store, &in.IfNoneMatch, func() (*awss3.CompleteMultipartUploadOutput, error) {
+// CompleteMultipartUpload keeps its error for upload. The upload manager would
+// print it with the standard library's logger, even if another writer was faster,
+// which is not worth a message.
+func (a *api) CompleteMultipartUpload(ctx context.Context, in *awss3.CompleteMultipartUploadInput, opts ...func(*awss3.Options)) (*awss3.CompleteMultipartUploadOutput, error) {
+	out, err := conditional(a.store, &in.IfNoneMatch, func() (*awss3.CompleteMultipartUploadOutput, error) {
 		return a.Client.CompleteMultipartUpload(ctx, in, opts...)
 	})
+	if err == nil {
+		return out, nil
+	}
+	a.incomplete = err
+	_, err = a.AbortMultipartUpload(ctx, &awss3.AbortMultipartUploadInput{Bucket: in.Bucket, Key: in.Key, UploadId: in.UploadId}, opts...)
+	return &awss3.CompleteMultipartUploadOutput{}, err
 }
 
 // AbortMultipartUpload is not cancelled with ctx: parts left behind cost money
-// and no listing shows them.
-func (a api) AbortMultipartUpload(ctx context.Context, in *awss3.AbortMultipartUploadInput, opts ...func(*awss3.Options)) (*awss3.AbortMultipartUploadOutput, error) {
+// and no listing shows them. It never fails: the upload manager would replace
+// the error that ended the upload by that of the abort.
+func (a *api) AbortMultipartUpload(ctx context.Context, in *awss3.AbortMultipartUploadInput, opts ...func(*awss3.Options)) (*awss3.AbortMultipartUploadOutput, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 	defer cancel()
-	return a.Client.AbortMultipartUpload(ctx, in, opts...)
+	if out, err := a.Client.AbortMultipartUpload(ctx, in, opts...); err == nil {
+		return out, nil
+	}
+	return &awss3.AbortMultipartUploadOutput{}, nil
 }
 
 // conditional sends a request with its condition, and without it on a server
@@ -203,7 +236,7 @@ func md5Of(body io.ReadSeeker, and io.Writer) (*string, error) {
 	return aws.String(base64.StdEncoding.EncodeToString(h.Sum(nil))), nil
 }
 
-// source keeps what the uploader's errors do not tell: whether r failed, and
+// source keeps what the errors of an upload do not tell: whether r failed, and
 // whether it was read to its end.
 type source struct {
 	r     io.Reader

@@ -52,7 +52,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/feature/s3/manager"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go/logging"
 
@@ -60,9 +59,6 @@ import (
 )
 
 const (
-	partSize    = 8 << 20 // bytes
-	concurrency = 3       // parts under way per Put
-
 	// An endpoint that swallows packets is given up after four dials and the
 	// pauses between them, 15 seconds; one that refuses them, as a server that
 	// restarts does, after the 5 seconds of the pauses.
@@ -162,7 +158,6 @@ type Store struct {
 	options Options
 	where   string // the endpoint, for messages
 	client  *awss3.Client
-	upload  *manager.Uploader
 	sent    *sent
 	// unconditional is set once the server has refused If-None-Match.
 	unconditional atomic.Bool
@@ -218,11 +213,6 @@ func open(ctx context.Context, o Options) (*Store, error) {
 		if c.BaseEndpoint != nil {
 			s.where = *c.BaseEndpoint
 		}
-	})
-	s.upload = manager.NewUploader(api{Client: s.client, store: s}, func(u *manager.Uploader) {
-		u.PartSize = partSize
-		u.Concurrency = concurrency
-		u.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 	})
 	return s, nil
 }

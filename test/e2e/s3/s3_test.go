@@ -8,8 +8,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log"
 	"math/rand/v2"
 	"net/http"
+	"os"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -56,6 +58,9 @@ func TestABackupIsWrittenAndDeletedInABucket(t *testing.T) {
 // Each writer is a process of its own, with its own client, and all have found
 // the key free before any writes.
 func TestOfWritersThatDoNotKnowEachOtherExactlyOneWins(t *testing.T) {
+	var printed bytes.Buffer
+	log.SetOutput(&printed)
+	defer log.SetOutput(os.Stderr)
 	server := rig.S3(t)
 	for name, size := range map[string]int64{"in one request": 1 << 10, "in parts": 20 << 20} {
 		t.Run(name, func(t *testing.T) {
@@ -91,6 +96,7 @@ func TestOfWritersThatDoNotKnowEachOtherExactlyOneWins(t *testing.T) {
 			require.NotEqual(t, -1, winner)
 			assert.True(t, bytes.Equal(bytes.Repeat([]byte{byte(winner)}, int(size)), read(t, open(t, server.URL("race")), key)))
 			assert.Empty(t, uploads(t, server), "the losers' parts are gone")
+			assert.Empty(t, printed.String(), "the SDK prints what Put returns")
 		})
 	}
 }
