@@ -87,8 +87,8 @@ func (f *createFlags) job(name string) (backup.Job, error) {
 	return backup.Job{Object: f.object(name), Cluster: client, Recipients: recipients, Now: time.Now}, nil
 }
 
-// object is the Backup that the flags describe. It says that no snapshots are
-// taken, so that Velero does not look for any.
+// object is the Backup that the flags describe. Its spec sets snapshotVolumes to
+// false, so that Velero does not look for snapshots.
 func (f *createFlags) object(name string) velerov1.Backup {
 	s := spec.Backup{Filter: f.filter.Filter, Order: f.order, TTL: f.ttl}.Spec()
 	s.SnapshotVolumes = new(bool)
@@ -140,7 +140,7 @@ func checkCreate(name string, ttl time.Duration, labels map[string]string) error
 
 func printCreated(w io.Writer, s store.Store, r backup.Result) error {
 	b := r.Backup
-	fmt.Fprintf(w, "Backup %s is %s: %d items, %s in %s stored in %s, in %.1f s.\n",
+	fmt.Fprintf(w, "Backup %s is %s: %d items, %s; %s stored in %s, in %.1f s.\n",
 		b.Name, b.Status.Phase, r.Items, size(r.Bytes), size(r.Stored), s, r.Duration.Seconds())
 	printList(w, "Missing", sentences(r.Errors))
 	printList(w, "Warnings", r.Warnings)

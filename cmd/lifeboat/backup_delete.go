@@ -50,7 +50,7 @@ until a lifecycle rule removes them.
 		if n == 0 {
 			return fmt.Errorf("%w: %s in %s (lifeboat backup get lists them)", backup.ErrNoBackup, args[0], s)
 		}
-		fmt.Fprintf(c.OutOrStdout(), "Backup %s is deleted: %d files.\n", args[0], n)
+		fmt.Fprintf(c.OutOrStdout(), "Backup %s deleted: %d files.\n", args[0], n)
 		return nil
 	}
 	return c

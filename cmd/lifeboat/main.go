@@ -27,7 +27,7 @@ restored; lifeboat-exporter monitors backups.
 	return root
 }
 
-// clusterFlags say which cluster, as with kubectl.
+// clusterFlags select a cluster, as with kubectl.
 type clusterFlags struct{ kubeconfig, context string }
 
 func (f *clusterFlags) add(c *cobra.Command) {

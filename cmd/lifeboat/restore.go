@@ -93,8 +93,8 @@ func (f *restoreFlags) run(c *cobra.Command, job restore.Job) error {
 	return nil
 }
 
-// reviewed reads a plan file and takes backup and options from it. Flags that
-// say what the plan says are refused.
+// reviewed reads a plan file and takes backup and options from it. Flags for
+// what the plan defines are rejected.
 func (f *restoreFlags) reviewed(c *cobra.Command, file string) (*restore.File, error) {
 	if file == "" {
 		return nil, nil

@@ -79,7 +79,7 @@ func (f *restoreFlags) job(c *cobra.Command, name string) (restore.Job, error) {
 	return restore.Job{Name: name, Backup: f.from, Store: s, Cluster: client, Options: options, Identities: identities, Now: time.Now}, nil
 }
 
-// read makes options of the flags, or says all that is wrong with them.
+// read makes options of the flags. The error lists all that is wrong with them.
 func (f *restoreFlags) read() (plan.Options, error) {
 	if f.planned != nil {
 		return *f.planned, errors.Join(f.planned.Check()...)

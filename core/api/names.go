@@ -15,7 +15,7 @@ const (
 	LabelScheduleName      = "velero.io/schedule-name"
 	LabelStorageLocation   = "velero.io/storage-location"
 	LabelExcludeFromBackup = "velero.io/exclude-from-backup"
-	// LabelGCFailure says why garbage collection could not delete a backup.
+	// LabelGCFailure is the reason why garbage collection could not delete a backup.
 	LabelGCFailure = "velero.io/gc-failure"
 )
 
@@ -25,14 +25,15 @@ const (
 	AnnotationSourceMajor      = "velero.io/source-cluster-k8s-major-version"
 	AnnotationSourceMinor      = "velero.io/source-cluster-k8s-minor-version"
 	AnnotationResourceTimeout  = "velero.io/resource-timeout"
-	// On a Pod: its volumes, by name, for and against a file-system backup.
+	// AnnotationBackupVolumes and AnnotationBackupVolumesExcludes on a Pod list its
+	// volumes, by name, that are included in and excluded from file-system backups.
 	AnnotationBackupVolumes         = "backup.velero.io/backup-volumes"
 	AnnotationBackupVolumesExcludes = "backup.velero.io/backup-volumes-excludes"
-	// AnnotationManifest on a Backup says that a manifest was written with it,
-	// and of which schema: a manifest that was lost is missed by it.
+	// AnnotationManifest on a Backup means that a manifest was written with it, of
+	// the schema in the value. It shows that a manifest was lost.
 	AnnotationManifest = "lifeboat.dev/manifest"
-	// AnnotationEncryption on a Backup says that its tarball is encrypted, and
-	// how; the value is EncryptionAge.
+	// AnnotationEncryption on a Backup means that its tarball is encrypted. The
+	// value is EncryptionAge.
 	AnnotationEncryption = "lifeboat.dev/encryption"
 	// What is expected of a Schedule's backups, as Go durations: how long after
 	// its due time a run may succeed, how old the newest recovery point may
@@ -44,12 +45,12 @@ const (
 	AnnotationProvenRPO    = "lifeboat.dev/proven-rpo"
 )
 
-// EncryptionAge says that the tarball is a file of age
+// EncryptionAge means that the tarball is an age file
 // (https://age-encryption.org/v1).
 const EncryptionAge = "age"
 
-// LabelValue makes a label value of a name the way Velero does: a name of more
-// than 63 characters becomes its first 57 and 6 hex digits of its SHA-256.
+// LabelValue makes a label value of a name as Velero does: a name of more than 63
+// characters is cut to its first 57, followed by 6 hex digits of its SHA-256.
 func LabelValue(name string) string {
 	const limit, digits = 63, 6
 	if len(name) <= limit {

@@ -1,5 +1,5 @@
-// Package filter is what a user may say of which objects a backup or a restore
-// takes: namespaces, resources and labels, in Velero's terms. It is pure.
+// Package filter selects the objects of a backup or a restore by namespace,
+// resource and label, in Velero's terms. It is pure.
 package filter
 
 import (
@@ -15,32 +15,32 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/item"
 )
 
-// Filter says what a backup or restore takes, in Velero's terms. The zero
-// value is everything. Namespace names may hold the wildcards *, ? and [abc];
-// resources may be named by plural, singular, kind, short name, any of these
-// followed by "." and the group, or "*." and the group for all of a group.
+// Filter selects the objects of a backup or restore. The zero value selects
+// everything. Namespace names may contain the wildcards *, ? and [abc]. Resources
+// are named by plural, singular, kind or short name, any of these followed by "."
+// and the group, or "*." and the group for all resources of a group.
 //
-// Resources are said either by IncludedResources, ExcludedResources and
-// IncludeClusterResources or, for a backup, by the four scoped lists; Check
-// refuses both together, as Velero does.
+// Resources are selected either by IncludedResources, ExcludedResources and
+// IncludeClusterResources or, for a backup, by the four scoped lists. Check
+// rejects both together, as Velero does.
 type Filter struct {
 	IncludedNamespaces []string `json:"includedNamespaces,omitempty"`
 	ExcludedNamespaces []string `json:"excludedNamespaces,omitempty"`
 	IncludedResources  []string `json:"includedResources,omitempty"`
 	ExcludedResources  []string `json:"excludedResources,omitempty"`
-	// IncludeClusterResources says of all cluster-scoped objects that they are
-	// taken (true) or left out (false), whatever namespaces are selected. nil
-	// leaves it to the other fields.
+	// IncludeClusterResources includes (true) or excludes (false) all
+	// cluster-scoped objects, whatever namespaces are selected. With nil, the other
+	// fields decide.
 	IncludeClusterResources *bool `json:"includeClusterResources,omitempty"`
 
-	// The scoped lists: "*" may stand in each of them.
+	// The scoped lists. Each may contain "*".
 	IncludedClusterScopedResources   []string `json:"includedClusterScopedResources,omitempty"`
 	ExcludedClusterScopedResources   []string `json:"excludedClusterScopedResources,omitempty"`
 	IncludedNamespaceScopedResources []string `json:"includedNamespaceScopedResources,omitempty"`
 	ExcludedNamespaceScopedResources []string `json:"excludedNamespaceScopedResources,omitempty"`
 
 	LabelSelector    string   `json:"labelSelector,omitempty"`    // as kubectl's -l
-	OrLabelSelectors []string `json:"orLabelSelectors,omitempty"` // an object is taken when it satisfies one of them
+	OrLabelSelectors []string `json:"orLabelSelectors,omitempty"` // an object is selected if it matches one of them
 }
 
 // Scoped reports whether one of the scoped lists is used.
@@ -49,7 +49,7 @@ func (f Filter) Scoped() bool {
 		len(f.IncludedNamespaceScopedResources)+len(f.ExcludedNamespaceScopedResources) > 0
 }
 
-// ByResource reports whether one of the filters that do not tell scopes apart
+// ByResource reports whether one of the filters that do not distinguish scopes
 // is used (Velero, UseOldResourceFilters).
 func (f Filter) ByResource() bool {
 	return f.IncludeClusterResources != nil || len(f.IncludedResources)+len(f.ExcludedResources) > 0
@@ -58,17 +58,17 @@ func (f Filter) ByResource() bool {
 // Labelled reports whether objects are selected by label.
 func (f Filter) Labelled() bool { return f.LabelSelector != "" || len(f.OrLabelSelectors) > 0 }
 
-// AllNamespaces reports whether no namespace is left out.
+// AllNamespaces reports whether all namespaces are included.
 func (f Filter) AllNamespaces() bool {
 	return len(f.ExcludedNamespaces) == 0 && all(f.IncludedNamespaces)
 }
 
-// all reports whether a list of what is included leaves nothing out.
+// all reports whether a list of included names includes everything.
 func all(included []string) bool { return len(included) == 0 || slices.Contains(included, "*") }
 
-// Narrowed reports whether objects are left out that others may depend on, so
-// that related ones have to be looked up. What ExcludedResources leaves out is
-// not wanted at all.
+// Narrowed reports whether the filter leaves out objects that selected ones may
+// depend on, so that related objects have to be looked up. Resources excluded by
+// ExcludedResources are never related ones.
 func (f Filter) Narrowed() bool {
 	return !f.AllNamespaces() || f.Labelled() || f.Scoped() || len(f.IncludedResources) > 0
 }
@@ -216,7 +216,7 @@ func both(field, what string, in, ex []string) (errs []*FieldError) {
 	return errs
 }
 
-// MatchResource reports whether a name a user gave means the resource.
+// MatchResource reports whether a user's name for a resource means r.
 func MatchResource(name string, r item.Resource) bool {
 	if name == "*" {
 		return true
@@ -229,12 +229,12 @@ func MatchResource(name string, r item.Resource) bool {
 		short == r.Name || short == r.Singular && short != "" || short == strings.ToLower(r.Kind) || slices.Contains(r.ShortNames, short)
 }
 
-// NamesResource reports whether one of the names means the resource.
+// NamesResource reports whether one of the names means r.
 func NamesResource(names []string, r item.Resource) bool {
 	return slices.ContainsFunc(names, func(n string) bool { return MatchResource(n, r) })
 }
 
-// Unknown are the names that mean none of the resources, quoted.
+// Unknown are the names, quoted, that match no resource.
 func Unknown(names []string, resources []item.Resource) []string {
 	var out []string
 	for _, n := range names {
@@ -245,9 +245,9 @@ func Unknown(names []string, resources []item.Resource) []string {
 	return out
 }
 
-// Expanded is the filter with the full name of every resource that its names
-// mean besides those names. A backup does not hold the short names of its
-// resources; whoever has asked a cluster knows them.
+// Expanded is the filter with the full names of the resources that its names
+// match, in addition to those names. Short names are known to a cluster only; a
+// backup does not contain them.
 func (f Filter) Expanded(resources []item.Resource) Filter {
 	f.IncludedResources = expand(f.IncludedResources, resources)
 	f.ExcludedResources = expand(f.ExcludedResources, resources)

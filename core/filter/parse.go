@@ -14,7 +14,7 @@ import (
 
 // LabelSelector is a label selector, written as for kubectl's -l, in the form
 // in which a Backup holds it. That form cannot compare numbers: a > 1 is
-// refused.
+// rejected.
 func LabelSelector(text string) (*metav1.LabelSelector, error) {
 	asked, err := labels.Parse(text)
 	if err != nil {
@@ -66,8 +66,8 @@ func ParseSelectors(text string) ([]string, error) {
 	return out, nil
 }
 
-// Order says of some resources which objects come first, and in which order:
-// by the name of the resource, "namespace/name" or, cluster-scoped, "name".
+// Order lists, by resource name, the objects that are backed up first and in this
+// order: "namespace/name" or, if cluster-scoped, "name".
 type Order map[string][]string
 
 // ParseOrder reads what Velero's --ordered-resources takes, such as
@@ -81,7 +81,7 @@ func ParseOrder(text string) (Order, error) {
 			return nil, fmt.Errorf("%q is not of the form resource=name,name", entry)
 		}
 		if out[resource] != nil {
-			return nil, fmt.Errorf("the resource %q is named twice", resource)
+			return nil, fmt.Errorf("resource %q is listed twice", resource)
 		}
 		for name := range strings.SplitSeq(list, ",") {
 			out[resource] = append(out[resource], strings.TrimSpace(name))
@@ -90,7 +90,7 @@ func ParseOrder(text string) (Order, error) {
 	return out, out.Check()
 }
 
-// Check says what is wrong with the order by itself, all of it.
+// Check reports all mistakes in the order that show without a cluster.
 func (o Order) Check() error {
 	var errs []error
 	for _, resource := range slices.Sorted(maps.Keys(o)) {
@@ -103,7 +103,7 @@ func (o Order) Check() error {
 			case name == "" || strings.ContainsAny(name, " ,;=") || namespaced && (namespace == "" || rest == "" || strings.Contains(rest, "/")):
 				errs = append(errs, fmt.Errorf("%q of %s is not of the form name or namespace/name", name, resource))
 			case seen[name]:
-				errs = append(errs, fmt.Errorf("%q of %s is named twice", name, resource))
+				errs = append(errs, fmt.Errorf("%q of %s is listed twice", name, resource))
 			}
 			seen[name] = true
 		}

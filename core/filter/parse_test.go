@@ -65,8 +65,8 @@ func TestAnOrderIsReadAsVeleroReadsIt(t *testing.T) {
 		"pods=a/b/c":      `"a/b/c" of pods is not of the form`,
 		"pods=a=b":        `"a=b" of pods is not of the form`,
 		"pods=a b":        `"a b" of pods is not of the form`,
-		"pods=n/a,n/a":    `"n/a" of pods is named twice`,
-		"pods=n/a;pods=b": `the resource "pods" is named twice`,
+		"pods=n/a,n/a":    `"n/a" of pods is listed twice`,
+		"pods=n/a;pods=b": `resource "pods" is listed twice`,
 	} {
 		_, err := ParseOrder(text)
 		assert.ErrorContains(t, err, want, text)

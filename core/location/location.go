@@ -1,5 +1,5 @@
-// Package location opens the place where backups live. A Spec says which place;
-// it is written as a URL (file:///dir/prefix or s3://bucket/prefix) or made of a
+// Package location opens the place where backups are kept. A Spec identifies it
+// and is written as a URL (file:///dir/prefix or s3://bucket/prefix) or made of a
 // BackupStorageLocation and its Secrets.
 //
 // It is beside package store because store holds the interface that the kinds of
@@ -16,17 +16,16 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/store/s3"
 )
 
-// Options say what Open may do.
+// Options of Open.
 type Options struct {
-	// Create lets Open make the directory of a file URL when it is missing.
-	// What writes the first backup into a location sets it; what reads does
-	// not, since a mistyped path must not look like a location without
-	// backups. Buckets are never made.
+	// Create lets Open create the directory of a file URL. A writer sets it. A
+	// reader does not, because a mistyped path must not look like a location
+	// without backups. Buckets are never created.
 	Create bool
 }
 
-// Open opens the location that rawURL names; Parse says which are valid. For a
-// bucket it fetches credentials and sends nothing to it yet.
+// Open opens the location of a URL (see Parse). For a bucket it fetches
+// credentials and does not send a request yet.
 func Open(ctx context.Context, rawURL string, o Options) (store.Store, error) {
 	s, err := Parse(rawURL)
 	if err != nil {
@@ -36,7 +35,7 @@ func Open(ctx context.Context, rawURL string, o Options) (store.Store, error) {
 }
 
 // Open opens the location. For a bucket it fetches credentials, unless the Spec
-// has them, and sends nothing to it yet.
+// has them, and does not send a request yet.
 func (s Spec) Open(ctx context.Context, o Options) (store.Store, error) {
 	if s.Scheme == SchemeFile {
 		// Not returned directly: a nil *fs.Store is not a nil store.Store.

@@ -39,14 +39,14 @@ func TestParseReadsWhatTheUserMeant(t *testing.T) {
 
 func TestParseRefusesWithTheRightForm(t *testing.T) {
 	for _, tt := range []struct{ name, raw, want string }{
-		{"empty", "", "it is empty; write file:///var/backups/prod or s3://my-bucket/prod?region=eu-west-1"},
+		{"empty", "", "empty; write file:///var/backups/prod or s3://my-bucket/prod?region=eu-west-1"},
 		{"a path", "/var/backups", "does not begin with file:// or s3://"},
 		{"a relative path", "backups", "does not begin with file:// or s3://"},
 		{"another scheme", "gs://bucket/prefix", `unknown scheme "gs"`},
 		{"memory is for tests", "mem://", `unknown scheme "mem"`},
 		{"upper case scheme", "S3://bucket", `unknown scheme "S3"`},
-		{"no slashes", "file:var/backups", "file: is not followed by //"},
-		{"one slash", "file:/var/backups", "file: is not followed by //"},
+		{"no slashes", "file:var/backups", "file: must be followed by //"},
+		{"one slash", "file:/var/backups", "file: must be followed by //"},
 		{"file with a host", "file://backups/prod", "write it with three slashes"},
 		{"file without a folder", "file://", "it has no folder"},
 		{"file in the root", "file:///", "it has no folder"},
@@ -65,13 +65,13 @@ func TestParseRefusesWithTheRightForm(t *testing.T) {
 		{"unknown parameter", "s3://bucket/p?regoin=eu-west-1", `unknown parameter "regoin" (known: region, endpoint, path-style)`},
 		{"parameter twice", "s3://bucket?region=a&region=b", "parameter region needs one value"},
 		{"parameter without a value", "s3://bucket?region=", "parameter region needs one value"},
-		{"path-style is not a bool", "s3://bucket?path-style=1", "path-style is true or false"},
+		{"path-style is not a bool", "s3://bucket?path-style=1", "path-style must be true or false"},
 		{"endpoint without a scheme", "s3://bucket?endpoint=minio:9000", "the endpoint is not http://host:port"},
 		{"endpoint without a host", "s3://bucket?endpoint=http://", "the endpoint is not http://host:port"},
 		{"endpoint with a path", "s3://bucket?endpoint=http://minio/s3", "more than a host and a port"},
-		{"malformed escape", "s3://bucket/%zz", "not a well-formed URL"},
-		{"malformed parameter", "s3://bucket?region=%zz", "not well-formed"},
-		{"semicolons", "s3://bucket?region=a;path-style=true", "not well-formed"},
+		{"malformed escape", "s3://bucket/%zz", "malformed URL"},
+		{"malformed parameter", "s3://bucket?region=%zz", "are malformed"},
+		{"semicolons", "s3://bucket?region=a;path-style=true", "are malformed"},
 		{"fragment", "s3://bucket/a#b", "%23"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

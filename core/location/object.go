@@ -95,7 +95,7 @@ func (r *reader) secret(field string, ref corev1.SecretKeySelector) (value []byt
 }
 
 // credential reads the Secret with the credentials. It runs after config, which
-// says the profile. Without a Secret the profile is one of the SDK's files.
+// sets the profile. Without a Secret the profile is one of the SDK's files.
 func (r *reader) credential() {
 	ref := r.object.Spec.Credential
 	if ref == nil {
@@ -117,7 +117,7 @@ func (r *reader) credential() {
 var settings = map[string]func(r *reader, field, value string){
 	"region": func(r *reader, field, value string) {
 		if r.spec.Region = value; value != "" && !regionRE.MatchString(value) {
-			r.wrong(field, "%.64q is not the name of a region", value)
+			r.wrong(field, "%.64q is not a valid region", value)
 		}
 	},
 	"s3Url": func(r *reader, field, value string) {

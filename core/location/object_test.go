@@ -91,7 +91,7 @@ func TestABackupStorageLocationNamesWhatIsWrongWithIt(t *testing.T) {
 		"unknown key":     {set("regoin", "x"), "spec.config.regoin: unknown (known: caCert, checksumAlgorithm,"},
 		"a verb in a key": {set("%d%s", "x"), "spec.config.%d%s: unknown"},
 		"encryption":      {set("kmsKeyId", "x"), "spec.config.kmsKeyId: not supported"},
-		"region":          {set("region", "a b"), `spec.config.region: "a b" is not the name of a region`},
+		"region":          {set("region", "a b"), `spec.config.region: "a b" is not a valid region`},
 		"endpoint":        {set("s3Url", "minio:9000"), "spec.config.s3Url: the endpoint is not http://host:port"},
 		"bool":            {set("s3ForcePathStyle", "maybe"), `spec.config.s3ForcePathStyle: "maybe" is not true or false`},
 		"checksum":        {set("checksumAlgorithm", "MD5"), `spec.config.checksumAlgorithm: "MD5" is not one of`},

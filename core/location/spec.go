@@ -6,7 +6,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/store/s3"
 )
 
-// Spec says where backups are and how to get there. Parse reads one from a URL,
+// Spec identifies a location and how to access it. Parse reads one from a URL,
 // FromBackupStorageLocation from an object of a cluster.
 type Spec struct {
 	Scheme string // SchemeFile or SchemeS3
@@ -19,8 +19,8 @@ type Spec struct {
 	Endpoint  string // http(s)://host[:port] of a server other than AWS, or ""
 	PathStyle bool   // of a URL: true when there is an endpoint, unless the URL says otherwise
 
-	// What a URL does not say. Without credentials those of the SDK's chain are
-	// used, by Profile or the SDK's default.
+	// What a URL does not contain. Without credentials, those of the SDK's chain
+	// are used, with Profile or the SDK's default profile.
 	Credentials s3.Credentials
 	Profile     string
 	CACert      []byte // PEM; replaces the authorities of the system

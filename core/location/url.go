@@ -42,10 +42,10 @@ const (
 //	file:///dir/prefix
 //	s3://bucket/prefix?region=R&endpoint=URL&path-style=true|false
 //
-// in which all after "?" is optional. It is strict, because a location that is
-// misread is a backup that is not found: unknown parameters, credentials,
-// relative paths and ".." are errors. An error shows the right form and wraps
-// ErrInvalid; it does not repeat what could be a secret.
+// in which everything after "?" is optional. It is strict, because backups in a
+// misread location are not found: unknown parameters, credentials, relative paths
+// and ".." are errors. An error shows the right form and wraps ErrInvalid; it does
+// not repeat what could be a secret.
 func Parse(rawURL string) (Spec, error) {
 	u, err := parse(rawURL)
 	if err != nil {
@@ -58,20 +58,20 @@ func parse(raw string) (Spec, error) {
 	scheme, rest, hasScheme := strings.Cut(raw, ":")
 	switch {
 	case raw == "":
-		return Spec{}, fmt.Errorf("it is empty; write %s or %s", exampleFile, exampleS3)
+		return Spec{}, fmt.Errorf("empty; write %s or %s", exampleFile, exampleS3)
 	case !hasScheme || strings.ContainsAny(scheme, "/?#@"):
-		return Spec{}, fmt.Errorf("it does not begin with file:// or s3://; write %s or %s", exampleFile, exampleS3)
+		return Spec{}, fmt.Errorf("does not begin with file:// or s3://; write %s or %s", exampleFile, exampleS3)
 	case scheme != SchemeFile && scheme != SchemeS3:
 		return Spec{}, fmt.Errorf("unknown scheme %.20q; write %s or %s", scheme, exampleFile, exampleS3)
 	case !strings.HasPrefix(rest, "//"):
-		return Spec{}, fmt.Errorf("%s: is not followed by //; write %s", scheme, example(scheme))
+		return Spec{}, fmt.Errorf("%s: must be followed by //; write %s", scheme, example(scheme))
 	}
 	if end := strings.IndexAny(rest[2:], "/?#"); strings.Contains(authority(rest[2:], end), "@") {
 		return Spec{}, errors.New("it contains credentials; leave them out and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE")
 	}
 	u, err := url.Parse(raw)
 	if err != nil { // its text would repeat the input
-		return Spec{}, fmt.Errorf("it is not a well-formed URL; write %s", example(scheme))
+		return Spec{}, fmt.Errorf("malformed URL; write %s", example(scheme))
 	}
 	if strings.Contains(raw, "#") {
 		return Spec{}, fmt.Errorf("it contains a #, which is not part of a location; write %%23 if the name contains one")
@@ -121,7 +121,7 @@ func parseS3(u *url.URL) (Spec, error) {
 	case l.Bucket == "":
 		return Spec{}, fmt.Errorf("it has no bucket; write %s", exampleS3)
 	case strings.Contains(l.Bucket, ":"):
-		return Spec{}, fmt.Errorf("a bucket has no port and no password; name the server by a parameter, as in %s", exampleOwn)
+		return Spec{}, fmt.Errorf("a bucket has no port and no password; set the server in a parameter, as in %s", exampleOwn)
 	}
 	if err := checkBucket(l.Bucket); err != nil {
 		return Spec{}, err
@@ -131,7 +131,7 @@ func parseS3(u *url.URL) (Spec, error) {
 	}
 	q, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
-		return Spec{}, fmt.Errorf("what follows the ? is not well-formed; write %s", exampleS3)
+		return Spec{}, fmt.Errorf("the parameters after the ? are malformed; write %s", exampleS3)
 	}
 	if err := l.parameters(q); err != nil {
 		return Spec{}, err
@@ -175,7 +175,7 @@ func (u *Spec) parameters(q url.Values) error {
 	}
 	if style := q.Get("path-style"); style != "" {
 		if style != "true" && style != "false" {
-			return fmt.Errorf("path-style is true or false, not %.20q", style)
+			return fmt.Errorf("path-style must be true or false, not %.20q", style)
 		}
 		u.PathStyle, _ = strconv.ParseBool(style)
 	}
@@ -185,7 +185,7 @@ func (u *Spec) parameters(q url.Values) error {
 func parseEndpoint(raw string) (string, error) {
 	e, err := url.Parse(raw)
 	if err != nil {
-		return "", fmt.Errorf("the endpoint is not a well-formed URL; write %s", exampleOwn)
+		return "", fmt.Errorf("the endpoint is a malformed URL; write %s", exampleOwn)
 	}
 	switch {
 	case e.User != nil:

@@ -1,6 +1,5 @@
-// Package modifier changes objects on their way into a cluster by Velero's
-// resource modifiers: rules that say which objects they are for and how those
-// are patched (https://velero.io/docs/main/restore-resource-modifiers/,
+// Package modifier changes objects during a restore by Velero's resource
+// modifiers: rules that select objects and patch them (https://velero.io/docs/main/restore-resource-modifiers/,
 // behaviour as of Velero v1.18).
 //
 // The package is pure: no client, no store, no clock.
@@ -29,7 +28,7 @@ type Rules struct {
 // does. Its Go type tells a strategic merge patch how lists are merged.
 type Types func(schema.GroupVersionKind) (runtime.Object, error)
 
-// IsZero reports whether there are no rules; it serves json's omitzero.
+// IsZero reports whether there are no rules (for omitzero).
 func (r Rules) IsZero() bool { return len(r.rules) == 0 }
 
 // Rule is one entry of a document: objects that satisfy the conditions are
@@ -43,12 +42,12 @@ type Rule struct {
 
 // Conditions must all hold.
 type Conditions struct {
-	// Namespaces may hold wildcards; none means all. They say nothing of
-	// cluster-scoped objects, which are in no namespace.
+	// Namespaces may contain wildcards; none means all. They do not apply to
+	// cluster-scoped objects.
 	Namespaces []string `json:"namespaces,omitempty"`
-	// GroupResource is "pods", "deployments.apps", or a pattern in which *
-	// stands for anything without a dot: "*" is the core group, "*.apps" one
-	// group, "**" everything.
+	// GroupResource is "pods", "deployments.apps", or a pattern in which * matches
+	// any text without a dot: "*" is the core group, "*.apps" one group, "**"
+	// everything.
 	GroupResource     string                `json:"groupResource"`
 	ResourceNameRegex string                `json:"resourceNameRegex,omitempty"` // finds, does not have to match the whole name
 	LabelSelector     *metav1.LabelSelector `json:"labelSelector,omitempty"`
@@ -75,7 +74,7 @@ type Patch struct {
 	Data string `json:"patchData"`
 }
 
-// compiled is a rule with what its texts stand for.
+// compiled is a rule with its patterns and patches parsed.
 type compiled struct {
 	Rule
 	namespaces []*glob.Pattern
@@ -99,9 +98,9 @@ type patcher interface {
 // rule and object; u then has the changes of the rules before that one.
 //
 // A rule that changes apiVersion, kind, name or namespace is an error. Velero
-// lets it pass, then creates the object by another name than its log and its
-// results say, puts the namespace back, and has the API server refuse another
-// kind. A plan is made of names: what it says is created must be what is.
+// accepts it, then creates the object under another name than its log and
+// results show, resets the namespace, and has the API server reject another kind.
+// A plan identifies objects by name, so the created object must have that name.
 func (r Rules) Apply(original, u *unstructured.Unstructured, groupResource string, types Types) (applied []int, err error) {
 	for i, rule := range r.rules {
 		number := i + 1

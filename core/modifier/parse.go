@@ -24,7 +24,7 @@ import (
 // ConfigMap.
 const MaxSize = 1 << 20
 
-// version is the only one there is of the format.
+// version is the only version of the format.
 const version = "v1"
 
 // document is the format of the file.
@@ -37,9 +37,9 @@ type document struct {
 // itself, or the manifest of a ConfigMap that holds it under its only key. The
 // error names every mistake, with the number of its rule from 1.
 //
-// It is stricter than Velero, which reports unknown operations in other case,
-// paths that are no JSON pointers, patterns and patches it cannot read, and
-// rules without a patch only for each object it restores, or never.
+// It is stricter than Velero, which reports some mistakes for each object that it
+// restores, or never: unknown or wrongly cased operations, paths that are not
+// JSON pointers, malformed patterns and patches, and rules without a patch.
 func Parse(data []byte) (Rules, error) {
 	text, err := only(data)
 	if err != nil {
@@ -280,8 +280,8 @@ func (c *compiled) jsonPatches(m *mistakes) {
 	c.patch = p
 }
 
-// checkPointer accepts JSON pointers (RFC 6901) but the empty one, which is
-// the object as a whole: Velero refuses it too.
+// checkPointer accepts JSON pointers (RFC 6901) except the empty one, which is
+// the whole object: Velero rejects it too.
 func checkPointer(m *mistakes, field, pointer string) {
 	rest := strings.NewReplacer("~0", "", "~1", "").Replace(pointer)
 	if !strings.HasPrefix(pointer, "/") || strings.Contains(rest, "~") {

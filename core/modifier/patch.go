@@ -20,8 +20,8 @@ import (
 // otherwise double an object with every line.
 const maxCopied = 3 << 20
 
-// Value is a JSON value written as a text. Velero decides by its look what it
-// is, and so does text below.
+// Value is a JSON value written as text. Its type depends on its form, as with
+// Velero (see json).
 type Value string
 
 // UnmarshalJSON takes numbers and booleans, which are easily left unquoted in
@@ -32,24 +32,24 @@ func (v *Value) UnmarshalJSON(data []byte) error {
 		return json.Unmarshal(data, (*string)(v))
 	case '{', '[':
 		return errors.New(`value: write objects and lists as a string that holds JSON, as in value: '{"name": "web"}'`)
-	case 'n': // null is what json leaves alone: no value
+	case 'n': // null means no value, as in encoding/json
 		return nil
 	}
 	*v = Value(data)
 	return nil
 }
 
-// json is the value that the text stands for (Velero v1.18,
+// json is the value that the text represents (Velero v1.18,
 // internal/resourcemodifiers/json_patch.go):
 //
 //   - null, true and false (in any case of letters), what Go takes for a
-//     number, and what begins with { or [ stands for itself
+//     number, and what begins with { or [ is itself
 //   - a text in double quotes, and every other text, is a string; nothing in
 //     it is escaped, so a backslash in it is one of JSON's
 //   - no text is the empty string
 //
-// Where that is no JSON, Velero fails at every object; here it is an error at
-// once.
+// If the result is not JSON, Velero fails for every object; Parse returns an
+// error.
 func (v Value) json() (json.RawMessage, error) {
 	text := string(v)
 	switch {

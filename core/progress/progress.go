@@ -12,7 +12,7 @@ type Event struct {
 	Bytes  int64    // JSON of the items so far, of a backup
 }
 
-// Sink is told each event, by one goroutine at a time. It must return quickly.
+// Sink receives each event, from one goroutine at a time. It must return quickly.
 type Sink func(Event)
 
 // Report calls the sink if there is one.

@@ -1,9 +1,8 @@
-// Package schedule answers when backups are due: the next run of a cron
-// expression, the moment by which a run must have succeeded, the interval
+// Package schedule computes when backups are due: the next run of a cron
+// expression, the deadline by which a run must have succeeded, the interval
 // between runs.
 //
-// It is pure: the time of day is an argument, nothing is read and nothing is
-// remembered. Expressions are those Velero accepts in spec.schedule, parsed by
+// It is pure: the current time is an argument, and it keeps no state. Expressions are those Velero accepts in spec.schedule, parsed by
 // the same parser (github.com/robfig/cron/v3, ParseStandard): five fields,
 // descriptors such as @daily, "@every 90m", and a zone given by a CRON_TZ= or
 // TZ= prefix. An expression without a zone is read in UTC, the zone of
@@ -19,8 +18,8 @@ import (
 	"github.com/robfig/cron/v3"
 )
 
-// ErrNeverDue says that an expression is well-formed and matches no date, such
-// as the 30th of February. Velero takes a schedule of that kind for due at
+// ErrNeverDue is the error of an expression that is well-formed but matches no
+// date, such as the 30th of February. Velero treats such a schedule as due at
 // every reconcile.
 var ErrNeverDue = errors.New("the expression matches no date")
 
@@ -60,8 +59,8 @@ func hasZone(expr string) bool {
 // String is the expression as it was given.
 func (c Cron) String() string { return c.expr }
 
-// Zone is the time zone the expression names, "UTC" when it names none, "" for the
-// zero value.
+// Zone is the time zone of the expression, "UTC" by default, and "" for the zero
+// value.
 func (c Cron) Zone() string {
 	if c.parsed == nil {
 		return ""
@@ -78,7 +77,7 @@ func (c Cron) Zone() string {
 func (c Cron) IsZero() bool { return c.parsed == nil }
 
 // Next is the first time after t at which a run is due, in UTC, to the second.
-// It is the zero time when there is none within five years.
+// It is the zero time if no run is due within five years.
 func (c Cron) Next(t time.Time) time.Time {
 	if c.parsed == nil {
 		return time.Time{}
@@ -90,9 +89,8 @@ func (c Cron) Next(t time.Time) time.Time {
 	return next.UTC()
 }
 
-// Latest is the last time at which a run was due after t and not after now; the
-// zero time when there was none. An expression "@every" has no times of its own:
-// it counts from t.
+// Latest is the last time at which a run was due after t and not after now, or
+// the zero time. An expression "@every" has no fixed times: it counts from t.
 func (c Cron) Latest(t, now time.Time) time.Time {
 	first := c.Next(t)
 	if first.IsZero() || first.After(now) {
@@ -101,7 +99,7 @@ func (c Cron) Latest(t, now time.Time) time.Time {
 	if every, ok := c.parsed.(cron.ConstantDelaySchedule); ok {
 		return first.Add(now.Sub(first).Truncate(every.Delay))
 	}
-	// Of the seconds from which the next run is not after now, the last one.
+	// Find the last second from which the next run is not after now.
 	from, to := first.Add(-time.Second), now
 	for to.Sub(from) > time.Second {
 		middle := from.Add(to.Sub(from) / 2)
@@ -114,7 +112,8 @@ func (c Cron) Latest(t, now time.Time) time.Time {
 	return c.Next(from)
 }
 
-// Every reports whether runs are due by the time since the one before only.
+// Every reports whether the expression is "@every": a run is due a fixed time
+// after the one before.
 func (c Cron) Every() bool {
 	_, every := c.parsed.(cron.ConstantDelaySchedule)
 	return every

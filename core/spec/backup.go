@@ -11,8 +11,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/filter"
 )
 
-// DefaultTTL is how long a backup is kept whose spec does not say, as with
-// Velero.
+// DefaultTTL is how long a backup is kept by default, as with Velero.
 const DefaultTTL = 720 * time.Hour
 
 // What Velero v1.18.1 writes into a spec that leaves it open. No snapshots are
@@ -94,7 +93,7 @@ func readOrder(ordered map[string]string) filter.Order {
 	return order
 }
 
-// Spec is the spec that says the settings and leaves all else open. The
+// Spec is a spec with the settings and nothing else. The
 // settings must be free of mistakes (filter.Filter.Check, filter.Order.Check).
 func (b Backup) Spec() velerov1.BackupSpec {
 	f := b.Filter

@@ -16,7 +16,7 @@ type Restore struct {
 	// of Schedule is meant.
 	Backup, Schedule string
 	// ModifierConfigMap is the name of the ConfigMap that holds the rules for
-	// Options.Modifiers; whoever can read it fills them in.
+	// Options.Modifiers; the caller reads it and sets them.
 	ModifierConfigMap string
 	Options           plan.Options
 }
@@ -59,7 +59,7 @@ func ReadRestore(s velerov1.RestoreSpec) (Restore, error) {
 }
 
 // readStatus are the resources whose status is restored and those of them whose
-// status is not. A spec that names none means all.
+// status is not. A list without names means all.
 func readStatus(s *velerov1.RestoreStatusSpec) (included, excluded []string) {
 	if s == nil {
 		return nil, nil
@@ -87,7 +87,7 @@ func (p *Problems) modifier(ref *corev1.TypedLocalObjectReference) string {
 // errNoField is the problem of an option that only Lifeboat's plans have.
 var errNoField = errors.New("a RestoreSpec has no field for it")
 
-// Spec is the spec that says the settings and leaves all else open. The options
+// Spec is a spec with the settings and nothing else. The options
 // must be free of mistakes (plan.Options.Check). The error, a Problems, names
 // the options that a RestoreSpec has no field for.
 func (r Restore) Spec() (velerov1.RestoreSpec, error) {

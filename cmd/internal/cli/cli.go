@@ -36,8 +36,8 @@ const ExitHelp = `
 Exit status: 0 success; 1 error; 2 invalid usage; 3 partially completed;
 4 backup verification failed; 130 interrupted.`
 
-// Status is an error that only sets the exit code: what there is to say has
-// been said.
+// Status is an error that only sets the exit code, after everything has been
+// printed.
 type Status int
 
 func (s Status) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
@@ -51,7 +51,8 @@ func (e UsageError) Unwrap() error { return e.Err }
 // Usage makes a usage error.
 func Usage(format string, args ...any) error { return UsageError{fmt.Errorf(format, args...)} }
 
-// patience is how long a command that was interrupted may go without a word.
+// patience is how long an interrupted command may take before it prints that it
+// is cleaning up.
 const patience = time.Second
 
 // Main runs a command until it ends or a signal interrupts it, and returns the
@@ -106,9 +107,9 @@ func Run(ctx context.Context, root *cobra.Command, args []string, stdout, stderr
 // oneLine keeps a message readable when errors were joined.
 func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
-// Group makes a command that only holds others.
+// Group makes a command that only has subcommands.
 func Group(use, short string, children ...*cobra.Command) *cobra.Command {
-	c := &cobra.Command{Use: use, Short: short, Args: cobra.ArbitraryArgs} // RunE has the better words
+	c := &cobra.Command{Use: use, Short: short, Args: cobra.ArbitraryArgs} // RunE has the better message
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return c.Help()

@@ -11,7 +11,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/seal"
 )
 
-// identityEnv names a file of identities where no flag does.
+// identityEnv names a file of identities, used if there is no flag.
 const identityEnv = "LIFEBOAT_IDENTITY_FILE"
 
 // Identities is the flag --identity: files of age identities.
@@ -22,7 +22,7 @@ func (i *Identities) Add(c *cobra.Command) {
 	c.Flags().StringArrayVar((*[]string)(i), "identity", nil, "`file` of age identities that decrypt the backup, may be repeated (default: $"+identityEnv+")")
 }
 
-// Read reads the files. None is no identity.
+// Read reads the files. Without a file there is no identity.
 func (i Identities) Read() (seal.Identities, error) {
 	files := []string(i)
 	if name := os.Getenv(identityEnv); len(files) == 0 && name != "" {
@@ -51,7 +51,7 @@ func (r *Recipients) Add(c *cobra.Command) {
 	c.Flags().StringArrayVar(&r.files, "encrypt-to-file", nil, "encrypt the objects to the age recipients in this `file`, may be repeated")
 }
 
-// Read parses the recipients and checks that they go together.
+// Read parses the recipients and checks that they can be used together.
 func (r *Recipients) Read() (seal.Recipients, error) {
 	var all seal.Recipients
 	add := func(in io.Reader) error {

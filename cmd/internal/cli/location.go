@@ -17,7 +17,7 @@ func (l *Location) Add(c *cobra.Command) {
 	c.Flags().StringVar((*string)(l), "location", "", "where the backups are: file:///dir/prefix or s3://bucket/prefix?region=…&endpoint=…&path-style=true (required)")
 }
 
-// Check says what is wrong with the URL by itself.
+// Check validates the URL without opening the location.
 func (l *Location) Check() error {
 	if *l == "" {
 		return Usage("--location is required: file:///dir/prefix or s3://bucket/prefix")
@@ -28,7 +28,7 @@ func (l *Location) Check() error {
 	return nil
 }
 
-// Open opens the location; create makes the folder of a file:// location.
+// Open opens the location. With create, it makes the folder of a file:// location.
 func (l *Location) Open(ctx context.Context, create bool) (store.Store, error) {
 	if err := l.Check(); err != nil {
 		return nil, err

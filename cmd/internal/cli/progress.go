@@ -9,8 +9,8 @@ import (
 	"golang.org/x/term"
 )
 
-// Progress shows how far long work has come: on a terminal one line that is
-// written over, elsewhere nothing. It is not safe for concurrent use.
+// Progress shows the progress of long work: one line on a terminal, which is
+// overwritten, and nothing elsewhere. It is not safe for concurrent use.
 type Progress struct {
 	w     io.Writer // nil = silent
 	last  time.Time
@@ -28,7 +28,7 @@ func NewProgress(w io.Writer) *Progress {
 // redraw is how often the line changes at most.
 const redraw = 100 * time.Millisecond
 
-// Show writes the line, unless it was written a moment ago.
+// Show writes the line, unless it was written less than redraw ago.
 func (p *Progress) Show(format string, args ...any) {
 	if p.w == nil || time.Since(p.last) < redraw {
 		return
@@ -42,8 +42,7 @@ func (p *Progress) Show(format string, args ...any) {
 	p.width = len(line)
 }
 
-// Stage writes the line at once: what begins now may be all that happens for a
-// while.
+// Stage writes the line immediately, because a stage may take long.
 func (p *Progress) Stage(what string) {
 	p.last = time.Time{}
 	p.Show("%s", what)

@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// stopTimeout is how long requests under way may go on after a program was
-// told to stop: who supervises it waits seconds, not minutes.
+// stopTimeout is how long requests may continue after a program was asked to
+// stop: its supervisor waits seconds, not minutes.
 const stopTimeout = 500 * time.Millisecond
 
-// Shutdown ends a server: at once for who waits, within half a second for who
-// is being served. It takes that time also when ctx is done.
+// Shutdown stops a server: no new requests, and half a second for those being
+// served, even if ctx is done.
 func Shutdown(ctx context.Context, server *http.Server) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
@@ -21,8 +21,8 @@ func Shutdown(ctx context.Context, server *http.Server) error {
 	return nil
 }
 
-// Secured says to browsers that what is served is to be shown and nothing more.
-// Pages name their one style themselves.
+// Secured sets headers that make browsers only show what is served. The content
+// security policy is set by each page, which knows its style.
 func Secured(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")

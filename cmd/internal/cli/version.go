@@ -10,8 +10,8 @@ import (
 // version is set by the linker (-X).
 var version = ""
 
-// Version is the version of this build: what the linker was told, or what Go
-// recorded of the checkout.
+// Version is the version of this build, set by the linker or recorded by Go from
+// the checkout.
 func Version() string {
 	if version != "" {
 		return version
