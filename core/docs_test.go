@@ -64,6 +64,19 @@ func headings(t *testing.T, path string) []string {
 
 var notInAnchors = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
 
+// Each package of core has its line in the map of core/doc.go.
+func TestTheMapHasEveryPackage(t *testing.T) {
+	raw, err := os.ReadFile("doc.go")
+	require.NoError(t, err)
+	folders, err := os.ReadDir(".")
+	require.NoError(t, err)
+	for _, f := range folders {
+		if f.IsDir() && f.Name() != "location" { // which is in the line of store
+			assert.Regexp(t, "(?m)^//   - ([a-z]+, )*"+f.Name()+"[,:]", string(raw))
+		}
+	}
+}
+
 func documents(t *testing.T) []string {
 	t.Helper()
 	var out []string
