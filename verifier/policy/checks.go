@@ -49,7 +49,7 @@ func (c Check) Kind() string {
 	return ""
 }
 
-// Images are those that the check needs beside the ones of the backup: the
+// Images returns the images that the check needs besides those of the backup: the
 // images of its Job.
 func (c Check) Images() []string {
 	if c.Job == nil {
@@ -57,7 +57,7 @@ func (c Check) Images() []string {
 	}
 	job, err := c.Job.Object()
 	if err != nil {
-		return nil // Validate has said so
+		return nil // Validate reports it
 	}
 	var out []string
 	for _, containers := range [][]corev1.Container{job.Spec.Template.Spec.InitContainers, job.Spec.Template.Spec.Containers} {

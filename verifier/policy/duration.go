@@ -13,8 +13,8 @@ const day = 24 * time.Hour
 
 var errDuration = errors.New("must be a time such as 90s, 36h, 30d or 1d12h, not negative")
 
-// ParseDuration reads the words of time.ParseDuration, before which a number
-// of days of 24 hours may stand: 1d12h. There are no negative ones.
+// ParseDuration reads what time.ParseDuration reads, optionally preceded by a
+// number of days of 24 hours: 1d12h. It rejects negative durations.
 func ParseDuration(text string) (Duration, error) {
 	rest := text
 	var days float64

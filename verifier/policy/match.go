@@ -9,10 +9,10 @@ import (
 	"github.com/distribution/reference"
 )
 
-// StandIn is the image that stands in for one of the backup; false when it
-// stands for itself. Entries of the mapping are held against the image as a pod
-// has it, and as a node's runtime spells it out (docker.io/library/…). An entry
-// of the same name decides before a pattern, and of patterns the longest.
+// StandIn returns the substitute for an image of the backup; false if it has none.
+// Entries of the mapping are compared with the image as a pod names it, and with
+// the full name that a node's runtime uses (docker.io/library/…). An entry with the
+// same name takes precedence over patterns, and longer patterns over shorter ones.
 func (i Images) StandIn(image string) (string, bool) {
 	if i.Mode != ImagesSubstitute {
 		return "", false

@@ -21,8 +21,8 @@ func (m Mistake) String() string {
 	return m.Field + ": " + m.Message
 }
 
-// InvalidError says all that is wrong with a policy: first its form, then what
-// it means, each in the order of the fields.
+// InvalidError lists every mistake of a policy: first those of its form, then those
+// of its values, each in the order of the fields.
 type InvalidError struct{ Mistakes []Mistake }
 
 func (e *InvalidError) Error() string {

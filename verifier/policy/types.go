@@ -89,7 +89,7 @@ type Targets struct {
 	RTO Duration `json:"rto,omitzero"`
 }
 
-// ImageMode says where the images of restored workloads come from.
+// ImageMode sets where the images of restored workloads come from.
 type ImageMode string
 
 // The modes.
@@ -99,14 +99,14 @@ const (
 	ImagesSubstitute ImageMode = "substitute" // Mapping says which image replaces which
 )
 
-// Images says where the images of restored workloads come from.
+// Images sets where the images of restored workloads come from.
 type Images struct {
 	Mode ImageMode `json:"mode,omitempty"`
 	// Archive is the path of a docker or OCI archive for load; "" takes the
 	// images of the host's engine.
 	Archive string `json:"archive,omitempty"`
-	// Mapping holds the image that stands in, by the image or pattern (*) of
-	// the backup. Those that stand in come from the host's engine or Archive.
+	// Mapping holds the substitute for each image or pattern (*) of the backup.
+	// Substitutes come from the host's engine or Archive.
 	Mapping map[string]string `json:"mapping,omitempty"`
 }
 
@@ -194,7 +194,7 @@ type Job struct {
 	ManifestFile string         `json:"manifestFile,omitempty"`
 }
 
-// Value is a text, or says where to find one. Secrets are given by reference
+// Value is a text, or a reference to one. Secrets are given by reference
 // only: evidence shows the reference and never the value.
 type Value struct {
 	Value string `json:"value,omitempty"`

@@ -29,9 +29,9 @@ func (e *dialError) Error() string { return e.err.Error() }
 func (e *dialError) Unwrap() error { return e.err }
 
 // http sends the request to a ready pod of the Service, over a forwarded port.
-// The API server's own proxy for Services would not do: it takes the header
-// Authorization away, asks for a host of its own, and answers 503 itself, so that
-// one cannot tell who answered.
+// The API server's own proxy for Services cannot be used: it removes the header
+// Authorization, changes the host, and answers 503 itself, so that the sender of an
+// answer is unknown.
 func (r *runner) http(ctx context.Context, h policy.HTTP, q *question) (answer, error) {
 	req, err := r.request(ctx, h)
 	if err != nil {
@@ -107,8 +107,8 @@ func (r *runner) send(client *http.Client, req *http.Request, to string) (answer
 	return a, nil
 }
 
-// unanswered tells silence of the application from a question that did not
-// reach it.
+// unanswered separates an application that does not answer from a request that did
+// not reach it.
 func unanswered(err error, to string) (answer, error) {
 	var dial *dialError
 	var forward *cluster.ForwardError

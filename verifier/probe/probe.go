@@ -25,8 +25,8 @@ import (
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
 
-// Prefix stands before the name of a policy's check in evidence, so that it is
-// not taken for a built-in one.
+// Prefix precedes the name of a policy's check in evidence, so that it cannot be
+// confused with a built-in check.
 const Prefix = "check/"
 
 // The pauses between two attempts: each is twice the one before.
@@ -42,7 +42,8 @@ const maxAnswer = 1 << 20
 // Options of Run.
 type Options struct {
 	Now func() time.Time // required
-	// Progress, when set, is told which check is asked, for the how manieth time.
+	// Progress, if set, is called with the check that runs and the number of its
+	// attempt.
 	Progress func(check string, attempt int)
 }
 
@@ -83,8 +84,8 @@ type question struct {
 	held string
 }
 
-// outcome is an attempt that came to the end: an answer and what is wrong with
-// it, or the reason why there is none.
+// outcome is a completed attempt: an answer and what is wrong with it, or why there
+// is no answer.
 type outcome struct {
 	object string
 	answer answer

@@ -77,8 +77,8 @@ func (r *runner) learn(ctx context.Context, checks []policy.Check) {
 	}
 }
 
-// value is the text of a value, "" of one that is not set. What is referred to
-// is hidden from then on.
+// value returns the text of a value, "" if it is not set. A referenced value is
+// hidden in output from then on.
 func (r *runner) value(ctx context.Context, namespace string, v policy.Value) (string, error) {
 	text, err := v.Value, error(nil)
 	switch {
@@ -136,8 +136,8 @@ func readValue(path string) (string, error) {
 	return strings.TrimRight(string(b), "\r\n"), nil
 }
 
-// said is the API server's refusal in its own words; other errors stay as they
-// are.
+// said returns the message with which the API server rejected a request; it
+// returns other errors unchanged.
 func said(err error) error {
 	if cluster.Unreachable(err) || over(err) {
 		return err

@@ -16,14 +16,14 @@ import (
 )
 
 const (
-	maxLine    = 64 << 10 // of what the child says on stdout
+	maxLine    = 64 << 10 // of a line that the child writes to stdout
 	maxStderr  = 4 << 10
 	maxTail    = 4 << 10 // of each log in an error
 	killWait   = 2 * time.Second
 	waitOutput = time.Second
 )
 
-// event is a line the child says on stdout.
+// event is a line that the child writes to stdout.
 type event struct {
 	Event      string `json:"event"` // "ready" or "error"
 	Error      string `json:"error"`
@@ -92,14 +92,14 @@ func (c *child) start() error {
 	return <-started
 }
 
-// first waits for what the child says first, which must be that it is ready.
+// first waits for the first line of the child, which must report that it is ready.
 func (c *child) first(ctx context.Context) (event, error) {
 	var said event
 	select {
 	case said = <-c.out.first:
 	case <-c.exited:
 		select {
-		case said = <-c.out.first: // said and gone
+		case said = <-c.out.first: // it wrote the line and exited
 		default:
 			return event{}, c.failure()
 		}
@@ -151,8 +151,8 @@ func (c *child) kill() {
 	}
 	killGroup(c.cmd.Process)
 	<-c.exited
-	// The process is gone and was waited for; of its own children the group
-	// tells. They write into a directory that is about to be removed.
+	// The process has exited and was waited for. Its own children may still run in
+	// its group; they write into a directory that is about to be removed.
 	for deadline := time.Now().Add(killWait); groupAlive(c.cmd.Process.Pid) && time.Now().Before(deadline); {
 		time.Sleep(5 * time.Millisecond)
 	}
@@ -170,7 +170,7 @@ type events struct {
 	failed  string
 }
 
-// Write never fails: a child that is told its output is unwanted dies of it.
+// Write never fails: an error would kill the child.
 func (e *events) Write(p []byte) (int, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

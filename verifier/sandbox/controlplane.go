@@ -26,8 +26,8 @@ var (
 	// ErrUp is returned by Up for a sandbox that is up already.
 	ErrUp = errors.New("sandbox is up already")
 	// ErrDied is returned by Down for a sandbox that ended before it was
-	// called: what the drill saw since then says nothing about the backup.
-	// Everything is removed all the same.
+	// called: what the drill saw since then means nothing for the backup.
+	// Everything is removed nevertheless.
 	ErrDied = errors.New("sandbox ended on its own")
 	// ErrNoBinary is returned when there is no lifeboat-controlplane to start.
 	ErrNoBinary = errors.New("no " + controlPlaneName + " binary")
@@ -67,7 +67,7 @@ type ControlPlane struct {
 	// restore needs.
 	Controllers string
 	// AllowEgress lets the API server call webhooks and aggregated API servers,
-	// wherever what was restored says they are.
+	// at the addresses that the restored objects name.
 	AllowEgress bool
 	// StartTimeout bounds the start of Up besides its context; zero means one
 	// minute.
@@ -134,8 +134,7 @@ func (c *ControlPlane) Up(ctx context.Context) (Cluster, error) {
 	if parent, err = filepath.Abs(parent); err != nil {
 		return Cluster{}, fmt.Errorf("resolve directory of sandboxes: %w", err)
 	}
-	// What another drill left must not fail this one; whoever wants to know
-	// calls Sweep.
+	// What another drill left must not fail this one; Sweep reports it.
 	_, _ = Sweep(parent)
 
 	dir, lock, err := makeDataDir(parent)
@@ -208,8 +207,8 @@ func (r *runningControlPlane) died() error {
 	return &LogError{Err: fmt.Errorf("%w: %w", ErrDied, r.child.failure()), Log: r.log()}
 }
 
-// remove deletes the data directory and then lets go of it. What could not be
-// deleted is left to whoever sweeps.
+// remove deletes the data directory and then unlocks it. What could not be deleted
+// is left to Sweep.
 func (r *runningControlPlane) remove() error {
 	err := os.RemoveAll(r.dir)
 	if r.lock != nil {
@@ -233,8 +232,8 @@ func (r *runningControlPlane) log() string {
 	return strings.TrimRight(b.String(), "\n")
 }
 
-// makeDataDir makes a directory whose name says whose it is, and locks it: the
-// kernel frees the lock when this process dies, however it dies.
+// makeDataDir creates a directory whose name identifies its owner, and locks it:
+// the kernel frees the lock when this process ends, however it ends.
 func makeDataDir(parent string) (dir string, lock *os.File, err error) {
 	dir, err = os.MkdirTemp(parent, fmt.Sprintf("%s-%d-", controlPlaneName, os.Getpid()))
 	if err != nil {

@@ -7,10 +7,9 @@ import (
 	"strings"
 )
 
-// Machine stands for the boot and the process namespace this process lives in, in
-// eight hex digits: where it is the same, a process number means the same. The
-// number alone would not do, because in a container that is started again every
-// verifier has the same.
+// Machine identifies the boot and the process namespace of this process, in eight
+// hex digits: if it is the same, a PID means the same process. The PID alone is not
+// enough: in a restarted container every verifier has the same.
 func Machine() string {
 	var parts []string
 	if boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id"); err == nil {
@@ -20,7 +19,7 @@ func Machine() string {
 		parts = append(parts, namespace)
 	}
 	if len(parts) == 0 { // not Linux
-		host, _ := os.Hostname() // "" tells no machines apart; age decides then
+		host, _ := os.Hostname() // "" distinguishes no machines; age decides then
 		parts = append(parts, host)
 	}
 	sum := sha256.Sum256([]byte(strings.Join(parts, "\n")))

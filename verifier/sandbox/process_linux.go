@@ -16,9 +16,9 @@ func ownGroup() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
 
-// groupAlive tells whether a process of the group runs. One that has ended does
-// not count, even if no one has waited for it: that is its new parent's affair,
-// and in a container its new parent may be a program that never does.
+// groupAlive reports whether a process of the group runs. A zombie does not count:
+// its new parent has to wait for it, and in a container that may be a program that
+// never does.
 func groupAlive(pid int) bool {
 	if syscall.Kill(-pid, 0) != nil {
 		return false
@@ -30,7 +30,7 @@ func groupAlive(pid int) bool {
 	for _, path := range stats {
 		stat, err := os.ReadFile(path)
 		if err != nil {
-			continue // gone meanwhile
+			continue // it has exited meanwhile
 		}
 		// "pid (name) state ppid pgrp ...", where the name may hold anything.
 		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
@@ -41,8 +41,8 @@ func groupAlive(pid int) bool {
 	return false
 }
 
-// inUse tells whether a process works in the directory, as a control plane does
-// in its own.
+// inUse reports whether the directory is the working directory of a process, as a
+// control plane's is.
 func inUse(dir string) bool {
 	if real, err := filepath.EvalSymlinks(dir); err == nil {
 		dir = real

@@ -14,6 +14,6 @@ func groupAlive(pid int) bool {
 	return syscall.Kill(-pid, 0) == nil
 }
 
-// inUse cannot be told here. The lock means that the owner is dead, and a
+// inUse is unknown on this system. The lock shows that the owner has ended, and a
 // control plane ends within seconds of its owner.
 func inUse(string) bool { return false }

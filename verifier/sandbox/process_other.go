@@ -18,12 +18,12 @@ func killGroup(p *os.Process) { _ = p.Kill() }
 
 func groupAlive(int) bool { return false }
 
-// Alive says of every process that it lives: there is no telling here.
+// Alive returns true for every process: on this system it is unknown.
 func Alive(int) bool { return true }
 
 func ours(fs.FileInfo) bool { return false }
 
 func inUse(string) bool { return true }
 
-// LockDir fails with errors.ErrUnsupported: there are no such locks here.
+// LockDir fails with errors.ErrUnsupported: this system has no such locks.
 func LockDir(string) (*os.File, error) { return nil, errors.ErrUnsupported }

@@ -11,12 +11,11 @@ import (
 
 func killGroup(p *os.Process) {
 	if err := syscall.Kill(-p.Pid, syscall.SIGKILL); err != nil {
-		_ = p.Kill() // gone already, which is as well
+		_ = p.Kill() // fails if it has already exited
 	}
 }
 
-// Alive tells whether a process has this number. It errs on the side of life: one
-// of another user counts.
+// Alive reports whether a process has this PID. A process of another user counts.
 func Alive(pid int) bool {
 	return !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)
 }
@@ -28,8 +27,8 @@ func ours(info fs.FileInfo) bool {
 
 // LockDir takes the lock on a directory, which lasts until the file is closed or
 // this process ends, however it ends. It fails with EAGAIN when another handle, in
-// this process or in any other, has it, and with errors.ErrUnsupported where there
-// are no such locks.
+// this process or in any other, has it, and with errors.ErrUnsupported if the system
+// has no such locks.
 func LockDir(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW, 0)
 	if err != nil {

@@ -1,14 +1,14 @@
 // Package sandbox provides the ephemeral clusters that drills restore into.
 //
-// A sandbox is another process's cluster as far as the drill knows: it gets a
-// kubeconfig and nothing more, and opens it with its own client. What a passed
-// drill proves depends on the sandbox: ControlPlane accepts objects as a real
-// API server does and runs nothing; kind runs the workloads too.
+// A drill gets only a kubeconfig, which it opens with its own client. What a passed
+// drill proves depends on the sandbox: ControlPlane accepts objects as a real API
+// server does and runs nothing; kind also runs the workloads.
 //
-// Every sandbox keeps three promises. After Down nothing of it is left: no
-// process, no container, no file. When the process that called Up dies without
-// calling Down, a control plane dies too, and what it leaves on disk is removed by
-// the next one; a kind cluster is removed by the next one altogether. What is restored into it reaches nothing outside of it.
+// Every sandbox guarantees three things. After Down nothing of it is left: no
+// process, no container, no file. If the process that called Up dies without
+// calling Down, a control plane ends too, and the next one removes its files; a kind
+// cluster is removed by the next one completely. What is restored into a sandbox
+// cannot connect to anything outside of it.
 package sandbox
 
 import "context"
@@ -21,16 +21,16 @@ type Cluster struct {
 	NodeImage  string // of a sandbox made of containers
 }
 
-// Contained is what the API server of a sandbox says in place of calling a
-// webhook: an object that is refused with these words was refused for want of
-// the outside world and not for what it is.
+// Contained is what the API server of a sandbox reports instead of calling a webhook:
+// an object that is rejected with this text was rejected because the sandbox is
+// closed, not because of its content.
 const Contained = "the sandbox lets no connection out"
 
 // Sandbox is an ephemeral cluster for one drill.
 type Sandbox interface {
-	// Up starts the cluster and returns when it can be used. When it fails,
-	// nothing is left, and Down need not be called. A sandbox that is up
-	// refuses a second Up; after Down it may be brought up again, empty.
+	// Up starts the cluster and returns when it can be used. If it fails, nothing
+	// is left, and Down need not be called. A second Up of a sandbox that is up is
+	// an error; after Down it can be started again, empty.
 	Up(ctx context.Context) (Cluster, error)
 	// Down removes the cluster and everything that belonged to it; an error
 	// says what it could not remove, or that the cluster had ended on its own.
@@ -48,10 +48,10 @@ type Runner interface {
 	// with the reason of each.
 	Provide(ctx context.Context, images []string) (missing map[string]string, err error)
 	// Contain closes the sandbox: from then on pods reach pods, Services and
-	// the DNS of the sandbox and nothing else but what was opened on purpose.
+	// the DNS of the sandbox, and nothing else except what the policy opens.
 	Contain(ctx context.Context) error
-	// Contained asks, after the fact, whether the sandbox is still closed: a
-	// privileged workload could have opened it.
+	// Contained checks whether the sandbox is still closed: a privileged workload
+	// could have opened it.
 	Contained(ctx context.Context) error
 	// MakeVolume makes an empty folder on the node for a volume and returns its
 	// path there.

@@ -10,19 +10,19 @@ import (
 	"time"
 )
 
-// newborn is the age up to which a directory that no one has locked may be one
-// whose owner is about to.
+// newborn is the age up to which an unlocked directory may have an owner that is
+// about to lock it.
 const newborn = time.Minute
 
 // Sweep removes the data directories in dir that control planes left whose
 // owner was killed, and returns their paths. A directory stays when
 //   - it is not this user's, or not a directory, or not named by ControlPlane;
 //   - its owner holds the lock on it, which a process does as long as it lives;
-//   - it is newborn and a process of its owner's number lives;
+//   - it is newborn and a process with its owner's PID lives;
 //   - a process works in it, as a control plane that is about to end does.
 //
-// The number alone would not do: in a container that is started again every
-// verifier has the same.
+// The PID alone is not enough: in a restarted container every verifier has the
+// same.
 func Sweep(dir string) (removed []string, err error) { return each(dir, removeStale) }
 
 // Stale returns the paths that Sweep would remove.
@@ -70,7 +70,7 @@ func ifStale(path string, act func(path string) error) (bool, error) {
 	}
 	lock, err := LockDir(path)
 	if err != nil {
-		return false, nil // its owner lives, or there is no telling
+		return false, nil // its owner lives, or that is unknown
 	}
 	defer lock.Close()
 	if inUse(path) {

@@ -21,6 +21,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/core/store/mem"
 	"github.com/lifeboat-backup/lifeboat/core/store/storetest"
+	"github.com/lifeboat-backup/lifeboat/verifier/drilllog"
 	"github.com/lifeboat-backup/lifeboat/verifier/evidence"
 	"github.com/lifeboat-backup/lifeboat/verifier/policy"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
@@ -121,7 +122,7 @@ func nightly(t *testing.T, s store.Store, change ...func(*policy.Spec)) schedule
 func newScheduler(instance string, d *drills, jobs ...scheduler.Job) *scheduler.Scheduler {
 	return &scheduler.Scheduler{
 		Jobs: jobs, Drill: d.run, Now: time.Now, Log: slog.New(slog.DiscardHandler),
-		By: scheduler.Owner{Instance: instance}, Ended: func(o scheduler.Owner) bool { return o.Instance == "killed" },
+		By: drilllog.Owner{Instance: instance}, Ended: func(o drilllog.Owner) bool { return o.Instance == "killed" },
 	}
 }
 

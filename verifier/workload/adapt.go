@@ -142,7 +142,7 @@ func (a Adapter) Adapt(u *unstructured.Unstructured, groupResource string) {
 	a.Changes(u, groupResource)
 }
 
-// Changes is Adapt, and says by which rules the object was changed.
+// Changes does what Adapt does and returns the rules that changed the object.
 func (a Adapter) Changes(u *unstructured.Unstructured, groupResource string) []string {
 	var rules []string
 	note := func(changed bool, rule string) {
@@ -187,11 +187,11 @@ func pullOnce(spec map[string]any) bool {
 	return changed
 }
 
-// platform are the node labels that say what a node can run, which the node of
-// a sandbox has too.
+// platform are the node labels that describe what a node can run. The node of a
+// sandbox has them too.
 var platform = []string{"kubernetes.io/os", "kubernetes.io/arch", "beta.kubernetes.io/os", "beta.kubernetes.io/arch"}
 
-// placeAnywhere takes off what a single node without labels of its own cannot
+// placeAnywhere removes what a single node without labels of its own cannot
 // satisfy: which nodes, and how pods are spread over them.
 func placeAnywhere(spec map[string]any) bool {
 	if spec == nil {

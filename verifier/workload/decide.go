@@ -73,8 +73,8 @@ func (d *decider) restarted(g group) (reason, bool) {
 	return reason{}, false
 }
 
-// whyGroup is why a workload is not ready: what weighs most of what its pods
-// say, or why there are none.
+// whyGroup returns why a workload is not ready: the heaviest reason of its pods, or
+// why it has no pods.
 func (d *decider) whyGroup(g group) reason {
 	if g.key.Resource == "jobs" {
 		return d.whyJob(g)
@@ -106,15 +106,15 @@ func named(g group, p *corev1.Pod, r reason) reason {
 	return r
 }
 
-// heaviest is the reason that tells most. A workload is settled when all of
-// its reasons are.
+// heaviest returns the reason that explains most. A workload is settled when all
+// of its reasons are.
 func heaviest(all []reason) reason {
 	top := slices.MaxFunc(all, func(a, b reason) int { return int(a.class) - int(b.class) })
 	top.final = !slices.ContainsFunc(all, func(r reason) bool { return !r.final })
 	return top
 }
 
-// whyJob is why a Job is not complete; one that runs is on its way.
+// whyJob returns why a Job is not complete; a running Job is in progress.
 func (d *decider) whyJob(g group) reason {
 	pods := d.pods(g)
 	if said := d.failedJob(g.uid); said != "" {
@@ -277,7 +277,7 @@ func (d *decider) webhooks() {
 	}
 }
 
-// webhook asks whether there is somebody to answer a webhook.
+// webhook checks whether a webhook has a server.
 func (d *decider) webhook(k item.Key, name string, s ServiceRef) {
 	if !d.Restored[k] {
 		return

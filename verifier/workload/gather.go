@@ -72,8 +72,7 @@ func to[T any](all *[]T) func([]byte) error {
 	}
 }
 
-// list reads all objects of a resource; of one that is not served there are
-// none.
+// list reads all objects of a resource; none if the resource is not served.
 func list(ctx context.Context, c *cluster.Client, r item.Resource, into func(raw []byte) error) error {
 	var info cluster.ListInfo
 	for it, err := range c.List(ctx, r, cluster.ListOptions{}, &info) {
@@ -91,7 +90,7 @@ func list(ctx context.Context, c *cluster.Client, r item.Resource, into func(raw
 }
 
 // Servers are the ports of Services that the API server calls for restored
-// webhooks and conversions and that have somebody behind them.
+// webhooks and conversions and that have a ready endpoint.
 func (in Input) Servers() []Endpoint {
 	d := decider{Input: in, groups: in.workloads(), asked: map[string]int{}}
 	d.webhooks()
@@ -125,8 +124,8 @@ const (
 	logBytes = 2 << 10
 )
 
-// LastLines are the last lines of a log, "" when it cannot be read: the problem
-// it belongs to stands without it.
+// LastLines returns the last lines of a log, "" if it cannot be read: the problem
+// is reported without them.
 func LastLines(ctx context.Context, c *cluster.Client, l Log) string {
 	of := cluster.Container{Namespace: l.Namespace, Pod: l.Pod, Name: l.Container}
 	b, err := c.Logs(ctx, of, cluster.LogOptions{Previous: l.Previous, Tail: logLines, Limit: logBytes})

@@ -52,8 +52,8 @@ func (in Input) soft(containers []corev1.Container) Class {
 	return Symptom
 }
 
-// capacity begins reasons for which a kubelet refuses or ends a pod for want
-// of something the node does not have.
+// capacity is how the reasons begin with which a kubelet rejects or ends a pod
+// because the node lacks a resource.
 var capacity = []string{"Evicted", "OutOf", "NodeAffinity", "NodeLost", "NodeShutdown", "Terminated", "UnexpectedAdmissionError", "Preempting", "UnsupportedPodSpec"}
 
 // ended is about a pod that has failed for good. Its controller, if it has one,
@@ -196,8 +196,8 @@ func (in Input) preparing(p *corev1.Pod) (reason, bool) {
 	return reason{}, false
 }
 
-// refused is about pods that the API server would not take from their
-// controller.
+// refused is about pods that the API server rejected when their controller created
+// them.
 func refused(message string) reason {
 	r := reason{class: Proof, message: "its pods are refused: " + message, final: true}
 	if strings.Contains(message, "failed calling webhook") || strings.Contains(message, "Internal error") || strings.Contains(message, "etcdserver") {

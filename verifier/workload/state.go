@@ -57,8 +57,8 @@ type Conditioned struct {
 	} `json:"status"`
 }
 
-// ServiceRef names the Service behind a webhook or an API; the port is 443 when
-// it says none.
+// ServiceRef names the Service behind a webhook or an API; the port is 443 if none
+// is set.
 type ServiceRef struct {
 	Namespace string `json:"namespace"`
 	Name      string `json:"name"`
@@ -99,16 +99,16 @@ func condition(all []metav1.Condition, kind string) metav1.Condition {
 // Input is what Decide looks at.
 type Input struct {
 	State
-	Now time.Time // of the look
-	// Restored are the objects that came from the backup, or are there as it
-	// has them. Nothing else is asked after.
+	Now time.Time // when the state was read
+	// Restored are the objects that were restored, or that the sandbox already had
+	// as in the backup. No others are checked.
 	Restored map[item.Key]bool
 	// Missing are the images that are not available, with the reasons.
 	Missing map[string]string
-	// Refused says of claims why the API server would not take their volumes.
+	// Refused holds for claims why the API server rejected their volumes.
 	Refused map[types.UID]string
-	// StandsIn says of an image of the backup that another one runs in its
-	// place: how that one behaves says nothing about the backup.
+	// StandsIn reports for an image of the backup whether a substitute runs in its
+	// place: the behavior of the substitute means nothing for the backup.
 	StandsIn func(image string) bool
 }
 
@@ -120,10 +120,10 @@ type group struct {
 	ready    bool
 	labels   labels.Set // of its pods
 	selector labels.Selector
-	refused  string // why its controller could not make pods
+	refused  string // why its controller could not create pods
 	serves   bool   // it goes on running, so Services may select it
-	// waits says of one that is not ready, though no pod of it tells why, what it
-	// waits for.
+	// waits is what a group waits for that is not ready although none of its pods
+	// shows why.
 	waits string
 }
 

@@ -1,16 +1,16 @@
-// Package workload decides whether what was restored runs: it fits objects to
-// a sandbox of one node, and says of workloads, claims, Services, webhooks and
-// aggregated APIs whether they came up, and if not, why, and whether that is
-// the backup's fault or the sandbox's.
+// Package workload decides whether what was restored runs: it adapts objects to a
+// sandbox of one node, and reports for workloads, claims, Services, webhooks and
+// aggregated APIs whether they came up, why not, and whether that is the fault of
+// the backup or of the sandbox.
 //
-// Gather does all the reading. Decide is a function of what was gathered, and
-// may be asked again until nothing is left to wait for.
+// Gather does all the reading. Decide is a function of what was gathered, and can
+// be called again until there is nothing left to wait for.
 //
-// A reason is proof when it shows by itself that something is missing in the
-// backup or wrong with it (a ConfigMap that is not there), a symptom when it
-// could also come from the sandbox (a crash), and the environment's otherwise
-// (an image that cannot be had). What is not proven: that a workload does its
-// work; that is for the checks of the policy.
+// A reason is proof if it shows by itself that something is missing in the backup
+// or wrong with it (a missing ConfigMap), a symptom if it could also come from the
+// sandbox (a crash), and environment otherwise (an image that is not available).
+// What is not proven: that a workload does its work. The checks of the policy can
+// prove that.
 package workload
 
 import (
@@ -41,19 +41,19 @@ type Class int
 
 // The classes.
 const (
-	// Running is not wrong, only not at its end: a Job that takes its time.
+	// Running is not wrong, only not finished: a Job that takes long.
 	Running Class = iota
-	// Consequence follows from another problem and says nothing by itself.
+	// Consequence follows from another problem and means nothing by itself.
 	Consequence
 	// Environment is the sandbox's: it proves nothing about the backup.
 	Environment
-	// Symptom is the backup's fault where the environment is whole.
+	// Symptom is the backup's fault if the environment is complete.
 	Symptom
 	// Proof is the backup's fault in any case.
 	Proof
 )
 
-// Problem is one thing that is not as it should be, or not yet.
+// Problem is one thing that is wrong, or not ready yet.
 type Problem struct {
 	Check   string
 	Object  item.Key
@@ -61,7 +61,7 @@ type Problem struct {
 	Message string
 	// Final means that waiting does not fix it.
 	Final bool
-	// Log, when set, is of a container whose last lines say more.
+	// Log, if set, names a container whose last lines explain more.
 	Log *Log
 }
 
@@ -81,14 +81,14 @@ type Decision struct {
 	Idle int
 }
 
-// Settled reports whether waiting can change nothing any more.
+// Settled reports whether waiting cannot change anything.
 func (d Decision) Settled() bool {
 	return !slices.ContainsFunc(d.Problems, func(p Problem) bool { return !p.Final })
 }
 
-// Settle tells the backup's faults from the environment's when the time is
-// over. A symptom counts as the backup's only if the environment is whole: an
-// application may crash because the image of its database is not there.
+// Settle separates the backup's faults from the environment's when the time is
+// over. A symptom counts as the backup's only if the environment is complete: an
+// application may crash because the image of its database is missing.
 func Settle(problems []Problem) (findings, environment []report.Finding) {
 	whole := !slices.ContainsFunc(problems, func(p Problem) bool { return p.Class == Environment })
 	for _, p := range problems {
