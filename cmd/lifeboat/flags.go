@@ -15,13 +15,13 @@ type filterFlags struct{ filter.Filter }
 
 func (f *filterFlags) add(c *cobra.Command) {
 	fl := c.Flags()
-	fl.StringSliceVar(&f.IncludedNamespaces, "include-namespaces", nil, "namespaces to include, wildcards allowed (default: all)")
-	fl.StringSliceVar(&f.ExcludedNamespaces, "exclude-namespaces", nil, "namespaces to exclude")
-	fl.StringSliceVar(&f.IncludedResources, "include-resources", nil, "resources to include: plural, kind or short name, optionally with .group (default: all)")
-	fl.StringSliceVar(&f.ExcludedResources, "exclude-resources", nil, "resources to exclude")
+	cli.ListVar(fl, &f.IncludedNamespaces, "include-namespaces", "namespaces to include, wildcards allowed (default: all)")
+	cli.ListVar(fl, &f.ExcludedNamespaces, "exclude-namespaces", "namespaces to exclude")
+	cli.ListVar(fl, &f.IncludedResources, "include-resources", "resources to include: plural, kind or short name, optionally with .group (default: all)")
+	cli.ListVar(fl, &f.ExcludedResources, "exclude-resources", "resources to exclude")
 	flag := fl.VarPF(optionalBool{&f.IncludeClusterResources}, "include-cluster-resources", "", "include all cluster-scoped objects (true) or none (false); by default, all if all namespaces are included")
 	flag.NoOptDefVal = "true"
-	fl.StringVarP(&f.LabelSelector, "selector", "l", "", "include only objects with these labels")
+	cli.TextVarP(fl, &f.LabelSelector, "selector", "l", "include only objects with these labels")
 	fl.Var(orSelectors{&f.OrLabelSelectors}, "or-selector", `include only objects that match one of these label selectors, separated by " or "`)
 }
 
@@ -29,10 +29,10 @@ func (f *filterFlags) add(c *cobra.Command) {
 func (f *filterFlags) addScoped(c *cobra.Command) {
 	fl := c.Flags()
 	const instead = "; cannot be used with --include-resources, --exclude-resources, --include-cluster-resources"
-	fl.StringSliceVar(&f.IncludedClusterScopedResources, "include-cluster-scoped-resources", nil, "cluster-scoped resources to include, * for all"+instead)
-	fl.StringSliceVar(&f.ExcludedClusterScopedResources, "exclude-cluster-scoped-resources", nil, "cluster-scoped resources to exclude, * for all"+instead)
-	fl.StringSliceVar(&f.IncludedNamespaceScopedResources, "include-namespace-scoped-resources", nil, "namespaced resources to include, * for all"+instead)
-	fl.StringSliceVar(&f.ExcludedNamespaceScopedResources, "exclude-namespace-scoped-resources", nil, "namespaced resources to exclude, * for all"+instead)
+	cli.ListVar(fl, &f.IncludedClusterScopedResources, "include-cluster-scoped-resources", "cluster-scoped resources to include, * for all"+instead)
+	cli.ListVar(fl, &f.ExcludedClusterScopedResources, "exclude-cluster-scoped-resources", "cluster-scoped resources to exclude, * for all"+instead)
+	cli.ListVar(fl, &f.IncludedNamespaceScopedResources, "include-namespace-scoped-resources", "namespaced resources to include, * for all"+instead)
+	cli.ListVar(fl, &f.ExcludedNamespaceScopedResources, "exclude-namespace-scoped-resources", "namespaced resources to exclude, * for all"+instead)
 }
 
 func (f *filterFlags) check() error {

@@ -37,6 +37,7 @@ type Entry struct {
 	// protected marks an object that the control plane of a cluster depends on: it
 	// is created, and never changed in a target that has it.
 	protected bool
+	classes   []string // storage classes that it names, if the options map any
 	// made is what makes the object in the target if the backup has it, "" when
 	// nothing that is in a backup does: see made.go.
 	made  string
@@ -119,6 +120,7 @@ func Examine(it item.Item, o Options) (Entry, error) {
 	if target := o.Target(it.Key); target != it.Key {
 		e.Key, e.From = target, &it.Key
 	}
+	e.classes = o.storageClassesOf(u, it.Key.GroupResource())
 	e.owners, e.Status = ownerRefsOf(u), o.restoresStatus(u, ResourceOf(e))
 	if err := o.Transform(u, it.Key.GroupResource()); err != nil {
 		e.Broken = err.Error()

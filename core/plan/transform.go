@@ -149,19 +149,44 @@ func (o Options) mapStorageClasses(u *unstructured.Unstructured, groupResource s
 	if len(o.StorageClassMapping) == 0 {
 		return
 	}
-	replace := func(m map[string]any, field string) {
-		if name, ok := m[field].(string); ok && o.StorageClassMapping[name] != "" {
-			m[field] = o.StorageClassMapping[name]
+	eachStorageClass(u, groupResource, func(m map[string]any, field, name string) {
+		if to := o.StorageClassMapping[name]; to != "" {
+			m[field] = to
+		}
+	})
+}
+
+// storageClassesOf are the names that mapStorageClasses looks at, none if the
+// options map no storage class.
+func (o Options) storageClassesOf(u *unstructured.Unstructured, groupResource string) (names []string) {
+	if len(o.StorageClassMapping) == 0 {
+		return nil
+	}
+	if groupResource == storageClassResource {
+		names = append(names, u.GetName())
+	}
+	eachStorageClass(u, groupResource, func(_ map[string]any, _, name string) { names = append(names, name) })
+	return names
+}
+
+const storageClassResource = "storageclasses.storage.k8s.io"
+
+// eachStorageClass calls use for each field in which an object names a storage
+// class.
+func eachStorageClass(u *unstructured.Unstructured, groupResource string, use func(m map[string]any, field, name string)) {
+	field := func(m map[string]any, field string) {
+		if name, ok := m[field].(string); ok {
+			use(m, field, name)
 		}
 	}
 	switch groupResource {
 	case "persistentvolumes", "persistentvolumeclaims":
-		replace(item.Child(u.Object, "spec"), "storageClassName")
-		replace(item.Child(u.Object, "metadata", "annotations"), oldStorageClassAnnotation)
+		field(item.Child(u.Object, "spec"), "storageClassName")
+		field(item.Child(u.Object, "metadata", "annotations"), oldStorageClassAnnotation)
 	case "statefulsets.apps":
 		for _, claim := range item.Maps(item.Child(u.Object, "spec")["volumeClaimTemplates"]) {
-			replace(item.Child(claim, "spec"), "storageClassName")
-			replace(item.Child(claim, "metadata", "annotations"), oldStorageClassAnnotation)
+			field(item.Child(claim, "spec"), "storageClassName")
+			field(item.Child(claim, "metadata", "annotations"), oldStorageClassAnnotation)
 		}
 	}
 }
@@ -219,7 +244,7 @@ func (o Options) restoresStatus(u *unstructured.Unstructured, r item.Resource) b
 	if u.Object["status"] == nil {
 		return false
 	}
-	switch u.GetAnnotations()[annotationRestoreStatus] {
+	switch strings.ToLower(strings.TrimSpace(u.GetAnnotations()[annotationRestoreStatus])) { // as Velero reads it
 	case "true":
 		return true
 	case "false":
@@ -258,7 +283,7 @@ func (o Options) MissingStorageClasses(entries []Entry, seen Observed) []string 
 	var out []string
 	for _, to := range slices.Sorted(maps.Values(o.StorageClassMapping)) {
 		inBackup := slices.ContainsFunc(entries, func(e Entry) bool {
-			return e.Leave == "" && e.Key.GroupResource() == "storageclasses.storage.k8s.io" && e.Key.Name == to
+			return e.Leave == "" && e.Key.GroupResource() == storageClassResource && e.Key.Name == to
 		})
 		if !inBackup && !seen.StorageClasses[to] {
 			out = append(out, to)

@@ -8,6 +8,7 @@
 package restore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -112,8 +113,11 @@ func (j Job) Prepare(ctx context.Context) (Prepared, error) {
 	if err != nil {
 		return Prepared{}, err
 	}
-	if err := j.known(entries, t.resources); err != nil {
-		return Prepared{}, err
+	if err := cmp.Or(j.known(entries, t.resources), errors.Join(j.Options.Mismatches(entries)...)); err != nil {
+		return Prepared{}, fmt.Errorf("backup %s %w (lifeboat backup describe %s --details lists what it holds)", j.Backup, err, j.Backup)
+	}
+	if len(entries) == 0 {
+		warnings = append(warnings, fmt.Sprintf("backup %s is empty: it holds no items", j.Backup))
 	}
 	p := Prepared{Metadata: metadata, Options: j.Options, Entries: entries, Warnings: warnings}
 	if err := j.plan(ctx, t, &p); err != nil {
@@ -169,7 +173,7 @@ func (j Job) known(entries []plan.Entry, target []item.Resource) error {
 	if len(missing) == 0 {
 		return nil
 	}
-	return fmt.Errorf("backup %s holds no resource named %s (lifeboat backup describe %s --details lists what it holds)", j.Backup, strings.Join(missing, ", "), j.Backup)
+	return fmt.Errorf("holds no resource named %s", strings.Join(missing, ", "))
 }
 
 func resourcesOf(entries []plan.Entry) []item.Resource {

@@ -58,7 +58,12 @@ func TestAMappedRestoreReadsTheArchiveUnderTheOldNames(t *testing.T) {
 
 func TestAStorageClassThatIsNowhereIsOneClearError(t *testing.T) {
 	to := newTarget()
-	j := job(written(t, true, configMap("a")), to)
+	claim := func(name, class string) item.Item {
+		k := item.Key{Resource: "persistentvolumeclaims", Namespace: "shop", Name: name}
+		return item.Item{Key: k, Version: "v1", Kind: "PersistentVolumeClaim",
+			Raw: fmt.Appendf(nil, `{"apiVersion":"v1","kind":"PersistentVolumeClaim","metadata":{"name":%q,"namespace":"shop"},"spec":{"storageClassName":%q}}`, name, class)}
+	}
+	j := job(written(t, true, claim("a", "fast"), claim("b", "slow")), to)
 	j.Options.StorageClassMapping = map[string]string{"fast": "nowhere", "slow": "nowhere"}
 	_, err := j.Run(t.Context())
 	assert.EqualError(t, err, "storage class nowhere, to which others are mapped, is neither in the target cluster nor in the backup (kubectl get storageclasses lists those of the cluster)")

@@ -314,7 +314,7 @@ func TestNamesOfAFilterAreFoundInTheBackupAndTheTarget(t *testing.T) {
 	}{
 		"by its name": {filter.Filter{IncludedResources: []string{"configmaps"}}, "", true},
 		"by a short name the backup does not know":    {filter.Filter{IncludedResources: []string{"Cox"}}, "", true},
-		"excluded by such a name":                     {filter.Filter{ExcludedResources: []string{"cox"}}, "", false},
+		"excluded by such a name":                     {filter.Filter{ExcludedResources: []string{"cox"}}, "holds nothing that the filter selects", false},
 		"something only the target has":               {filter.Filter{IncludedResources: []string{"secrets"}}, `no resource named "secrets"`, false},
 		"excluding something only the target has":     {filter.Filter{ExcludedResources: []string{"secrets"}}, "", true},
 		"something nobody has":                        {filter.Filter{IncludedResources: []string{"configmaps", "gadgets"}}, `no resource named "gadgets"`, false},

@@ -1,0 +1,55 @@
+package plan
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/lifeboat-backup/lifeboat/core/filter"
+	"github.com/lifeboat-backup/lifeboat/core/item"
+)
+
+func TestOptionsThatMatchNothingAreMistakes(t *testing.T) {
+	backup := []item.Item{
+		object(t, "v1 Namespace namespaces shop", ""), object(t, "v1 ConfigMap configmaps shop/a", `"metadata":{"labels":{"app":"web"}}`),
+		object(t, "v1 PersistentVolumeClaim persistentvolumeclaims store/data", `"spec":{"storageClassName":"fast"}`),
+		object(t, "v1 Node nodes n1", ""),
+	}
+	for name, c := range map[string]struct {
+		options Options
+		want    string
+	}{
+		"everything":                              {Options{}, ""},
+		"a namespace":                             {Options{Filter: filter.Filter{IncludedNamespaces: []string{"shop"}}}, ""},
+		"a wildcard":                              {Options{Filter: filter.Filter{IncludedNamespaces: []string{"sh*"}}}, ""},
+		"a namespace that only items have":        {Options{Filter: filter.Filter{IncludedNamespaces: []string{"store"}}}, ""},
+		"a misspelled namespace":                  {Options{Filter: filter.Filter{IncludedNamespaces: []string{"shop", "shopp"}}}, `holds no namespace named "shopp", which the filter includes; it holds shop, store`},
+		"a wildcard that matches nothing":         {Options{Filter: filter.Filter{IncludedNamespaces: []string{"prod-*"}}}, `holds no namespace named "prod-*", which the filter includes; it holds shop, store`},
+		"a misspelled mapping":                    {Options{NamespaceMapping: map[string]string{"shpo": "sandbox"}}, `holds no namespace named "shpo", which is mapped; it holds shop, store`},
+		"a storage class":                         {Options{StorageClassMapping: map[string]string{"fast": "slow"}}, ""},
+		"a storage class that nothing uses":       {Options{StorageClassMapping: map[string]string{"fats": "slow"}}, `holds nothing that uses storage class "fats", which is mapped; it uses fast`},
+		"the status of a resource":                {Options{StatusResources: []string{"configmaps", "*"}}, ""},
+		"the status of a misspelled resource":     {Options{StatusResources: []string{"podz"}}, `holds no resource named "podz", whose status is to be restored or not`},
+		"a label":                                 {Options{Filter: filter.Filter{LabelSelector: "app=web"}}, ""},
+		"a label that nothing has":                {Options{Filter: filter.Filter{LabelSelector: "app=wbe"}}, "holds nothing that the filter selects"},
+		"what is never restored":                  {Options{Filter: filter.Filter{IncludedResources: []string{"nodes"}}}, "holds nothing to restore that the filter selects: nodes are never restored, since they belong to the cluster they came from"},
+		"what is never restored, and other items": {Options{Filter: filter.Filter{IncludedResources: []string{"nodes", "configmaps"}}}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var entries []Entry
+			for _, it := range backup {
+				e, err := Examine(it, c.options)
+				assert.NoError(t, err)
+				entries = append(entries, e)
+			}
+			err := errors.Join(c.options.Mismatches(entries)...)
+			if c.want == "" {
+				assert.NoError(t, err)
+				return
+			}
+			assert.EqualError(t, err, c.want)
+		})
+	}
+	assert.Empty(t, Options{NamespaceMapping: map[string]string{"a": "b"}}.Mismatches(nil), "an empty backup is reported as such")
+}
