@@ -5,7 +5,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// BackupPhase is where a backup is in its life. An empty one is New.
+// BackupPhase is the phase of a backup. An empty one is New.
 //
 // +kubebuilder:validation:Enum=New;Queued;ReadyToStart;FailedValidation;InProgress;WaitingForPluginOperations;WaitingForPluginOperationsPartiallyFailed;Finalizing;FinalizingPartiallyFailed;Completed;PartiallyFailed;Failed;Deleting
 type BackupPhase string
@@ -28,7 +28,7 @@ const (
 )
 
 // Finished reports whether the phase is one a backup ends in. A bucket holds
-// unfinished phases only when whoever wrote them stopped half-way.
+// unfinished phases only if the writer was interrupted.
 func (p BackupPhase) Finished() bool {
 	switch p {
 	case BackupPhaseCompleted, BackupPhasePartiallyFailed, BackupPhaseFailed, BackupPhaseFailedValidation:
@@ -37,13 +37,13 @@ func (p BackupPhase) Finished() bool {
 	return false
 }
 
-// Restorable reports whether the phase says that the backup came to an end with
-// something to restore.
+// Restorable reports whether a backup in this phase is finished and can be
+// restored.
 func (p BackupPhase) Restorable() bool {
 	return p == BackupPhaseCompleted || p == BackupPhasePartiallyFailed
 }
 
-// Backup stands for one backup; in a bucket it is velero-backup.json.
+// Backup is one backup; in a bucket it is velero-backup.json.
 //
 // +kubebuilder:object:root=true
 type Backup struct {
@@ -65,7 +65,7 @@ type BackupList struct {
 	Items           []Backup `json:"items"`
 }
 
-// BackupSpec says what to back up and how. Resources are selected either by
+// BackupSpec defines what to back up and how. Resources are selected either by
 // includedResources, excludedResources and includeClusterResources, or by the
 // four lists that name a scope; never by both.
 type BackupSpec struct {
@@ -120,20 +120,20 @@ type BackupSpec struct {
 	// +optional
 	// +nullable
 	OrLabelSelectors []*metav1.LabelSelector `json:"orLabelSelectors,omitempty"`
-	// SnapshotVolumes says whether volumes are snapshotted. Unset, they are
-	// wherever there is a way to.
+	// SnapshotVolumes takes snapshots of volumes. If unset, a snapshot is taken of each
+	// volume that supports it.
 	// +optional
 	// +nullable
 	SnapshotVolumes *bool `json:"snapshotVolumes,omitempty"`
 	// TTL is how long the backup is kept. Unset or 0 is the server's default of
-	// 720h, not for ever.
+	// 720h, not forever.
 	// +optional
 	TTL metav1.Duration `json:"ttl,omitempty"`
 	// VolumeGroupSnapshotLabelKey is the label whose value groups claims that are
 	// snapshotted at one moment; defaults to velero.io/volume-group.
 	// +optional
 	VolumeGroupSnapshotLabelKey string `json:"volumeGroupSnapshotLabelKey,omitempty"`
-	// IncludeClusterResources says whether cluster-scoped objects are taken.
+	// IncludeClusterResources includes cluster-scoped objects.
 	// Unset, they are with all namespaces, and otherwise those that included
 	// objects need.
 	// +optional
@@ -207,7 +207,7 @@ type UploaderConfigForBackup struct {
 	ParallelFilesUpload int `json:"parallelFilesUpload,omitempty"`
 }
 
-// BackupStatus is what became of a backup.
+// BackupStatus is the result of a backup.
 type BackupStatus struct {
 	// Version of the backup's format, its major number; formatVersion replaces
 	// it. Deprecated.
@@ -220,7 +220,7 @@ type BackupStatus struct {
 	// +optional
 	// +nullable
 	Expiration *metav1.Time `json:"expiration,omitempty"`
-	// Phase is where the backup is in its life. An empty one is New.
+	// Phase is the phase of the backup. An empty one is New.
 	// +optional
 	Phase BackupPhase `json:"phase,omitempty"`
 	// QueuePosition is the place in the queue, from 1; only in phase Queued.
@@ -234,7 +234,7 @@ type BackupStatus struct {
 	// +optional
 	// +nullable
 	StartTimestamp *metav1.Time `json:"startTimestamp,omitempty"`
-	// CompletionTimestamp is when it ended, well or not.
+	// CompletionTimestamp is when it ended, successfully or not.
 	// +optional
 	// +nullable
 	CompletionTimestamp *metav1.Time `json:"completionTimestamp,omitempty"`
@@ -281,7 +281,7 @@ type BackupStatus struct {
 
 // BackupProgress counts items.
 type BackupProgress struct {
-	// TotalItems is how many there are to take, as far as is known by now.
+	// TotalItems is how many there are to take, as far as known.
 	// +optional
 	TotalItems int `json:"totalItems,omitempty"`
 	// ItemsBackedUp is how many were taken.

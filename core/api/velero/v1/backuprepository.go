@@ -2,7 +2,7 @@ package v1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// BackupRepositoryPhase says whether a repository can be used. An empty one is
+// BackupRepositoryPhase is the state of a repository. An empty one is
 // New.
 //
 // +kubebuilder:validation:Enum=New;Ready;NotReady
@@ -51,7 +51,7 @@ type BackupRepositoryList struct {
 	Items           []BackupRepository `json:"items"`
 }
 
-// BackupRepositorySpec says which repository, and how it is looked after.
+// BackupRepositorySpec identifies a repository and defines its maintenance.
 type BackupRepositorySpec struct {
 	// VolumeNamespace is the namespace whose volumes it holds.
 	VolumeNamespace string `json:"volumeNamespace"`
@@ -75,7 +75,7 @@ type BackupRepositorySpec struct {
 
 // BackupRepositoryStatus is the state of a repository.
 type BackupRepositoryStatus struct {
-	// Phase says whether it can be used. An empty one is New.
+	// Phase is the state of the repository. An empty one is New.
 	// +optional
 	Phase BackupRepositoryPhase `json:"phase,omitempty"`
 	// Message is why it is not ready.

@@ -5,8 +5,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// BackupStorageLocationPhase says whether a location could be reached when it
-// was last tried. An empty one was not tried yet.
+// BackupStorageLocationPhase is the availability of a location at the last
+// check. An empty one was not tried yet.
 //
 // +kubebuilder:validation:Enum=Available;Unavailable
 type BackupStorageLocationPhase string
@@ -17,7 +17,7 @@ const (
 	BackupStorageLocationPhaseUnavailable BackupStorageLocationPhase = "Unavailable"
 )
 
-// BackupStorageLocationAccessMode says what may be done with a location. An
+// BackupStorageLocationAccessMode is how a location can be accessed. An
 // empty one is ReadWrite.
 //
 // +kubebuilder:validation:Enum=ReadOnly;ReadWrite
@@ -56,7 +56,7 @@ type BackupStorageLocationList struct {
 	Items           []BackupStorageLocation `json:"items"`
 }
 
-// BackupStorageLocationSpec says where backups are and how to get there.
+// BackupStorageLocationSpec is where backups are and how to access them.
 type BackupStorageLocationSpec struct {
 	// Provider of the storage, such as "aws" for S3.
 	Provider string `json:"provider"`
@@ -67,13 +67,13 @@ type BackupStorageLocationSpec struct {
 	// the credentials; unset, those of the server are used.
 	// +optional
 	Credential *corev1.SecretKeySelector `json:"credential,omitempty"`
-	// ObjectStorage says which bucket.
+	// ObjectStorage is the bucket.
 	ObjectStorage *ObjectStorageLocation `json:"objectStorage"`
-	// Default says that backups that name no location go here. One location at
-	// most has it.
+	// Default makes this the location of backups that name no location. At most
+	// one location has it.
 	// +optional
 	Default bool `json:"default,omitempty"`
-	// AccessMode says what may be done with the location; empty is ReadWrite.
+	// AccessMode is how the location can be accessed; empty is ReadWrite.
 	// +optional
 	AccessMode BackupStorageLocationAccessMode `json:"accessMode,omitempty"`
 	// BackupSyncPeriod is how often Backup objects are made of what the bucket
@@ -107,7 +107,7 @@ type ObjectStorageLocation struct {
 
 // BackupStorageLocationStatus is what is known of a location.
 type BackupStorageLocationStatus struct {
-	// Phase says whether the location could be reached when it was last tried.
+	// Phase is the availability of the location at the last check.
 	// +optional
 	Phase BackupStorageLocationPhase `json:"phase,omitempty"`
 	// LastSyncedTime is when Backup objects were last made of what it holds.
@@ -121,10 +121,10 @@ type BackupStorageLocationStatus struct {
 	// Message is why it is unavailable.
 	// +optional
 	Message string `json:"message,omitempty"`
-	// LastSyncedRevision is not used any more. Deprecated.
+	// LastSyncedRevision is no longer used. Deprecated.
 	// +optional
 	LastSyncedRevision string `json:"lastSyncedRevision,omitempty"`
-	// AccessMode is not used any more: that of the spec counts. Deprecated.
+	// AccessMode is no longer used: see the access mode of the spec. Deprecated.
 	// +optional
 	AccessMode BackupStorageLocationAccessMode `json:"accessMode,omitempty"`
 }

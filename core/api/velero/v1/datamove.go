@@ -1,8 +1,8 @@
 package v1
 
-// DataMoveOperationProgress is how far copying has come, in bytes.
+// DataMoveOperationProgress is the progress of copying, in bytes.
 type DataMoveOperationProgress struct {
-	// TotalBytes is how many there are to copy, as far as is known by now.
+	// TotalBytes is how many there are to copy, as far as known.
 	// +optional
 	TotalBytes int64 `json:"totalBytes,omitempty"`
 	// BytesDone is how many were copied.

@@ -40,13 +40,13 @@ type DeleteBackupRequestList struct {
 	Items           []DeleteBackupRequest `json:"items"`
 }
 
-// DeleteBackupRequestSpec says which backup.
+// DeleteBackupRequestSpec identifies the backup.
 type DeleteBackupRequestSpec struct {
 	// BackupName is the Backup to delete, in the request's namespace.
 	BackupName string `json:"backupName"`
 }
 
-// DeleteBackupRequestStatus is what became of a request.
+// DeleteBackupRequestStatus is the result of a request.
 type DeleteBackupRequestStatus struct {
 	// Phase is where the deletion is. An empty one is New.
 	// +optional

@@ -13,7 +13,7 @@ const (
 	DownloadRequestPhaseProcessed DownloadRequestPhase = "Processed"
 )
 
-// DownloadTargetKind says which file of a backup or restore.
+// DownloadTargetKind is a file of a backup or restore.
 //
 // +kubebuilder:validation:Enum=BackupLog;BackupContents;BackupVolumeSnapshots;BackupItemOperations;BackupResourceList;BackupResults;RestoreLog;RestoreResults;RestoreResourceList;RestoreItemOperations;CSIBackupVolumeSnapshots;CSIBackupVolumeSnapshotContents;BackupVolumeInfos;RestoreVolumeInfo
 type DownloadTargetKind string
@@ -59,7 +59,7 @@ type DownloadRequestList struct {
 	Items           []DownloadRequest `json:"items"`
 }
 
-// DownloadRequestSpec says which file.
+// DownloadRequestSpec identifies the file.
 type DownloadRequestSpec struct {
 	// Target is the file.
 	Target DownloadTarget `json:"target"`
@@ -73,12 +73,12 @@ type DownloadTarget struct {
 	Name string `json:"name"`
 }
 
-// DownloadRequestStatus is what became of a request.
+// DownloadRequestStatus is the result of a request.
 type DownloadRequestStatus struct {
 	// Phase is where the request is. An empty one is New.
 	// +optional
 	Phase DownloadRequestPhase `json:"phase,omitempty"`
-	// DownloadURL gives the file to whoever has it, until expiration.
+	// DownloadURL gives the file to anyone who has it, until expiration.
 	// +optional
 	DownloadURL string `json:"downloadURL,omitempty"`
 	// Expiration is when the URL stops working, 10 minutes after it was made. The

@@ -5,13 +5,13 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// HookErrorMode says what follows from a hook that fails. The backup or restore
+// HookErrorMode is what happens after a hook fails. The backup or restore
 // is PartiallyFailed in either mode.
 //
 // +kubebuilder:validation:Enum=Continue;Fail
 type HookErrorMode string
 
-// What follows from a hook that fails.
+// What happens after a hook fails.
 const (
 	// HookErrorModeContinue goes on to the next hook.
 	HookErrorModeContinue HookErrorMode = "Continue"
@@ -32,13 +32,13 @@ type HookStatus struct {
 
 // BackupHooks are commands run in pods around their backup.
 type BackupHooks struct {
-	// Resources says for which pods which hooks run.
+	// Resources defines which hooks run for which pods.
 	// +optional
 	// +nullable
 	Resources []BackupResourceHookSpec `json:"resources,omitempty"`
 }
 
-// BackupResourceHookSpec says for which pods hooks run.
+// BackupResourceHookSpec selects pods and defines their hooks.
 type BackupResourceHookSpec struct {
 	// Name of these hooks, for logs.
 	Name string `json:"name"`
@@ -85,7 +85,7 @@ type ExecHook struct {
 	// Command and its arguments; no shell is put around them.
 	// +kubebuilder:validation:MinItems=1
 	Command []string `json:"command"`
-	// OnError says what follows when the command fails; defaults to Fail.
+	// OnError is what happens if the command fails; defaults to Fail.
 	// +optional
 	OnError HookErrorMode `json:"onError,omitempty"`
 	// Timeout of the command; defaults to 30s.
@@ -95,12 +95,12 @@ type ExecHook struct {
 
 // RestoreHooks are commands and init containers run in pods that are restored.
 type RestoreHooks struct {
-	// Resources says for which pods which hooks run.
+	// Resources defines which hooks run for which pods.
 	// +optional
 	Resources []RestoreResourceHookSpec `json:"resources,omitempty"`
 }
 
-// RestoreResourceHookSpec says for which pods hooks run.
+// RestoreResourceHookSpec selects pods and defines their hooks.
 type RestoreResourceHookSpec struct {
 	// Name of these hooks, for logs.
 	Name string `json:"name"`
@@ -148,14 +148,14 @@ type ExecRestoreHook struct {
 	// Command and its arguments; no shell is put around them.
 	// +kubebuilder:validation:MinItems=1
 	Command []string `json:"command"`
-	// OnError says what follows when the command fails; unset is Continue.
+	// OnError is what happens if the command fails; unset is Continue.
 	// +optional
 	OnError HookErrorMode `json:"onError,omitempty"`
 	// ExecTimeout of the command; defaults to 30s.
 	// +optional
 	ExecTimeout metav1.Duration `json:"execTimeout,omitempty"`
 	// WaitTimeout is how long to wait for the container to run; 0, the default,
-	// waits for ever.
+	// waits forever.
 	// +optional
 	WaitTimeout metav1.Duration `json:"waitTimeout,omitempty"`
 	// WaitForReady waits for the container to be ready too, not only to run.

@@ -56,7 +56,7 @@ type PodVolumeBackupList struct {
 	Items           []PodVolumeBackup `json:"items"`
 }
 
-// PodVolumeBackupSpec says which volume is backed up, where and to where.
+// PodVolumeBackupSpec is a volume to back up, its node and its destination.
 type PodVolumeBackupSpec struct {
 	// Node that the pod is on.
 	Node string `json:"node"`
@@ -85,7 +85,7 @@ type PodVolumeBackupSpec struct {
 	Cancel bool `json:"cancel,omitempty"`
 }
 
-// PodVolumeBackupStatus is what became of it. Without a SnapshotID there is
+// PodVolumeBackupStatus is the result of the backup of a volume. Without a SnapshotID there is
 // nothing to restore.
 type PodVolumeBackupStatus struct {
 	// Phase is where it is in its life. An empty one is New.
@@ -98,14 +98,14 @@ type PodVolumeBackupStatus struct {
 	// any file.
 	// +optional
 	SnapshotID string `json:"snapshotID,omitempty"`
-	// Message says more of the phase, such as why it failed.
+	// Message explains the phase, such as why it failed.
 	// +optional
 	Message string `json:"message,omitempty"`
 	// StartTimestamp is when copying was begun.
 	// +optional
 	// +nullable
 	StartTimestamp *metav1.Time `json:"startTimestamp,omitempty"`
-	// CompletionTimestamp is when it ended, well or not.
+	// CompletionTimestamp is when it ended, successfully or not.
 	// +optional
 	// +nullable
 	CompletionTimestamp *metav1.Time `json:"completionTimestamp,omitempty"`

@@ -53,7 +53,7 @@ type PodVolumeRestoreList struct {
 	Items           []PodVolumeRestore `json:"items"`
 }
 
-// PodVolumeRestoreSpec says which data goes into which volume.
+// PodVolumeRestoreSpec is the data to restore and its target volume.
 type PodVolumeRestoreSpec struct {
 	// Pod holds at least the namespace and name.
 	Pod corev1.ObjectReference `json:"pod"`
@@ -85,19 +85,19 @@ type PodVolumeRestoreSpec struct {
 	SnapshotSize int64 `json:"snapshotSize,omitempty"`
 }
 
-// PodVolumeRestoreStatus is what became of it.
+// PodVolumeRestoreStatus is the result of the restore of a volume.
 type PodVolumeRestoreStatus struct {
 	// Phase is where it is in its life. An empty one is New.
 	// +optional
 	Phase PodVolumeRestorePhase `json:"phase,omitempty"`
-	// Message says more of the phase, such as why it failed.
+	// Message explains the phase, such as why it failed.
 	// +optional
 	Message string `json:"message,omitempty"`
 	// StartTimestamp is when copying was begun.
 	// +optional
 	// +nullable
 	StartTimestamp *metav1.Time `json:"startTimestamp,omitempty"`
-	// CompletionTimestamp is when it ended, well or not.
+	// CompletionTimestamp is when it ended, successfully or not.
 	// +optional
 	// +nullable
 	CompletionTimestamp *metav1.Time `json:"completionTimestamp,omitempty"`

@@ -6,7 +6,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// APIVersion is what every object of this package says of itself.
+// APIVersion is the API version of every object of this package.
 const APIVersion = "velero.io/v1"
 
 // GroupVersion is the group and version of this package.

@@ -5,7 +5,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// RestorePhase is where a restore is in its life. An empty one is New.
+// RestorePhase is the phase of a restore. An empty one is New.
 //
 // +kubebuilder:validation:Enum=New;FailedValidation;InProgress;WaitingForPluginOperations;WaitingForPluginOperationsPartiallyFailed;Completed;PartiallyFailed;Failed;Finalizing;FinalizingPartiallyFailed
 type RestorePhase string
@@ -33,17 +33,17 @@ func (p RestorePhase) Finished() bool {
 	return false
 }
 
-// ExistingResourcePolicy says what becomes of an object that the cluster has
-// already. Values are checked by the server, not by the definition.
+// ExistingResourcePolicy is what happens to an object that exists in the
+// cluster. Values are checked by the server, not by the definition.
 type ExistingResourcePolicy string
 
-// What becomes of an object that the cluster has already. Empty is none.
+// What happens to an object that exists in the cluster. Empty is none.
 const (
-	ExistingResourcePolicyNone   ExistingResourcePolicy = "none"   // it is left alone
-	ExistingResourcePolicyUpdate ExistingResourcePolicy = "update" // it becomes as in the backup
+	ExistingResourcePolicyNone   ExistingResourcePolicy = "none"   // it is not changed
+	ExistingResourcePolicyUpdate ExistingResourcePolicy = "update" // it is changed to match the backup
 )
 
-// Restore stands for one restore.
+// Restore is one restore.
 //
 // +kubebuilder:object:root=true
 type Restore struct {
@@ -65,7 +65,7 @@ type RestoreList struct {
 	Items           []Restore `json:"items"`
 }
 
-// RestoreSpec says what to restore and how. Exactly one of backupName and
+// RestoreSpec defines what to restore and how. Exactly one of backupName and
 // scheduleName is set, which the server checks.
 type RestoreSpec struct {
 	// BackupName is the Backup to restore from.
@@ -106,12 +106,12 @@ type RestoreSpec struct {
 	// +optional
 	// +nullable
 	OrLabelSelectors []*metav1.LabelSelector `json:"orLabelSelectors,omitempty"`
-	// RestorePVs says whether volumes are restored from their snapshots; unset
+	// RestorePVs restores volumes from their snapshots; unset
 	// is true.
 	// +optional
 	// +nullable
 	RestorePVs *bool `json:"restorePVs,omitempty"`
-	// RestoreStatus says of which resources the status is restored; unset is of
+	// RestoreStatus selects the resources whose status is restored; unset is
 	// none.
 	// +optional
 	// +nullable
@@ -120,7 +120,7 @@ type RestoreSpec struct {
 	// +optional
 	// +nullable
 	PreserveNodePorts *bool `json:"preserveNodePorts,omitempty"`
-	// IncludeClusterResources says whether cluster-scoped objects are restored.
+	// IncludeClusterResources includes cluster-scoped objects.
 	// Unset, they are with all namespaces, and otherwise those that included
 	// objects need.
 	// +optional
@@ -129,8 +129,8 @@ type RestoreSpec struct {
 	// Hooks run in pods that are restored.
 	// +optional
 	Hooks RestoreHooks `json:"hooks"`
-	// ExistingResourcePolicy says what becomes of objects that the cluster has
-	// already: none (the default) or update.
+	// ExistingResourcePolicy is what happens to objects that exist in the
+	// cluster: none (the default) or update.
 	// +optional
 	// +nullable
 	ExistingResourcePolicy ExistingResourcePolicy `json:"existingResourcePolicy,omitempty"`
@@ -149,7 +149,7 @@ type RestoreSpec struct {
 	UploaderConfig *UploaderConfigForRestore `json:"uploaderConfig,omitempty"`
 }
 
-// RestoreStatusSpec says of which resources the status is restored.
+// RestoreStatusSpec selects the resources whose status is restored.
 type RestoreStatusSpec struct {
 	// IncludedResources; none means all.
 	// +optional
@@ -174,9 +174,9 @@ type UploaderConfigForRestore struct {
 	ParallelFilesDownload int `json:"parallelFilesDownload,omitempty"`
 }
 
-// RestoreStatus is what became of a restore.
+// RestoreStatus is the result of a restore.
 type RestoreStatus struct {
-	// Phase is where the restore is in its life. An empty one is New.
+	// Phase is the phase of the restore. An empty one is New.
 	// +optional
 	Phase RestorePhase `json:"phase,omitempty"`
 	// ValidationErrors are the mistakes in the spec.
@@ -196,7 +196,7 @@ type RestoreStatus struct {
 	// +optional
 	// +nullable
 	StartTimestamp *metav1.Time `json:"startTimestamp,omitempty"`
-	// CompletionTimestamp is when it ended, well or not.
+	// CompletionTimestamp is when it ended, successfully or not.
 	// +optional
 	// +nullable
 	CompletionTimestamp *metav1.Time `json:"completionTimestamp,omitempty"`
@@ -222,7 +222,7 @@ type RestoreStatus struct {
 
 // RestoreProgress counts items.
 type RestoreProgress struct {
-	// TotalItems is how many there are to restore, as far as is known by now.
+	// TotalItems is how many there are to restore, as far as known.
 	// +optional
 	TotalItems int `json:"totalItems,omitempty"`
 	// ItemsRestored is how many were restored.

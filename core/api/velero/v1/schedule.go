@@ -2,7 +2,7 @@ package v1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// SchedulePhase says whether a schedule can be followed. An empty one is New.
+// SchedulePhase is the state of a schedule. An empty one is New.
 //
 // +kubebuilder:validation:Enum=New;Enabled;FailedValidation
 type SchedulePhase string
@@ -41,7 +41,7 @@ type ScheduleList struct {
 	Items           []Schedule `json:"items"`
 }
 
-// ScheduleSpec says when to make which backups.
+// ScheduleSpec defines backups and when to make them.
 type ScheduleSpec struct {
 	// Template is the spec of the backups.
 	Template BackupSpec `json:"template"`
@@ -63,9 +63,9 @@ type ScheduleSpec struct {
 	SkipImmediately *bool `json:"skipImmediately,omitempty"`
 }
 
-// ScheduleStatus is where a schedule stands.
+// ScheduleStatus is the state of a schedule.
 type ScheduleStatus struct {
-	// Phase says whether the schedule can be followed. An empty one is New.
+	// Phase is the state of the schedule. An empty one is New.
 	// +optional
 	Phase SchedulePhase `json:"phase,omitempty"`
 	// LastBackup is when the last Backup was made, however it ended.

@@ -37,7 +37,7 @@ type ServerStatusRequestList struct {
 	Items           []ServerStatusRequest `json:"items"`
 }
 
-// ServerStatusRequestSpec says nothing: there is one question.
+// ServerStatusRequestSpec is empty.
 type ServerStatusRequestSpec struct{}
 
 // ServerStatusRequestStatus is the answer.

@@ -5,7 +5,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// VolumeSnapshotLocationPhase would say whether a location could be reached;
+// VolumeSnapshotLocationPhase is the availability of a location;
 // Velero sets none.
 //
 // +kubebuilder:validation:Enum=Available;Unavailable
@@ -40,7 +40,7 @@ type VolumeSnapshotLocationList struct {
 	Items           []VolumeSnapshotLocation `json:"items"`
 }
 
-// VolumeSnapshotLocationSpec says which provider, and where.
+// VolumeSnapshotLocationSpec is a provider and its configuration.
 type VolumeSnapshotLocationSpec struct {
 	// Provider of the snapshots, such as "aws" for EBS.
 	Provider string `json:"provider"`
@@ -55,7 +55,7 @@ type VolumeSnapshotLocationSpec struct {
 
 // VolumeSnapshotLocationStatus is what is known of a location.
 type VolumeSnapshotLocationStatus struct {
-	// Phase would say whether the location could be reached; nobody sets it.
+	// Phase is the availability of the location. It is never set.
 	// +optional
 	Phase VolumeSnapshotLocationPhase `json:"phase,omitempty"`
 }

@@ -6,7 +6,7 @@ import (
 	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
 )
 
-// DataDownloadPhase is where a download is in its life. An empty one is New.
+// DataDownloadPhase is the phase of a download. An empty one is New.
 //
 // +kubebuilder:validation:Enum=New;Accepted;Prepared;InProgress;Canceling;Canceled;Completed;Failed
 type DataDownloadPhase string
@@ -52,7 +52,7 @@ type DataDownloadList struct {
 	Items           []DataDownload `json:"items"`
 }
 
-// DataDownloadSpec says which data goes into which volume.
+// DataDownloadSpec is the data to restore and its target volume.
 type DataDownloadSpec struct {
 	// TargetVolume is the volume to fill.
 	TargetVolume TargetVolumeSpec `json:"targetVolume"`
@@ -92,19 +92,19 @@ type TargetVolumeSpec struct {
 	Namespace string `json:"namespace"`
 }
 
-// DataDownloadStatus is what became of a download.
+// DataDownloadStatus is the result of a download.
 type DataDownloadStatus struct {
-	// Phase is where the download is in its life. An empty one is New.
+	// Phase is the phase of the download. An empty one is New.
 	// +optional
 	Phase DataDownloadPhase `json:"phase,omitempty"`
-	// Message says more of the phase, such as why it failed.
+	// Message explains the phase, such as why it failed.
 	// +optional
 	Message string `json:"message,omitempty"`
 	// StartTimestamp is when copying was begun.
 	// +optional
 	// +nullable
 	StartTimestamp *metav1.Time `json:"startTimestamp,omitempty"`
-	// CompletionTimestamp is when it ended, well or not.
+	// CompletionTimestamp is when it ended, successfully or not.
 	// +optional
 	// +nullable
 	CompletionTimestamp *metav1.Time `json:"completionTimestamp,omitempty"`

@@ -60,7 +60,7 @@ type DataUploadList struct {
 	Items           []DataUpload `json:"items"`
 }
 
-// DataUploadSpec says which snapshot goes where.
+// DataUploadSpec is a snapshot and its destination.
 type DataUploadSpec struct {
 	// SnapshotType is the kind of snapshot: CSI.
 	SnapshotType SnapshotType `json:"snapshotType"`
@@ -102,9 +102,9 @@ type CSISnapshotSpec struct {
 	Driver string `json:"driver,omitempty"`
 }
 
-// DataUploadStatus is what became of an upload.
+// DataUploadStatus is the result of an upload.
 type DataUploadStatus struct {
-	// Phase is where the upload is in its life. An empty one is New.
+	// Phase is the phase of the upload. An empty one is New.
 	// +optional
 	Phase DataUploadPhase `json:"phase,omitempty"`
 	// Path of the volume on the node.
@@ -113,18 +113,18 @@ type DataUploadStatus struct {
 	// SnapshotID is the data's name in the repository.
 	// +optional
 	SnapshotID string `json:"snapshotID,omitempty"`
-	// DataMoverResult is what the data mover says besides.
+	// DataMoverResult is additional output of the data mover.
 	// +optional
 	// +nullable
 	DataMoverResult *map[string]string `json:"dataMoverResult,omitempty"`
-	// Message says more of the phase, such as why it failed.
+	// Message explains the phase, such as why it failed.
 	// +optional
 	Message string `json:"message,omitempty"`
 	// StartTimestamp is when copying was begun.
 	// +optional
 	// +nullable
 	StartTimestamp *metav1.Time `json:"startTimestamp,omitempty"`
-	// CompletionTimestamp is when it ended, well or not.
+	// CompletionTimestamp is when it ended, successfully or not.
 	// +optional
 	// +nullable
 	CompletionTimestamp *metav1.Time `json:"completionTimestamp,omitempty"`
