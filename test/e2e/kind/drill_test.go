@@ -214,7 +214,7 @@ func TestWhatTheEnvironmentLacksIsAnErrorAndNotABadBackup(t *testing.T) {
 	for object, message := range map[string]string{
 		"deployments.apps no-image/app":  "image registry.invalid/app:1: ",
 		"deployments.apps too-large/app": "Insufficient cpu",
-		"deployments.apps crash/app":     "it may be for want of what the sandbox lacks",
+		"deployments.apps crash/app":     "possibly because the sandbox lacks something",
 		"deployments.apps runtime/app":   `no runtime for "gvisor" is configured`,
 	} {
 		assert.Contains(t, said(rep.Environment, "workloads_ready", object), message, object)
