@@ -27,6 +27,7 @@
 //   - ledger: finished runs, in write-once objects of a location.
 //   - volume: which volumes are backed up, by which method and why; records about
 //     volumes. Pure, except that it decompresses records.
+//   - results: the lists of errors and warnings, and the log, in Velero's form.
 //   - cluster: the client-go side.
 //   - collect: reads items from a cluster; pure functions decide the selection.
 //   - plan: what a restore will do and why, what it removes from an object, and

@@ -23,6 +23,7 @@ func newRestoreCreate() *cobra.Command {
 	var (
 		f       restoreFlags
 		waiting time.Duration
+		record  bool
 		file    string
 	)
 	c := &cobra.Command{
@@ -38,6 +39,9 @@ nothing is restored. The plan defines what is restored and how; only the flags f
 the location, the cluster and the output can be used with it.
 
 Data of volumes is not restored; each claim and volume is reported.
+
+The log, the errors and warnings, and the list of items are written into the location
+below restores/, as Velero does. If it is read-only, the restore has a warning.
 ` + cli.ExitHelp,
 		Example: `  lifeboat restore create --from-backup nightly --location file:///var/backups/prod
   lifeboat restore create --from-backup nightly --namespace-mappings shop:shop-copy --location file:///var/backups/prod
@@ -46,6 +50,7 @@ Data of volumes is not restored; each claim and volume is reported.
 		Args: cli.Args(0, 1),
 	}
 	f.add(c)
+	c.Flags().BoolVar(&record, "record", true, "write the record of the restore into the location")
 	c.Flags().DurationVar(&waiting, "terminating-resource-timeout", restore.DefaultTerminatingTimeout, "how long to wait for namespaces that are being deleted")
 	c.Flags().StringVar(&file, "plan", "", "carry out the reviewed plan in this `file`, written by lifeboat plan --output json")
 	c.RunE = func(c *cobra.Command, args []string) error {
@@ -61,7 +66,7 @@ Data of volumes is not restored; each claim and volume is reported.
 		if err != nil {
 			return err
 		}
-		job.TerminatingTimeout, job.Reviewed = waiting, reviewed
+		job.TerminatingTimeout, job.Reviewed, job.Record = waiting, reviewed, record
 		return f.run(c, job)
 	}
 	return c
@@ -123,7 +128,7 @@ func (f *restoreFlags) reviewed(c *cobra.Command, file string) (*restore.File, e
 }
 
 // besidePlan are the flags that go with --plan.
-var besidePlan = []string{"location", "identity", "kubeconfig", "context", "output", "terminating-resource-timeout"}
+var besidePlan = []string{"location", "identity", "kubeconfig", "context", "output", "record", "terminating-resource-timeout"}
 
 func printRestored(w io.Writer, r restore.Result) error {
 	ch := r.Changes

@@ -47,7 +47,7 @@ func (j Job) object(r *record, started time.Time, info version.Info) velerov1.Ba
 	if len(r.errors) > 0 {
 		b.Status.Phase = velerov1.BackupPhasePartiallyFailed
 	}
-	r.logf("info", "%s: %d items, %d errors, %d warnings", b.Status.Phase, len(r.items), len(r.errors), len(r.warnings))
+	r.log.Logf("info", "%s: %d items, %d errors, %d warnings", b.Status.Phase, len(r.items), len(r.errors), len(r.warnings))
 	return b
 }
 

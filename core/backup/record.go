@@ -1,21 +1,18 @@
 package backup
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/klauspost/compress/gzip"
 
 	"github.com/lifeboat-backup/lifeboat/core/archive"
 	"github.com/lifeboat-backup/lifeboat/core/cluster"
 	"github.com/lifeboat-backup/lifeboat/core/collect"
 	"github.com/lifeboat-backup/lifeboat/core/item"
 	"github.com/lifeboat-backup/lifeboat/core/manifest"
+	"github.com/lifeboat-backup/lifeboat/core/results"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/core/volume"
 )
@@ -25,7 +22,6 @@ import (
 type record struct {
 	backup   string
 	started  time.Time
-	now      func() time.Time
 	refused  map[string]int // items the archive cannot hold, by group-resource
 	items    []manifest.Item
 	bytes    int64
@@ -36,28 +32,16 @@ type record struct {
 	coverage []manifest.Resource
 	errors   []Problem
 	warnings []string
-	results  results
-	log      bytes.Buffer
+	results  results.Results
+	log      results.Log
 
 	key        manifest.Key // of the digests of items; nil: the backup is not encrypted
 	wrappedKey []byte
 }
 
-// results is Velero's -results.gz (pkg/util/results/result.go).
-type results struct {
-	Errors   resultLists `json:"errors"`
-	Warnings resultLists `json:"warnings"`
-}
-
-type resultLists struct {
-	Velero     []string            `json:"velero,omitempty"`
-	Cluster    []string            `json:"cluster,omitempty"`
-	Namespaces map[string][]string `json:"namespaces,omitempty"`
-}
-
 func newRecord(backup string, started time.Time, now func() time.Time) *record {
 	return &record{
-		backup: backup, started: started, now: now,
+		backup: backup, started: started, log: results.Log{Of: "backup=" + namespace + "/" + backup, Now: now},
 		refused: map[string]int{}, byKind: map[string][]string{}, files: map[string]manifest.Digest{},
 	}
 }
@@ -110,33 +94,21 @@ func (r *record) conclude(c *collect.Collection) {
 // remark is a warning that is about no single object.
 func (r *record) remark(message string) {
 	r.warnings = append(r.warnings, message)
-	r.logf("warning", "%s", message)
+	r.log.Logf("warning", "%s", message)
 	r.results.Warnings.Velero = append(r.results.Warnings.Velero, " message: /"+message)
 }
 
 func (r *record) warn(k item.Key, message string) {
 	r.warnings = append(r.warnings, k.String()+": "+message)
-	r.logf("warning", "%s: %s", k, message)
+	r.log.Logf("warning", "%s: %s", k, message)
 	text := fmt.Sprintf(" resource: /%s name: /%s message: /%s", k.Resource, k.Name, message)
-	if k.Namespace == "" {
-		r.results.Warnings.Cluster = append(r.results.Warnings.Cluster, text)
-		return
-	}
-	if r.results.Warnings.Namespaces == nil {
-		r.results.Warnings.Namespaces = map[string][]string{}
-	}
-	r.results.Warnings.Namespaces[k.Namespace] = append(r.results.Warnings.Namespaces[k.Namespace], text)
+	r.results.Warnings.Add(k.Namespace, text)
 }
 
 func (r *record) problem(p Problem) {
 	r.errors = append(r.errors, p)
-	r.logf("error", "%s", p)
+	r.log.Logf("error", "%s", p)
 	r.results.Errors.Velero = append(r.results.Errors.Velero, fmt.Sprintf(" resource: /%s error: /%s", p.Object, cluster.Reason(p.Err)))
-}
-
-// logf writes a line as Velero's log has them.
-func (r *record) logf(level, format string, args ...any) {
-	fmt.Fprintf(&r.log, "time=%q level=%s msg=%q backup=%s/%s\n", r.now().UTC().Format(time.RFC3339), level, fmt.Sprintf(format, args...), namespace, r.backup)
 }
 
 // writeCompanions writes the files that Velero reads beside the tarball.
@@ -155,11 +127,11 @@ func (r *record) writeCompanions(ctx context.Context, w *store.Writer) error {
 		{store.ItemOperations(r.backup), []any{}},
 		{store.Results(r.backup), r.results},
 	} {
-		content, err := json.Marshal(c.content)
+		content, err := results.Encode(c.content)
 		if err != nil {
 			return fmt.Errorf("encode %s: %w", c.key, err)
 		}
-		if err := r.put(ctx, w, c.key, append(content, '\n')); err != nil {
+		if err := r.put(ctx, w, c.key, content); err != nil {
 			return err
 		}
 	}
@@ -168,15 +140,11 @@ func (r *record) writeCompanions(ctx context.Context, w *store.Writer) error {
 
 // put writes a small file gzipped and remembers its digest.
 func (r *record) put(ctx context.Context, w *store.Writer, key string, content []byte) error {
-	var z bytes.Buffer
-	gz := gzip.NewWriter(&z)
-	if _, err := gz.Write(content); err != nil {
+	z, err := results.Compress(content)
+	if err != nil {
 		return fmt.Errorf("compress %s: %w", key, err)
 	}
-	if err := gz.Close(); err != nil {
-		return fmt.Errorf("compress %s: %w", key, err)
-	}
-	size, sum, err := w.Put(ctx, key, &z)
+	size, sum, err := w.Put(ctx, key, z)
 	if err != nil {
 		return err
 	}

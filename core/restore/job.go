@@ -58,7 +58,10 @@ type Job struct {
 	// TerminatingTimeout bounds the wait for namespaces that are being deleted,
 	// 0 is DefaultTerminatingTimeout.
 	TerminatingTimeout time.Duration
-	// Now tells the time, for durations.
+	// Record asks Run to write Velero's files about the restore into the location
+	// of the backup. If they cannot be written the restore has a warning.
+	Record bool
+	// Now tells the time, for durations and the log.
 	Now func() time.Time
 	// Progress, when set, is told each stage, and each step of Execute that acts
 	// on the cluster.
@@ -256,5 +259,10 @@ func (j Job) Run(ctx context.Context) (Result, error) {
 	}
 	r, err := j.Execute(ctx, p)
 	r.Duration = j.Now().Sub(started)
+	if j.Record {
+		if err := j.record(ctx, p.Plan, r, err); err != nil {
+			r.Warnings = append(r.Warnings, err.Error())
+		}
+	}
 	return r, err
 }

@@ -71,6 +71,39 @@ func ItemOperations(backup string) string { return file(backup, "-itemoperations
 // Manifest is the key of Lifeboat's own file of digests, gzipped JSON.
 func Manifest(backup string) string { return file(backup, "-lifeboat-manifest.json.gz") }
 
+// The files about a restore, in the location of its backup. Only the records of
+// volumes lack "restore-" in front (Velero v1.18.1,
+// pkg/persistence/object_store_layout.go).
+
+// RestoreLog is the key of a restore's log, gzipped text.
+func RestoreLog(restore string) string { return restoreFile(restore, "-logs.gz") }
+
+// RestoreResults is the key of the errors and warnings, gzipped JSON.
+func RestoreResults(restore string) string { return restoreFile(restore, "-results.gz") }
+
+// RestoreResourceList is the key of the list of items per kind, with what became
+// of each, gzipped JSON.
+func RestoreResourceList(restore string) string {
+	return restoreFile(restore, "-resource-list.json.gz")
+}
+
+// RestoreItemOperations is the key of the asynchronous operations, gzipped JSON.
+func RestoreItemOperations(restore string) string {
+	return restoreFile(restore, "-itemoperations.json.gz")
+}
+
+// RestoreVolumeInfo is the key of the records of restored volumes, gzipped JSON.
+func RestoreVolumeInfo(restore string) string {
+	return RestorePrefix(restore) + restore + "-volumeinfo.json.gz"
+}
+
+// RestorePrefix is the folder of one restore, with a "/" at its end.
+func RestorePrefix(restore string) string { return RestoresPrefix + restore + "/" }
+
+func restoreFile(restore, suffix string) string {
+	return RestorePrefix(restore) + "restore-" + restore + suffix
+}
+
 // Evidence is the key of one drill's report. A drill has happened when it does:
 // it is written after the other forms of the report.
 func Evidence(backup, drill string) string { return evidence(backup, drill, ".json") }

@@ -16,9 +16,19 @@ func TestEveryKeyOfTheLayoutIsValidForTheLongestName(t *testing.T) {
 	for _, key := range []string{
 		store.Metadata(name), store.Contents(name), store.SealedContents(name), store.Log(name), store.Results(name), store.ResourceList(name), store.VolumeInfo(name),
 		store.VolumeSnapshots(name), store.PodVolumeBackups(name), store.ItemOperations(name), store.Manifest(name), store.Evidence(name, "drill"),
+		store.RestoreLog(name), store.RestoreResults(name), store.RestoreResourceList(name), store.RestoreItemOperations(name), store.RestoreVolumeInfo(name),
 	} {
 		assert.NoError(t, store.CheckKey(key), key)
 	}
+}
+
+func TestTheFilesOfARestoreAreWhereVeleroLooksForThem(t *testing.T) {
+	assert.Equal(t, []string{
+		"restores/r/restore-r-logs.gz", "restores/r/restore-r-results.gz", "restores/r/restore-r-resource-list.json.gz",
+		"restores/r/restore-r-itemoperations.json.gz", "restores/r/r-volumeinfo.json.gz",
+	}, []string{
+		store.RestoreLog("r"), store.RestoreResults("r"), store.RestoreResourceList("r"), store.RestoreItemOperations("r"), store.RestoreVolumeInfo("r"),
+	})
 }
 
 func TestCheckNameAcceptsKubernetesNamesOnly(t *testing.T) {
