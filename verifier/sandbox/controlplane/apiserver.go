@@ -20,7 +20,7 @@ const (
 	// either kind are accepted.
 	serviceCIDR = "10.96.0.0/16,fd00:10:96::/108"
 	serviceIP   = "10.96.0.1" // of the Service kubernetes in default: the first of the CIDR
-	// advertised stands in the endpoints of that Service. They may not name a
+	// advertised is in the endpoints of that Service. They may not name a
 	// loopback address, and a host may have no other; this one is reserved for
 	// documentation and leads nowhere (RFC 5737).
 	advertised = "192.0.2.1"

@@ -70,7 +70,7 @@ func run(args []string, stdin, stdout, stderr *os.File) int {
 	return exitOK
 }
 
-// ready is the line that tells the parent that the cluster can be used.
+// ready is the line that reports to the parent that the cluster can be used.
 type ready struct {
 	Event      string  `json:"event"` // "ready"
 	Server     string  `json:"server"`
@@ -80,7 +80,7 @@ type ready struct {
 	Seconds    float64 `json:"seconds"`
 }
 
-// failure is the line that tells the parent why there is no cluster.
+// failure is the line that reports to the parent why there is no cluster.
 type failure struct {
 	Event string `json:"event"` // "error"
 	Error string `json:"error"`

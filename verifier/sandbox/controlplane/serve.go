@@ -84,7 +84,7 @@ func serve(s settings, kubernetes string, stdin io.Reader, parent io.Writer) err
 	return ended(ctx, nil)
 }
 
-// ended tells an end that the parent asked for from a failure, and prefers the
+// ended distinguishes an end that the parent asked for from a failure, and prefers the
 // cause of a cancellation over its symptom.
 func ended(ctx context.Context, err error) error {
 	cause := context.Cause(ctx)

@@ -14,7 +14,7 @@ import (
 	"k8s.io/kubernetes/cmd/kube-controller-manager/names"
 )
 
-// waitForServer waits until the API server says it is ready and the default
+// waitForServer waits until the API server reports that it is ready and the default
 // namespace is there.
 func waitForServer(ctx context.Context, client kubernetes.Interface) error {
 	return poll(ctx,

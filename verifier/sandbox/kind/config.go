@@ -58,8 +58,8 @@ etcd:
 	return b.String()
 }
 
-// initPatch leaves out what only a second node or a second month would need.
-// Lists are replaced, so kind's own entry (preflight) stands here again. Our image
+// initPatch leaves out what only a second node or a long life would need. Lists are
+// replaced, so kind's own entry (preflight) is repeated here. Our image
 // holds what makes the cluster's DNS ready sooner.
 func initPatch(v *version.Version, homemade bool) string {
 	phases := []string{"preflight"}

@@ -33,11 +33,11 @@ type creation struct {
 	progress   func(string)
 }
 
-// create runs kind's Create and takes its node away when ctx ends before it.
+// create runs kind's Create and removes its node if ctx ends first.
 //
-// Create takes no context, and a `docker` process it has started cannot be told
-// from others. What it cannot do without is its node: removed under its hands,
-// the command that runs in it fails, and so does Create. So a cancelled creation
+// Create takes no context, and a `docker` process it has started cannot be
+// distinguished from others. But it needs its node: if the node is removed, the
+// command that runs in it fails, and so does Create. So a cancelled creation
 // is a loop that removes the node until Create has returned; the only wait that
 // does not depend on a node, the pull of its image, is over before Create is
 // called. A child process that runs kind would have to be this program or this
@@ -57,14 +57,14 @@ func (c creation) create(ctx context.Context) error {
 	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveUp)
 	defer cancel()
 	for {
-		_ = removeNodes(patience, c.name) // the last word has whoever called
+		_ = removeNodes(patience, c.name) // the caller removes it again and reports errors
 		select {
 		case <-done: //nolint:errcheck // what was cancelled has failed
 			return context.Cause(ctx)
 		case <-time.After(again):
 		case <-patience.Done():
 			go func() {
-				<-done //nolint:errcheck // nobody waits for it any more
+				<-done //nolint:errcheck // nothing waits for it any more
 				late, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveUp)
 				defer cancel()
 				_ = vacate(late, c.name, c.image)

@@ -20,7 +20,7 @@ const (
 // commandError is a docker command that did not work.
 type commandError struct {
 	verb  string // "docker pull"
-	words string // what it said on stderr
+	words string // what it wrote to stderr
 	err   error
 }
 
@@ -33,7 +33,7 @@ func (e *commandError) Error() string {
 
 func (e *commandError) Unwrap() error { return e.err }
 
-// words is what a failed docker command said, or "".
+// words returns what a failed docker command wrote to stderr, or "".
 func words(err error) string {
 	var e *commandError
 	if errors.As(err, &e) {
@@ -52,8 +52,8 @@ func command(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// docker runs a docker command and returns what it said on stdout, without the
-// white space around it.
+// docker runs a docker command and returns its stdout, without the white space
+// around it.
 func docker(ctx context.Context, stdin io.Reader, args ...string) (string, error) {
 	out := &kept{most: maxAnswer}
 	cmd := command(ctx, args...)
@@ -65,7 +65,7 @@ func docker(ctx context.Context, stdin io.Reader, args ...string) (string, error
 	return strings.TrimSpace(out.String()), err
 }
 
-// run runs a command and makes one error of how it ended and what it said.
+// run runs a command; its error has the exit status and the output.
 func run(ctx context.Context, cmd *exec.Cmd) error {
 	said := &kept{most: maxWords}
 	cmd.Stderr = said
@@ -89,7 +89,7 @@ type kept struct {
 	over bool
 }
 
-// Write never fails: a program whose output is refused dies of it.
+// Write never fails: an error would kill the program.
 func (k *kept) Write(p []byte) (int, error) {
 	if room := k.most - k.Len(); len(p) > room {
 		k.over = true

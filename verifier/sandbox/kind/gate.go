@@ -19,13 +19,13 @@ import (
 // the sandbox leaves there.
 const uplink = "eth0"
 
-// errOpen is why a drill cannot vouch for its sandbox.
+// errOpen is why a drill cannot trust its sandbox.
 var errOpen = errors.New("the sandbox is not closed as it was: a workload with the right to do so has changed the packet filter of its node")
 
 // Contain closes the sandbox with the packet filter of its node: from then on
-// nothing leaves the node and nothing comes in, but for the API server's port and
-// what Egress names. It refuses, rather than swallows, so that what tries fails at
-// once. Names outside the cluster no longer resolve, whatever Egress says, and
+// nothing leaves the node and nothing comes in, except the API server's port and
+// what Egress names. It rejects packets instead of dropping them, so that attempts
+// fail at once. Names outside the cluster no longer resolve, even with Egress, and
 // the node pulls no images.
 //
 // Frames that are written to the wire past the packet filter are dropped too on
@@ -94,7 +94,7 @@ func (n *node) gather(ctx context.Context) (gate, error) {
 	if err != nil {
 		return gate{}, err
 	}
-	// Random, because whoever may write frames may also mark them.
+	// Random, because a workload that may write frames may also mark them.
 	mark := make([]byte, 4)
 	rand.Read(mark)
 	return gate{pods: pods, own: own, mark: binary.BigEndian.Uint32(mark) | 1}, nil
@@ -213,10 +213,10 @@ type gate struct {
 // rules are a script for nft that sets all rules at once, in place of those of an
 // earlier one. frames reports whether the kernel has a hook for frames.
 //
-// The last word is that of leave, after every translation of addresses: it lets
-// the openings out, and marks them. send and forward say the
-// same earlier, where a packet can be refused in words; frame drops what has come
-// to the wire on any other way.
+// The chain leave decides, after every translation of addresses: it lets the
+// openings out, and marks them. send and forward decide the same earlier, where a
+// packet can still be rejected with an answer; frame drops what reaches the wire in
+// any other way.
 func (g gate) rules(frames bool) string {
 	var b strings.Builder
 	say := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
@@ -296,20 +296,20 @@ func (g gate) rules(frames bool) string {
 }
 
 const (
-	// Refusals are answers that programs take for such: what is dropped makes them
-	// wait until they lose patience.
+	// Rejections are answers that programs understand: dropped packets make them
+	// wait for their timeout.
 	refuseTCP = "meta l4proto tcp reject with tcp reset"
 	refuse    = "reject with icmpx type admin-prohibited"
 	// The engine's own DNS answers inside the node's network and asks outside of
-	// it, so whoever reaches it reaches the world.
+	// it, so access to it is access to the outside.
 	refuseEngineDNS = "ip daddr 127.0.0.11 " + refuse
 	neighbours      = "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert }"
 
 	apiServerPort = 6443 // of every node that kind makes
 )
 
-// openings match what may leave: answers to whoever asked the API server, what
-// IPv6 needs to find a neighbour, and what egress names.
+// openings match what may leave: answers of the API server, what IPv6 needs to find
+// a neighbour, and what egress names.
 func (g gate) openings() []string {
 	return append([]string{"ct direction reply", neighbours}, g.egress...)
 }

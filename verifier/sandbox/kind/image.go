@@ -28,19 +28,19 @@ type Choice struct {
 	// KubernetesVersion is 1.36, 1.36.2 or v1.36.2; without a patch the newest
 	// local image of that minor version is taken. "" or SourceVersion is Source.
 	KubernetesVersion string
-	// Source is what the backup says of its cluster (Velero's annotation
+	// Source is the version of the backup's cluster (Velero's annotation
 	// velero.io/source-cluster-k8s-gitversion). What vendors add to a version
-	// (-gke.100, +k3s1, -eks-1234567) is left out: no one publishes node images
+	// (-gke.100, +k3s1, -eks-1234567) is ignored: there are no node images
 	// of it.
 	Source string
 }
 
-// errNoVersion means that a backup does not know where it comes from.
+// errNoVersion means that a backup does not record the version of its cluster.
 var errNoVersion = errors.New("the backup does not say which Kubernetes version its cluster had: name one with --kubernetes-version, or an image with --node-image")
 
 // pick decides which image to run, by the tags of both repositories that the
-// host's engine has (repository:tag). One that is there is preferred to one that
-// has to be pulled, and kind's own to ours.
+// host's engine has (repository:tag). It prefers local images to those that have to
+// be pulled, and kind's own to ours.
 func (c Choice) pick(local []string) (ref string, err error) {
 	if c.NodeImage != "" {
 		return c.NodeImage, nil
@@ -137,7 +137,7 @@ func checkNodeImage(ref, linked string, i inspected) error {
 	return nil
 }
 
-// runnable is a node image that is there.
+// runnable is a local node image.
 type runnable struct {
 	ref string
 	inspected
@@ -145,8 +145,8 @@ type runnable struct {
 
 func (r runnable) homemade() bool { _, ok := r.Config.Labels[homemadeLabel]; return ok }
 
-// kubernetes is the version the image runs, by its label or its tag; nil when
-// neither says so.
+// kubernetes is the version that the image runs, by its label or its tag; nil if it
+// is unknown.
 func (r runnable) kubernetes() *version.Version {
 	text, ok := r.Config.Labels[kubernetesLabel]
 	if !ok {

@@ -19,16 +19,16 @@ import (
 const pulls = 3
 
 // Provide puts images on the node under the names by which its kubelet looks them
-// up, so that nothing of the restored objects needs to change but a pull policy
-// Always. It must be called before Contain: a closed sandbox pulls nothing.
+// up, so that only a pull policy Always of the restored objects has to change. It
+// must be called before Contain: a closed sandbox pulls nothing.
 //
-//   - pull: the node's runtime fetches them, from the registries as anybody would.
-//     The host's engine is left out of it: it would keep them for ever. It is also
-//     what knows the passwords of private registries; for those there is load.
+//   - pull: the node's runtime pulls them from the registries, without passwords.
+//     The host's engine is not used: it would keep them for ever. Only the engine
+//     has the passwords of private registries; use load for those.
 //   - load: from the host's engine, which must have them, or from an archive as
 //     `docker save` or an OCI tool writes it.
-//   - substitute: as load, but of the image that Images.Mapping says stands in. An
-//     image that the mapping does not name stands for itself.
+//   - substitute: as load, but with the substitutes in Images.Mapping. An image
+//     that the mapping does not name is used itself.
 //
 // What is on the node already is not fetched. An image with a digest (@sha256:…)
 // is looked up by that digest: pulled, it is that content; of the host's engine, it
@@ -74,8 +74,8 @@ func (n *node) images(ctx context.Context) ([]onNode, error) {
 	return parseOnNode(table), nil
 }
 
-// absent leaves out what the node has already. Something that stands in is always
-// put in place.
+// absent leaves out images that the node already has. Substitutes are always
+// loaded.
 func (n *node) absent(ctx context.Context, wants []want) ([]want, error) {
 	have, err := n.images(ctx)
 	if err != nil {
@@ -172,8 +172,8 @@ func (n *node) loadFromEngine(ctx context.Context, wants []want) (map[string]str
 	return missing, nil
 }
 
-// lacks is the reason why an image is missing, with the one that should have stood
-// in for it.
+// lacks returns the reason why an image is missing, with the name of its
+// substitute.
 func (w want) lacks(why string) string {
 	if w.source == w.image {
 		return why

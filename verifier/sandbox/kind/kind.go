@@ -2,13 +2,13 @@
 // for one drill and removed after it. It needs the docker command and an engine
 // that starts privileged containers.
 //
-// Nothing of a sandbox is left after Down, nor after an Up that failed or was
-// cancelled: no container, volume, network, process or file. When the verifier
-// itself is killed, its sandbox stays until the next Up or Sweep finds it.
+// Nothing of a sandbox is left after Down, or after an Up that failed or was
+// cancelled: no container, volume, network, process or file. If the verifier itself
+// is killed, its sandbox stays until the next Up or Sweep removes it.
 //
-// The node is a privileged container. What is restored lies in a volume on the
-// engine's disk for as long as the sandbox is up, and the administrator's
-// kubeconfig in a file that this user alone can read.
+// The node is a privileged container. What is restored is in a volume on
+// the engine's disk while the sandbox is up, and the administrator's kubeconfig in a
+// file that only this user can read.
 package kind
 
 import (
@@ -43,17 +43,16 @@ const (
 type Sandbox struct {
 	// Choice names the node image to run.
 	Choice Choice
-	// Images says where Provide finds images.
+	// Images sets where Provide finds images.
 	Images policy.Images
 	// Egress is what Contain leaves open.
 	Egress []policy.Egress
-	// Dir is where the sandbox keeps its files and the lock that says its owner
-	// lives; empty means os.TempDir. Sweep finds in the same Dir what was left.
+	// Dir is where the sandbox keeps its files and the lock that its owner holds; empty means os.TempDir. Sweep finds in the same Dir what was left.
 	Dir string
-	// Pool, when set, has sandboxes that are ready; Up takes one that runs the
-	// chosen image, and makes one only if there is none.
+	// Pool, if set, has sandboxes that are ready; Up takes one that runs the chosen
+	// image, and creates one only if there is none.
 	Pool *Pool
-	// StartTimeout bounds the making of a cluster, besides the context of Up; zero
+	// StartTimeout bounds the creation of a cluster, besides the context of Up; zero
 	// means five minutes. A pull of the node image is not part of it.
 	StartTimeout time.Duration
 	// Progress, if set, is called with what Up is doing. It is called by one goroutine
@@ -104,8 +103,7 @@ func (s *Sandbox) Up(ctx context.Context) (sandbox.Cluster, error) {
 	if err := preflight(ctx); err != nil {
 		return sandbox.Cluster{}, err
 	}
-	// What another drill left must not fail this one; whoever wants to know calls
-	// Sweep.
+	// What another drill left must not fail this one; Sweep reports it.
 	_, _ = Sweep(ctx, SweepOptions{Dir: s.Dir})
 	image, err := s.image(ctx)
 	if err != nil {
@@ -126,8 +124,8 @@ func (s *Sandbox) Up(ctx context.Context) (sandbox.Cluster, error) {
 }
 
 // Down removes the cluster. The error is sandbox.ErrDied, in a *sandbox.LogError,
-// when the node had ended or was started again on its own: whatever was seen
-// since then says nothing.
+// if the node had ended or restarted on its own: what was seen since then
+// means nothing for the backup.
 func (s *Sandbox) Down(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -194,9 +192,9 @@ func (s *Sandbox) image(ctx context.Context) (runnable, error) {
 	return runnable{ref: ref, inspected: found}, nil
 }
 
-// mostStarts bounds how often a node is made whose network is taken away by
-// whoever was its last user until then, a sandbox of another drill for example,
-// before the node is in it.
+// mostStarts bounds how often a node is created again because its network was
+// removed by the last user, for example the sandbox of another drill, before the
+// node joined it.
 const mostStarts = 3
 
 // start makes a node and waits until it can be used. When it fails nothing is
@@ -288,12 +286,12 @@ func claimDir(parent, image string) (*node, error) {
 	return made, nil
 }
 
-// imageFile holds the node image in the folder of a sandbox, for whoever sweeps
-// before there is a container (see vacate).
+// imageFile holds the node image in the folder of a sandbox, for a Sweep before
+// there is a container (see vacate).
 const imageFile = "image"
 
 // remove removes everything of the node. What could not be removed is left to
-// whoever sweeps.
+// Sweep.
 func (n *node) remove(ctx context.Context) error {
 	err := vacate(ctx, n.name, n.image)
 	if err == nil {
@@ -324,8 +322,8 @@ func (n *node) died(ctx context.Context) error {
 	return err
 }
 
-// exec runs a command on the node and returns what it said on stdout, without the
-// white space around it.
+// exec runs a command on the node and returns its stdout, without the white space
+// around it.
 func (n *node) exec(ctx context.Context, stdin io.Reader, args ...string) (string, error) {
 	return docker(ctx, stdin, execArgs(n.name, stdin != nil, args)...)
 }
@@ -338,8 +336,8 @@ func execArgs(n name, stdin bool, args []string) []string {
 	return append(append(out, n.node()), args...)
 }
 
-// log is the end of what the kubelet, or before it runs the node itself, has to
-// say; "" if that cannot be had any more.
+// log returns the last lines of the kubelet's log or, before it runs, of the node's;
+// "" if they are no longer available.
 func (n *node) log(ctx context.Context) string {
 	text, err := n.exec(ctx, nil, "journalctl", "--no-pager", "--output", "cat", "--lines", "20", "--unit", "kubelet")
 	if err == nil && text != "" {

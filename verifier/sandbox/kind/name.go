@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Sandboxes are told apart from everybody else's clusters by their name alone:
-// kind sets no label of ours on its containers. It says who made it and when:
+// Sandboxes are distinguished from other clusters only by their name: kind sets no
+// label of ours on its containers. The name records who created it and when:
 //
 //	lifeboat-<machine>-<pid>-<unix time>-<random>
 //
@@ -24,7 +24,7 @@ const nodeSuffix = "-control-plane"
 
 // name is the name of a sandbox, read.
 type name struct {
-	machine string // tells boots and containers apart in which process numbers mean something else
+	machine string // identifies the boot or container in which pid is valid
 	pid     int    // of the verifier that made it
 	made    time.Time
 	random  string

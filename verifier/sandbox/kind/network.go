@@ -18,15 +18,15 @@ import (
 func network() string { return cmp.Or(os.Getenv("KIND_EXPERIMENTAL_DOCKER_NETWORK"), "kind") }
 
 const (
-	// networkLabel marks a network that was made for a sandbox, because there was
-	// none: such a one we remove, when nothing uses it any more.
+	// networkLabel marks a network that was created for a sandbox. We remove such a
+	// network when nothing uses it.
 	networkLabel = "dev.lifeboat.sandbox"
 	// networkIPv6 is the range kind itself takes first for a network of this name.
 	networkIPv6 = "fc00:f853:ccd:e793::/64"
 )
 
-// ensureNetwork makes kind's network, as kind would, where there is none, and
-// tells whether it has IPv6.
+// ensureNetwork creates kind's network, as kind does, if it does not exist, and
+// reports whether it has IPv6.
 func ensureNetwork(ctx context.Context) (ipv6 bool, err error) {
 	if ipv6, err = hasIPv6(ctx); err == nil {
 		return ipv6, nil
@@ -61,8 +61,8 @@ func ensureNetwork(ctx context.Context) (ipv6 bool, err error) {
 	return false, fmt.Errorf("create the network of the node: %w", err)
 }
 
-// networkPatience is how long the network of somebody who was faster may take to
-// be seen.
+// networkPatience is how long a network that another process created first may take
+// to appear.
 const networkPatience = 5 * time.Second
 
 // networkGone reports whether a node could not be started because there was no
@@ -91,7 +91,7 @@ func removeNetwork(ctx context.Context) error {
 	for _, id := range lines(ours) {
 		_, err := docker(ctx, nil, "network", "rm", id)
 		if said := words(err); strings.Contains(said, "has active endpoints") || strings.Contains(strings.ToLower(said), "no such network") {
-			continue // somebody took it, or was faster
+			continue // another process uses it, or was faster
 		}
 		if err != nil {
 			return err

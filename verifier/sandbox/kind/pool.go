@@ -26,7 +26,7 @@ type Pool struct {
 	first  Choice // to begin with, before any drill asked; may be of no use then
 	start  func(context.Context, Choice) (*node, error)
 	remove func(context.Context, *node) error
-	failed func(error) // told of what failed in the background; may be nil
+	failed func(error) // called with failures in the background; may be nil
 
 	stop  context.CancelFunc
 	ended chan struct{} // closed when the owner of the background work is gone
@@ -37,10 +37,9 @@ type Pool struct {
 	ready []*node
 }
 
-// NewPool begins to keep size sandboxes, which it makes one after the other. If
-// first chooses the image to run without knowing a backup, it begins at once,
-// otherwise with the first drill. What fails is told to failed, and tried again
-// after a minute. dir is as in Sandbox. Close must be called.
+// NewPool starts to keep size sandboxes ready, and creates one after the other. If
+// first chooses an image without a backup, it starts at once, otherwise with the
+// first drill. It calls failed with each failure and retries after a minute. dir is as in Sandbox. Close must be called.
 func NewPool(first Choice, dir string, size int, failed func(error)) *Pool {
 	p := &Pool{size: size, first: first, failed: failed, remove: func(ctx context.Context, n *node) error { return n.remove(ctx) }}
 	p.start = func(ctx context.Context, c Choice) (*node, error) {
@@ -136,8 +135,8 @@ func (p *Pool) Ready() int {
 	return len(p.ready)
 }
 
-// take hands over a sandbox of the image that answers, nil if there is none. From
-// then on it is the caller's to remove.
+// take returns a sandbox of the image that answers, nil if there is none. The caller
+// has to remove it.
 func (p *Pool) take(ctx context.Context, image string) *node {
 	for {
 		n := p.pop(image)
@@ -167,7 +166,7 @@ func (p *Pool) pop(image string) *node {
 	return n
 }
 
-// answers tells whether a node has lived until now.
+// answers reports whether a node still runs.
 func (n *node) answers(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, answerIn)
 	defer cancel()

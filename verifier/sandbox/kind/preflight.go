@@ -140,9 +140,9 @@ func engineEndpoint(ctx context.Context) (string, error) {
 	return docker(ctx, nil, "context", "inspect", "--format", "{{.Endpoints.docker.Host}}")
 }
 
-// onThisMachine tells whether what this process sees of the machine is what the
-// engine has. A socket alone does not say so: that of Docker Desktop leads into a
-// virtual machine. Its folder does.
+// onThisMachine reports whether the engine runs on the machine that this process
+// sees. A socket does not prove it: that of Docker Desktop leads into a virtual
+// machine. The engine's folder does.
 func onThisMachine(endpoint, root string) bool {
 	if !strings.HasPrefix(endpoint, "unix://") || root == "" {
 		return false
@@ -151,8 +151,8 @@ func onThisMachine(endpoint, root string) bool {
 	return err == nil
 }
 
-// look fills in what this machine says of itself. What cannot be seen stays
-// unknown, and stops no one.
+// look fills in the figures of this machine. What it cannot read stays unknown and
+// is not checked.
 func (f *facts) look(root string) {
 	f.memory = availableMemory()
 	f.disk, f.diskAt = freeDisk(root), root

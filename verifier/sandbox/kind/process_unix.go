@@ -11,8 +11,8 @@ import (
 // ownGroup puts a command into a process group of its own.
 func ownGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
-// freeDisk is what an unprivileged process could still write, in bytes; 0 when
-// that cannot be told.
+// freeDisk is what an unprivileged process could still write, in bytes; 0 if
+// it is unknown.
 func freeDisk(path string) uint64 {
 	var s syscall.Statfs_t
 	if err := syscall.Statfs(path, &s); err != nil {

@@ -60,8 +60,8 @@ func hasAddress(raw []byte) bool {
 	return false
 }
 
-// waitReady asks until the cluster has all it needs, or ctx ends; the error says
-// what was missing.
+// waitReady waits until the cluster has everything it needs, or ctx ends; the error
+// names what was missing.
 func waitReady(ctx context.Context, c *cluster.Client, node string, progress func(string)) error {
 	for _, n := range needsOf(node) {
 		progress("waiting until " + n.what)

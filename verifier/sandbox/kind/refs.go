@@ -16,8 +16,7 @@ type want struct {
 	// spelled out, the tag latest if there is none, and without a tag if there is a
 	// digest.
 	name string
-	// source is the image whose content is provided: itself, or the one that stands
-	// in for it.
+	// source is the image whose content is provided: itself, or its substitute.
 	source string
 }
 
@@ -47,7 +46,7 @@ func wantsOf(images []string, o policy.Images) (wants []want, missing map[string
 // onNode is an image as the node's runtime has it.
 type onNode struct {
 	name   string
-	digest string // of what the name stands for, sha256:…
+	digest string // of the image, sha256:…
 }
 
 // parseOnNode reads the table of `ctr images ls`: a head, then lines of name, type

@@ -37,8 +37,8 @@ var errBusy = errors.New("its container is being removed already")
 // vacate removes the containers of a sandbox and makes sure that none can still
 // come. A docker command that was killed, by Ctrl-C for example, leaves the
 // engine at work: the container appears seconds later. The engine reserves its
-// name as the first step and frees it with the last, so whoever gets the name
-// knows that no one is at it any more. Without image nothing is claimed.
+// name as the first step and frees it with the last, so a process that gets the
+// name knows that no other creates the container. Without image it claims nothing.
 func vacate(ctx context.Context, n name, image string) error {
 	for {
 		err := removeNodes(ctx, n)

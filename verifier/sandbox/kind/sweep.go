@@ -17,19 +17,19 @@ import (
 )
 
 const (
-	// OldEnough is the age from which a sandbox counts as left behind when nothing
-	// else can be known of its owner: no drill takes so long.
+	// OldEnough is the age from which a sandbox counts as left behind if its owner
+	// cannot be checked: no drill takes so long.
 	OldEnough = 24 * time.Hour
-	// newborn is the age up to which an unlocked folder may be one
-	// whose owner is about to.
+	// newborn is the age up to which an unlocked folder may have an
+	// owner that is about to lock it.
 	newborn = time.Minute
 )
 
-// SweepOptions say where to look and what to take for left behind.
+// SweepOptions set where to look and what counts as left behind.
 type SweepOptions struct {
 	Dir       string        // as in Sandbox
 	OlderThan time.Duration // 0 means OldEnough
-	DryRun    bool          // only say what would be removed
+	DryRun    bool          // only report what would be removed
 }
 
 // Leftover is a sandbox that was left behind, or its folder.

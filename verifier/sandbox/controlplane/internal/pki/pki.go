@@ -23,7 +23,7 @@ type Pair struct {
 	Key  []byte
 }
 
-// Request is what a certificate of an Authority shall say.
+// Request is the content of a certificate of an Authority.
 type Request struct {
 	User   string   // common name; to Kubernetes the user
 	Groups []string // organizations; to Kubernetes the groups
