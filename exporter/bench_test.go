@@ -15,6 +15,9 @@ import (
 
 	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
 	"github.com/lifeboat-backup/lifeboat/core/schedule"
+	"github.com/lifeboat-backup/lifeboat/exporter/internal/fact"
+	"github.com/lifeboat-backup/lifeboat/exporter/internal/metrics"
+	"github.com/lifeboat-backup/lifeboat/exporter/internal/state"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
 
@@ -27,42 +30,42 @@ const (
 // large is what the sources know of 500 schedules, each with 200 backups and 50
 // drills of eight stages and all checks that get a series, at most: a cluster, a
 // location and a ledger that hold everything a series is made of.
-func large(t testing.TB, backups int) (State, Config) {
-	cfg := Config{Schedules: map[string]schedule.Cron{}, CompatNames: true, CompatAliases: true}.withDefaults()
-	l := LocationState{
+func large(t testing.TB, backups int) (state.State, state.Config) {
+	cfg := state.Config{Schedules: map[string]schedule.Cron{}, CompatNames: true, CompatAliases: true}.WithDefaults()
+	l := state.LocationState{
 		Name: "default", Answered: true, StorageSource: readAt(noon), ClaimsSource: readAt(noon),
-		Storage: Storage{Protection: &Protection{}}, Probes: map[string]time.Duration{"list": 1, "get": 1, "put": 1, "delete": 1},
+		Storage: fact.Storage{Protection: &fact.Protection{}}, Probes: map[string]time.Duration{"list": 1, "get": 1, "put": 1, "delete": 1},
 	}
-	kube := KubeScan{Locations: []StorageLocation{{Name: "default", Available: true, ValidationInterval: time.Minute, Validated: noon}}}
-	totals := Totals{Since: noon.AddDate(0, -1, 0), Counts: map[RunKey]Count{}}
+	scan := fact.KubeScan{Locations: []fact.StorageLocation{{Name: "default", Available: true, ValidationInterval: time.Minute, Validated: noon}}}
+	totals := fact.Totals{Since: noon.AddDate(0, -1, 0), Counts: map[fact.RunKey]fact.Count{}}
 	for i := range largeSchedules {
 		name := fmt.Sprintf("schedule-%03d", i)
 		expr := fmt.Sprintf("%d * * * *", i%60)
 		cfg.Schedules[name] = cron(t, expr)
-		kube.Schedules = append(kube.Schedules, Schedule{
+		scan.Schedules = append(scan.Schedules, fact.Schedule{
 			Name: name, Expr: expr, Cron: cron(t, expr), Created: noon.AddDate(-1, 0, 0), Location: "default",
 			TTL: 200 * time.Hour, RTO: time.Hour, RPO: 3 * time.Hour, ProvenRPO: 48 * time.Hour,
 		})
-		totals.Counts[RunKey{Kind: RunBackup, Subject: name, Outcome: "Completed"}] = Count{Runs: 1, LastStarted: noon}
-		totals.Counts[RunKey{Kind: RunBackup, Subject: name, Outcome: "Failed"}] = Count{Runs: 1, LastStarted: noon}
+		totals.Counts[fact.RunKey{Kind: fact.RunBackup, Subject: name, Outcome: "Completed"}] = fact.Count{Runs: 1, LastStarted: noon}
+		totals.Counts[fact.RunKey{Kind: fact.RunBackup, Subject: name, Outcome: "Failed"}] = fact.Count{Runs: 1, LastStarted: noon}
 		l.BackupList = append(l.BackupList, largeRuns(name, backups)...)
 		l.DrillList = append(l.DrillList, drillsOf(l.BackupList[len(l.BackupList)-backups:][:min(backups, largeDrills)])...)
 	}
 	located(l.BackupList, l.Name)
-	kube.Backups = l.BackupList
-	return State{
-		Started: noon, Locations: []LocationState{l},
-		Kube: &KubeState{KubeScan: kube}, Ledger: &LedgerState{Totals: totals},
+	scan.Backups = l.BackupList
+	return state.State{
+		Started: noon, Locations: []state.LocationState{l},
+		Kube: &state.KubeState{KubeScan: scan}, Ledger: &state.LedgerState{Totals: totals},
 	}, cfg
 }
 
 // largeRuns are the backups of one schedule, the newest of which is under way.
-func largeRuns(name string, n int) []Backup {
-	var out []Backup
+func largeRuns(name string, n int) []fact.Backup {
+	var out []fact.Backup
 	for i := range n {
 		b := completedBackup(name, fmt.Sprintf("%s-%03d", name, i), noon.Add(-time.Duration(i)*time.Hour))
 		b.Created, b.Expires = b.Start, b.Start.Add(200*time.Hour)
-		b.Volumes, b.LockAsked, b.LockedUntil = &Volumes{Succeeded: 1, Size: 1, Added: 1}, true, b.Expires
+		b.Volumes, b.LockAsked, b.LockedUntil = &fact.Volumes{Succeeded: 1, Size: 1, Added: 1}, true, b.Expires
 		b.MetadataSHA256 = strings.Repeat("0", 64)
 		if i == 0 {
 			b.Phase, b.Completed = velerov1.BackupPhaseInProgress, time.Time{}
@@ -72,19 +75,19 @@ func largeRuns(name string, n int) []Backup {
 	return out
 }
 
-func drillsOf(backups []Backup) []Drill {
-	stages := make([]Stage, 0, 8)
+func drillsOf(backups []fact.Backup) []fact.Drill {
+	stages := make([]fact.Stage, 0, 8)
 	for _, name := range []string{"pick", "fetch", "provision", "restore", "ready", "verify", "report", "cleanup"} {
-		stages = append(stages, Stage{name, 1.5})
+		stages = append(stages, fact.Stage{Name: name, Seconds: 1.5})
 	}
-	var checks []Check
-	for _, name := range builtInChecks {
-		checks = append(checks, Check{name, report.Passed, true})
+	var checks []fact.Check
+	for _, name := range fact.BuiltInChecks {
+		checks = append(checks, fact.Check{Name: name, Result: report.Passed, BuiltIn: true})
 	}
-	for i := range maxOwnChecks {
-		checks = append(checks, Check{fmt.Sprint("own-", i), report.Passed, false})
+	for i := range fact.MaxOwnChecks {
+		checks = append(checks, fact.Check{Name: fmt.Sprint("own-", i), Result: report.Passed, BuiltIn: false})
 	}
-	var out []Drill
+	var out []fact.Drill
 	for _, b := range backups {
 		d := drillOfBackup(b, report.LevelKind, report.Passed)
 		d.MetadataSHA256 = b.MetadataSHA256
@@ -100,7 +103,7 @@ func largeExporter(t testing.TB, backups int) *Exporter {
 	now := time.Now()
 	known.Locations[0].Backups, known.Locations[0].Drills, known.Kube.Source, known.Ledger.Source = readAt(now), readAt(now), readAt(now), readAt(now)
 	e := New(cfg, silent(), Sources{Locations: []Location{{Name: "default"}}})
-	e.publish(func(s *State) { *s = known })
+	e.publish(func(s *state.State) { *s = known })
 	return e
 }
 
@@ -143,7 +146,7 @@ func BenchmarkScrape(b *testing.B) {
 				size = scrape(b, handler, accept)
 			}
 			b.ReportMetric(float64((cpuTime()-cpu).Milliseconds())/float64(b.N), "CPU-ms/op")
-			b.ReportMetric(float64(len(Derive(time.Now(), e.known(), e.cfg))), "samples")
+			b.ReportMetric(float64(len(metrics.Of(time.Now(), e.known(), e.cfg))), "samples")
 			b.ReportMetric(float64(size), "B/scrape")
 		})
 	}
@@ -163,9 +166,9 @@ func BenchmarkGather(b *testing.B) {
 // BenchmarkDerive is the pure part of it.
 func BenchmarkDerive(b *testing.B) {
 	e := largeExporter(b, largeBackups)
-	state := e.known()
+	known := e.known()
 	for b.Loop() {
-		Derive(noon, state, e.cfg)
+		metrics.Of(noon, known, e.cfg)
 	}
 }
 
@@ -173,7 +176,7 @@ func BenchmarkDerive(b *testing.B) {
 func BenchmarkRefresh(b *testing.B) {
 	known, cfg := large(b, largeBackups)
 	for b.Loop() {
-		assemble(known, cfg)
+		state.Assemble(known, cfg)
 	}
 }
 

@@ -21,58 +21,64 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/core/store/fs"
 	"github.com/lifeboat-backup/lifeboat/core/store/mem"
+	"github.com/lifeboat-backup/lifeboat/exporter/internal/fact"
+	"github.com/lifeboat-backup/lifeboat/exporter/internal/kube"
+	"github.com/lifeboat-backup/lifeboat/exporter/internal/metrics"
+	"github.com/lifeboat-backup/lifeboat/exporter/internal/state"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
 
 // clusterState is what an exporter knows that reads a cluster. The cluster lists
 // every backup of the list.
-func clusterState(backups []Backup, scan KubeScan) State {
+func clusterState(backups []fact.Backup, scan fact.KubeScan) state.State {
 	listed := slices.Clone(backups)
 	for i := range listed {
 		listed[i].InCluster = true
 	}
-	return State{Kube: &KubeState{Source: readAt(noon), KubeScan: scan}, Schedules: bySchedule(listed)}
+	return state.State{Kube: &state.KubeState{Source: readAt(noon), KubeScan: scan}, Schedules: bySchedule(listed)}
 }
 
 // bucketState is what an exporter knows that reads a location only.
-func bucketState(backups []Backup) State { return State{Schedules: bySchedule(backups)} }
+func bucketState(backups []fact.Backup) state.State {
+	return state.State{Schedules: bySchedule(backups)}
+}
 
-func bySchedule(backups []Backup) []ScheduleState {
-	byName := map[string][]Backup{}
+func bySchedule(backups []fact.Backup) []state.ScheduleState {
+	byName := map[string][]fact.Backup{}
 	for _, b := range backups {
 		byName[b.Schedule] = append(byName[b.Schedule], b)
 	}
-	var out []ScheduleState
+	var out []state.ScheduleState
 	for _, name := range slices.Sorted(maps.Keys(byName)) {
-		out = append(out, ScheduleState{Name: name, Backups: byName[name]})
+		out = append(out, state.ScheduleState{Name: name, Backups: byName[name]})
 	}
 	return out
 }
 
 // kept is a state whose ledger has taken what the state tells.
-func kept(t testing.TB, l LedgerKeeper, state State, cfg Config) State {
+func kept(t testing.TB, l LedgerKeeper, known state.State, cfg state.Config) state.State {
 	t.Helper()
-	totals, err := l.Keep(context.Background(), runs(state, cfg))
+	totals, err := l.Keep(context.Background(), state.EndedRuns(known, cfg))
 	require.NoError(t, err)
-	state.Ledger = &LedgerState{Source: readAt(time.Now()), Totals: totals}
-	return state
+	known.Ledger = &state.LedgerState{Source: readAt(time.Now()), Totals: totals}
+	return known
 }
 
 // countersOf are the counters and histograms of a state.
-func countersOf(state State, cfg Config) map[string]float64 {
-	cfg = cfg.withDefaults()
+func countersOf(known state.State, cfg state.Config) map[string]float64 {
+	cfg = cfg.WithDefaults()
 	cfg.CompatNames, cfg.CompatAliases = true, true
-	out := &samples{hidden: hidden(cfg)}
-	counterSamples(out, state, cfg)
+	out := &metrics.Samples{Hidden: metrics.Hidden(cfg)}
+	metrics.CounterSamples(out, known, cfg)
 	got := map[string]float64{}
-	for _, s := range out.list {
+	for _, s := range out.List {
 		got[s.String()] = s.Value
 	}
 	return got
 }
 
-func series(metric ID, labels ...string) string {
-	return Sample{Metric: metric, Labels: labels}.String()
+func series(metric metrics.ID, labels ...string) string {
+	return metrics.Sample{Metric: metric, Labels: labels}.String()
 }
 
 type opener func(context.Context) (store.Store, error)
@@ -107,51 +113,51 @@ func TestWhoeverLooksAtABackupMakesTheSameRunOfIt(t *testing.T) {
 	elsewhere := inBucket // another name for the location, a zone, and a new UID after a sync
 	elsewhere.Location, elsewhere.UID, elsewhere.Start = "s3://b/p", "another", start.In(time.FixedZone("", 3600))
 
-	want := runs(bucketState([]Backup{inBucket}), Config{})
+	want := state.EndedRuns(bucketState([]fact.Backup{inBucket}), state.Config{})
 	require.Len(t, want, 1)
-	assert.Equal(t, want, runs(clusterState([]Backup{here}, KubeScan{}), Config{}))
-	assert.Equal(t, want, runs(bucketState([]Backup{elsewhere}), Config{}))
+	assert.Equal(t, want, state.EndedRuns(clusterState([]fact.Backup{here}, fact.KubeScan{}), state.Config{}))
+	assert.Equal(t, want, state.EndedRuns(bucketState([]fact.Backup{elsewhere}), state.Config{}))
 
 	again := completedBackup("db", "db-1", start.Add(time.Minute))
-	assert.NotEqual(t, want[0].ID, runs(bucketState([]Backup{again}), Config{})[0].ID, "a later backup of the same name is another one")
+	assert.NotEqual(t, want[0].ID, state.EndedRuns(bucketState([]fact.Backup{again}), state.Config{})[0].ID, "a later backup of the same name is another one")
 }
 
 func TestOnlyTheEndsOfThisClustersBackupsAreRuns(t *testing.T) {
-	var backups []Backup
+	var backups []fact.Backup
 	for _, p := range []velerov1.BackupPhase{"", "New", "InProgress", "WaitingForPluginOperations", "Finalizing", "FinalizingPartiallyFailed", "Deleting", "Completed", "PartiallyFailed", "Failed", "FailedValidation"} {
 		backups = append(backups, endedAs(p, completedBackup("db", "db-"+strings.ToLower(string(p)), noon)))
 	}
 	foreign := completedBackup("db", "theirs", noon)
 	foreign.Foreign = true
-	outcomes := func(rs []Run) (out []string) {
+	outcomes := func(rs []fact.Run) (out []string) {
 		for _, r := range rs {
 			out = append(out, r.Outcome)
 		}
 		return out
 	}
 	terminal := []string{"Completed", "PartiallyFailed", "Failed", "FailedValidation"}
-	assert.Equal(t, terminal, outcomes(runs(clusterState(append(backups, foreign), KubeScan{}), Config{})))
-	assert.Equal(t, terminal, outcomes(runs(bucketState(backups), Config{})))
+	assert.Equal(t, terminal, outcomes(state.EndedRuns(clusterState(append(backups, foreign), fact.KubeScan{}), state.Config{})))
+	assert.Equal(t, terminal, outcomes(state.EndedRuns(bucketState(backups), state.Config{})))
 
-	unsynced := clusterState(backups, KubeScan{})
+	unsynced := clusterState(backups, fact.KubeScan{})
 	unsynced.Schedules[0].Backups[7].InCluster = false
-	assert.Equal(t, terminal[1:], outcomes(runs(unsynced, Config{})), "a backup that only the location has may be another cluster's")
+	assert.Equal(t, terminal[1:], outcomes(state.EndedRuns(unsynced, state.Config{})), "a backup that only the location has may be another cluster's")
 
-	unread := clusterState(backups, KubeScan{})
-	unread.Kube.Source = SourceState{LastAttempt: noon}
-	assert.Empty(t, runs(unread, Config{}), "and before the cluster was read any of them may be")
+	unread := clusterState(backups, fact.KubeScan{})
+	unread.Kube.Source = state.SourceState{LastAttempt: noon}
+	assert.Empty(t, state.EndedRuns(unread, state.Config{}), "and before the cluster was read any of them may be")
 }
 
 func TestADrillOfAnotherClustersBackupIsNoRunOfThisOne(t *testing.T) {
 	mine, theirs := completedBackup("db", "mine", noon), completedBackup("db", "theirs", noon)
 	theirs.Foreign = true
-	state := clusterState([]Backup{mine, theirs}, KubeScan{})
-	state.Locations = []LocationState{{DrillList: []Drill{
+	known := clusterState([]fact.Backup{mine, theirs}, fact.KubeScan{})
+	known.Locations = []state.LocationState{{DrillList: []fact.Drill{
 		drillOfBackup(mine, report.LevelKind, report.Passed), drillOfBackup(theirs, report.LevelKind, report.Passed), {Backup: "gone", Finished: noon, Verdict: report.Passed},
 	}}}
 	var drilled []string
-	for _, r := range runs(state, Config{}) {
-		if r.Kind == RunDrill {
+	for _, r := range state.EndedRuns(known, state.Config{}) {
+		if r.Kind == fact.RunDrill {
 			drilled = append(drilled, r.Name)
 		}
 	}
@@ -159,8 +165,8 @@ func TestADrillOfAnotherClustersBackupIsNoRunOfThisOne(t *testing.T) {
 }
 
 func TestABackupThatFailedValidationEndedWhenItWasAskedFor(t *testing.T) {
-	b := Backup{Name: "db-1", Schedule: "db", Phase: velerov1.BackupPhaseFailedValidation, Start: noon}
-	r := runs(clusterState([]Backup{b}, KubeScan{}), Config{})
+	b := fact.Backup{Name: "db-1", Schedule: "db", Phase: velerov1.BackupPhaseFailedValidation, Start: noon}
+	r := state.EndedRuns(clusterState([]fact.Backup{b}, fact.KubeScan{}), state.Config{})
 	require.Len(t, r, 1)
 	assert.Equal(t, noon, r[0].Ended)
 }
@@ -168,16 +174,16 @@ func TestABackupThatFailedValidationEndedWhenItWasAskedFor(t *testing.T) {
 func TestEveryCounterAndHistogramIsFedByItsOwnRuns(t *testing.T) {
 	start := noon.Add(-time.Hour)
 	warned := completedBackup("db", "db-1", start)
-	warned.Warnings, warned.Snapshots, warned.CSISnapshots = 2, Snapshots{Attempted: 3, Completed: 2}, Snapshots{Attempted: 5, Completed: 1}
+	warned.Warnings, warned.Snapshots, warned.CSISnapshots = 2, fact.Snapshots{Attempted: 3, Completed: 2}, fact.Snapshots{Attempted: 5, Completed: 1}
 	long := endedAs(velerov1.BackupPhasePartiallyFailed, completedBackup("db", "db-2", start))
 	long.Completed = start.Add(20 * time.Minute)
-	backups := []Backup{
+	backups := []fact.Backup{
 		warned, long,
 		endedAs(velerov1.BackupPhaseFailed, completedBackup("db", "db-3", start)),
 		endedAs(velerov1.BackupPhaseFailedValidation, completedBackup("db", "db-4", start)),
 		completedBackup("", "by-hand", start),
 	}
-	restores := []Restore{
+	restores := []fact.Restore{
 		{Name: "r1", UID: "1", Schedule: "db", Phase: velerov1.RestorePhaseCompleted, Started: start, Completed: start},
 		{Name: "r2", UID: "2", Schedule: "db", Phase: velerov1.RestorePhasePartiallyFailed, Started: start, Completed: start},
 		{Name: "r3", UID: "3", Schedule: "db", Phase: velerov1.RestorePhaseFailed, Started: start, Completed: start},
@@ -185,41 +191,41 @@ func TestEveryCounterAndHistogramIsFedByItsOwnRuns(t *testing.T) {
 		{Name: "r5", UID: "5", Schedule: "", Phase: velerov1.RestorePhaseFailed, Started: start, Completed: start},
 		{Name: "r6", UID: "6", Schedule: "db", Phase: velerov1.RestorePhaseInProgress, Started: start},
 	}
-	deletions := []Deletion{
+	deletions := []fact.Deletion{
 		{Name: "d1", UID: "1", Backup: "db-20261121020000", Processed: true, Created: start},
 		{Name: "d2", UID: "2", Backup: "db-1", Processed: true, Errors: 1, Created: start},
 		{Name: "d3", UID: "3", Backup: "db-1", Created: start},
 		{Name: "d4", UID: "4", Backup: "whose-is-it", Processed: true, Created: start},
 	}
-	repositories := []Repository{{Name: "shop-default-kopia", Recent: []Maintenance{
+	repositories := []fact.Repository{{Name: "shop-default-kopia", Recent: []fact.Maintenance{
 		{Succeeded: true, Started: start, Ended: start.Add(time.Minute)}, {Started: start.Add(time.Hour), Ended: start.Add(time.Hour)},
 	}}}
-	state := clusterState(backups, KubeScan{Restores: restores, Deletions: deletions, Repositories: repositories})
-	drill := func(id string, verdict report.Verdict, reason string) Drill {
-		return Drill{ID: id, Backup: "db-1", Schedule: "db", Verdict: verdict, Reason: reason, Started: start, Finished: start.Add(7 * time.Minute)}
+	known := clusterState(backups, fact.KubeScan{Restores: restores, Deletions: deletions, Repositories: repositories})
+	drill := func(id string, verdict report.Verdict, reason string) fact.Drill {
+		return fact.Drill{ID: id, Backup: "db-1", Schedule: "db", Verdict: verdict, Reason: reason, Started: start, Finished: start.Add(7 * time.Minute)}
 	}
-	state.Locations = []LocationState{{DrillList: []Drill{
+	known.Locations = []state.LocationState{{DrillList: []fact.Drill{
 		drill("1", report.Passed, ""), drill("2", report.Failed, "check"), drill("3", report.Error, "timeout"), drill("4", report.Failed, "check"),
 	}}}
-	cfg := Config{Repositories: true}.withDefaults()
-	got := countersOf(kept(t, aLedger(t, beganYesterday(t)), state, cfg), cfg)
+	cfg := state.Config{Repositories: true}.WithDefaults()
+	got := countersOf(kept(t, aLedger(t, beganYesterday(t)), known, cfg), cfg)
 
 	const db = "db"
 	want := map[string]float64{
-		series(veleroBackupAttempts, db): 4, series(veleroBackupSuccesses, db): 1, series(veleroBackupPartialFailures, db): 1,
-		series(veleroBackupFailures, db): 1, series(veleroBackupValidationFailures, db): 1, series(veleroBackupWarnings, db): 1,
-		series(veleroVolumeSnapshotAttempts, db): 3, series(veleroVolumeSnapshotSuccesses, db): 2, series(veleroVolumeSnapshotFailures, db): 1,
-		series(veleroCSISnapshotAttempts, db): 5, series(veleroCSISnapshotSuccesses, db): 1, series(veleroCSISnapshotFailures, db): 4,
-		series(veleroBackupDuration, db): 2, series(veleroBackupDuration, ""): 1,
-		series(veleroBackupAttempts, ""): 1, series(veleroBackupSuccesses, ""): 1,
-		series(veleroRestoreAttempts, db): 4, series(veleroRestoreSuccesses, db): 1, series(veleroRestorePartialFailures, db): 1,
-		series(veleroRestoreFailed, db): 1, series(veleroRestoreFailures, db): 1, series(veleroRestoreValidationFailures, db): 1,
-		series(veleroRestoreAttempts, ""): 1, series(veleroRestoreFailed, ""): 1, series(veleroRestoreFailures, ""): 1,
-		series(veleroBackupDeletionAttempts, db): 2, series(veleroBackupDeletionSuccesses, db): 1, series(veleroBackupDeletionFailures, db): 1,
-		series(veleroBackupDeletionAttempts, ""): 1, series(veleroBackupDeletionSuccesses, ""): 1,
-		series(drillRuns, db): 4, series(drillFailures, db, "check"): 2, series(drillFailures, db, "timeout"): 1, series(drillDuration): 1,
-		series(veleroRepoMaintenanceSuccesses, "shop-default-kopia"): 1, series(veleroRepoMaintenanceFailures, "shop-default-kopia"): 1,
-		series(veleroRepoMaintenanceDuration, "shop-default-kopia"): 2,
+		series(metrics.VeleroBackupAttempts, db): 4, series(metrics.VeleroBackupSuccesses, db): 1, series(metrics.VeleroBackupPartialFailures, db): 1,
+		series(metrics.VeleroBackupFailures, db): 1, series(metrics.VeleroBackupValidationFailures, db): 1, series(metrics.VeleroBackupWarnings, db): 1,
+		series(metrics.VeleroVolumeSnapshotAttempts, db): 3, series(metrics.VeleroVolumeSnapshotSuccesses, db): 2, series(metrics.VeleroVolumeSnapshotFailures, db): 1,
+		series(metrics.VeleroCSISnapshotAttempts, db): 5, series(metrics.VeleroCSISnapshotSuccesses, db): 1, series(metrics.VeleroCSISnapshotFailures, db): 4,
+		series(metrics.VeleroBackupDuration, db): 2, series(metrics.VeleroBackupDuration, ""): 1,
+		series(metrics.VeleroBackupAttempts, ""): 1, series(metrics.VeleroBackupSuccesses, ""): 1,
+		series(metrics.VeleroRestoreAttempts, db): 4, series(metrics.VeleroRestoreSuccesses, db): 1, series(metrics.VeleroRestorePartialFailures, db): 1,
+		series(metrics.VeleroRestoreFailed, db): 1, series(metrics.VeleroRestoreFailures, db): 1, series(metrics.VeleroRestoreValidationFailures, db): 1,
+		series(metrics.VeleroRestoreAttempts, ""): 1, series(metrics.VeleroRestoreFailed, ""): 1, series(metrics.VeleroRestoreFailures, ""): 1,
+		series(metrics.VeleroBackupDeletionAttempts, db): 2, series(metrics.VeleroBackupDeletionSuccesses, db): 1, series(metrics.VeleroBackupDeletionFailures, db): 1,
+		series(metrics.VeleroBackupDeletionAttempts, ""): 1, series(metrics.VeleroBackupDeletionSuccesses, ""): 1,
+		series(metrics.DrillRuns, db): 4, series(metrics.DrillFailures, db, "check"): 2, series(metrics.DrillFailures, db, "timeout"): 1, series(metrics.DrillDuration): 1,
+		series(metrics.VeleroRepoMaintenanceSuccesses, "shop-default-kopia"): 1, series(metrics.VeleroRepoMaintenanceFailures, "shop-default-kopia"): 1,
+		series(metrics.VeleroRepoMaintenanceDuration, "shop-default-kopia"): 2,
 	}
 	for s, v := range got {
 		assert.Equal(t, want[s], v, s)
@@ -233,15 +239,15 @@ func TestAHistogramCumulatesVelerosBuckets(t *testing.T) {
 	start := noon.Add(-time.Hour)
 	long := completedBackup("db", "db-2", start)
 	long.Completed = start.Add(5 * time.Hour)
-	cfg := Config{CompatNames: true}.withDefaults()
-	state := kept(t, aLedger(t, beganYesterday(t)), bucketState([]Backup{completedBackup("db", "db-1", start), long}), cfg)
-	out := &samples{}
-	counterSamples(out, state, cfg)
-	i := slices.IndexFunc(out.list, func(s Sample) bool { return s.String() == series(veleroBackupDuration, "db") })
+	cfg := state.Config{CompatNames: true}.WithDefaults()
+	known := kept(t, aLedger(t, beganYesterday(t)), bucketState([]fact.Backup{completedBackup("db", "db-1", start), long}), cfg)
+	out := &metrics.Samples{}
+	metrics.CounterSamples(out, known, cfg)
+	i := slices.IndexFunc(out.List, func(s metrics.Sample) bool { return s.String() == series(metrics.VeleroBackupDuration, "db") })
 	require.GreaterOrEqual(t, i, 0)
-	s := out.list[i]
+	s := out.List[i]
 	assert.Equal(t, noon.AddDate(0, 0, -1), s.Created, "a counter was created when the ledger began")
-	assert.Equal(t, &Distribution{Count: 2, Sum: 600 + 5*3600, Buckets: map[float64]uint64{
+	assert.Equal(t, &metrics.Distribution{Count: 2, Sum: 600 + 5*3600, Buckets: map[float64]uint64{
 		60: 0, 300: 0, 600: 1, 900: 1, 1800: 1, 3600: 1, 7200: 1, 10800: 1, 14400: 1,
 	}}, s.Histogram)
 }
@@ -252,7 +258,7 @@ func TestTheUsersCountersAreZeroAtTheFirstScrape(t *testing.T) {
 		"velero_backup_partial_failure_total", "velero_backup_failure_total", "velero_volume_snapshot_failure_total",
 		"velero_restore_partial_failure_total", "velero_restore_failure_total",
 	}
-	cfg := Config{Schedules: map[string]schedule.Cron{
+	cfg := state.Config{Schedules: map[string]schedule.Cron{
 		"backup-1h": cron(t, "@every 1h"), "backup-1d": cron(t, "@every 24h"), "backup-1m": cron(t, "@every 730h"), "backup-1y": cron(t, "@every 8760h"),
 	}}
 	_, location := locationOf(newBucket(t))
@@ -267,102 +273,102 @@ func TestTheUsersCountersAreZeroAtTheFirstScrape(t *testing.T) {
 }
 
 // failuresOf is how often backups of a schedule failed, as the user's rule asks.
-func failuresOf(state State, name string) float64 {
-	return countersOf(state, Config{})[series(veleroBackupFailures, name)]
+func failuresOf(known state.State, name string) float64 {
+	return countersOf(known, state.Config{})[series(metrics.VeleroBackupFailures, name)]
 }
 
 func TestAnExpiredFailureIsNoNewFailure(t *testing.T) { // P1e
 	l := aLedger(t, beganYesterday(t))
 	old := endedAs(velerov1.BackupPhaseFailed, completedBackup("db", "db-1", noon.Add(-3*time.Hour)))
 	recent := endedAs(velerov1.BackupPhaseFailed, completedBackup("db", "db-2", noon.Add(-2*time.Hour)))
-	assert.Equal(t, 2.0, failuresOf(kept(t, l, clusterState([]Backup{old, recent}, KubeScan{}), Config{}), "db"))
-	assert.Equal(t, 2.0, failuresOf(kept(t, l, clusterState([]Backup{recent}, KubeScan{}), Config{}), "db"))
-	both := clusterState(nil, KubeScan{})
-	both.Schedules = []ScheduleState{{Name: "db"}}
-	assert.Equal(t, 2.0, failuresOf(kept(t, l, both, Config{}), "db"))
+	assert.Equal(t, 2.0, failuresOf(kept(t, l, clusterState([]fact.Backup{old, recent}, fact.KubeScan{}), state.Config{}), "db"))
+	assert.Equal(t, 2.0, failuresOf(kept(t, l, clusterState([]fact.Backup{recent}, fact.KubeScan{}), state.Config{}), "db"))
+	both := clusterState(nil, fact.KubeScan{})
+	both.Schedules = []state.ScheduleState{{Name: "db"}}
+	assert.Equal(t, 2.0, failuresOf(kept(t, l, both, state.Config{}), "db"))
 }
 
 func TestABackupKilledWithTheServerIsAFailure(t *testing.T) { // P1d
 	l := aLedger(t, beganYesterday(t))
 	b := endedAs(velerov1.BackupPhaseInProgress, completedBackup("db", "db-1", noon.Add(-time.Hour)))
 	b.Completed = time.Time{}
-	before := kept(t, l, clusterState([]Backup{b}, KubeScan{}), Config{})
+	before := kept(t, l, clusterState([]fact.Backup{b}, fact.KubeScan{}), state.Config{})
 	assert.Equal(t, 0.0, failuresOf(before, "db"), "the series is there before it moves (P1b)")
-	assert.Contains(t, countersOf(before, Config{}), series(veleroBackupFailures, "db"))
+	assert.Contains(t, countersOf(before, state.Config{}), series(metrics.VeleroBackupFailures, "db"))
 	b.Phase, b.Completed = velerov1.BackupPhaseFailed, noon // by the server that was started next
-	assert.Equal(t, 1.0, failuresOf(kept(t, l, clusterState([]Backup{b}, KubeScan{}), Config{}), "db"))
+	assert.Equal(t, 1.0, failuresOf(kept(t, l, clusterState([]fact.Backup{b}, fact.KubeScan{}), state.Config{}), "db"))
 }
 
 func TestBackupsMadeByHandAreCountedUnderNoSchedule(t *testing.T) { // P12
 	b := endedAs(velerov1.BackupPhaseFailed, completedBackup("", "before-upgrade", noon.Add(-time.Hour)))
-	assert.Equal(t, 1.0, failuresOf(kept(t, aLedger(t, beganYesterday(t)), clusterState([]Backup{b}, KubeScan{}), Config{}), ""))
+	assert.Equal(t, 1.0, failuresOf(kept(t, aLedger(t, beganYesterday(t)), clusterState([]fact.Backup{b}, fact.KubeScan{}), state.Config{}), ""))
 }
 
 func TestTheCountersOfAScheduleGoWithItAndComeBackWithIt(t *testing.T) {
 	l := aLedger(t, beganYesterday(t))
 	b := endedAs(velerov1.BackupPhaseFailed, completedBackup("db", "db-1", noon.Add(-time.Hour)))
-	assert.Equal(t, 1.0, failuresOf(kept(t, l, clusterState([]Backup{b}, KubeScan{}), Config{}), "db"))
-	gone := kept(t, l, clusterState(nil, KubeScan{}), Config{})
-	assert.NotContains(t, countersOf(gone, Config{}), series(veleroBackupFailures, "db"))
-	back := clusterState(nil, KubeScan{})
-	back.Schedules = []ScheduleState{{Name: "db"}}
-	assert.Equal(t, 1.0, failuresOf(kept(t, l, back, Config{}), "db"))
+	assert.Equal(t, 1.0, failuresOf(kept(t, l, clusterState([]fact.Backup{b}, fact.KubeScan{}), state.Config{}), "db"))
+	gone := kept(t, l, clusterState(nil, fact.KubeScan{}), state.Config{})
+	assert.NotContains(t, countersOf(gone, state.Config{}), series(metrics.VeleroBackupFailures, "db"))
+	back := clusterState(nil, fact.KubeScan{})
+	back.Schedules = []state.ScheduleState{{Name: "db"}}
+	assert.Equal(t, 1.0, failuresOf(kept(t, l, back, state.Config{}), "db"))
 }
 
 func TestCompatibleNamesCanBeTurnedOff(t *testing.T) {
-	state := oneLocation(Config{}, []Backup{completedBackup("db", "db-1", noon)})
-	state.Ledger = &LedgerState{Source: readAt(noon), Totals: Totals{Since: noon}}
-	served := func(cfg Config) string {
+	known := oneLocation(state.Config{}, []fact.Backup{completedBackup("db", "db-1", noon)})
+	known.Ledger = &state.LedgerState{Source: readAt(noon), Totals: fact.Totals{Since: noon}}
+	served := func(cfg state.Config) string {
 		var out []string
-		for _, s := range Derive(noon, state, cfg) {
+		for _, s := range metrics.Of(noon, known, cfg) {
 			out = append(out, s.Name())
 		}
 		return strings.Join(out, "\n")
 	}
-	assert.NotContains(t, served(Config{CompatAliases: true}), "velero_")
-	assert.Contains(t, served(Config{}), "lifeboat_drill_runs_total")
-	assert.Contains(t, served(Config{CompatNames: true}), "velero_restore_failed_total")
-	assert.NotContains(t, served(Config{CompatNames: true}), "velero_restore_failure_total")
-	assert.Contains(t, served(Config{CompatNames: true, CompatAliases: true}), "velero_restore_failure_total")
+	assert.NotContains(t, served(state.Config{CompatAliases: true}), "velero_")
+	assert.Contains(t, served(state.Config{}), "lifeboat_drill_runs_total")
+	assert.Contains(t, served(state.Config{CompatNames: true}), "velero_restore_failed_total")
+	assert.NotContains(t, served(state.Config{CompatNames: true}), "velero_restore_failure_total")
+	assert.Contains(t, served(state.Config{CompatNames: true, CompatAliases: true}), "velero_restore_failure_total")
 }
 
 func TestRepositoriesOverTheBoundHaveNoSeriesAndAreSaid(t *testing.T) {
-	var all []Repository
-	for n := range maxRepositories + 3 {
-		all = append(all, Repository{Name: fmt.Sprintf("repo-%04d", maxRepositories+3-n)})
+	var all []fact.Repository
+	for n := range metrics.MaxRepositories + 3 {
+		all = append(all, fact.Repository{Name: fmt.Sprintf("repo-%04d", metrics.MaxRepositories+3-n)})
 	}
-	state := clusterState(nil, KubeScan{Repositories: all})
-	state.Ledger = &LedgerState{Source: readAt(noon), Totals: Totals{Since: noon}}
-	got := derived(t, noon, state, Config{Repositories: true})
+	known := clusterState(nil, fact.KubeScan{Repositories: all})
+	known.Ledger = &state.LedgerState{Source: readAt(noon), Totals: fact.Totals{Since: noon}}
+	got := derived(t, noon, known, state.Config{Repositories: true})
 	assert.Equal(t, 3.0, got[`lifeboat_exporter_dropped_series{reason="repositories"}`])
-	got = countersOf(state, Config{Repositories: true})
-	assert.Len(t, seriesOf(got, "velero_repo_maintenance_success_total"), maxRepositories)
-	assert.Contains(t, got, series(veleroRepoMaintenanceSuccesses, "repo-0001"))
-	assert.Empty(t, seriesOf(countersOf(state, Config{}), "velero_repo_"))
+	got = countersOf(known, state.Config{Repositories: true})
+	assert.Len(t, seriesOf(got, "velero_repo_maintenance_success_total"), metrics.MaxRepositories)
+	assert.Contains(t, got, series(metrics.VeleroRepoMaintenanceSuccesses, "repo-0001"))
+	assert.Empty(t, seriesOf(countersOf(known, state.Config{}), "velero_repo_"))
 }
 
 func TestADeletionThatVeleroForgetsAtOnceIsRemembered(t *testing.T) {
-	var p processed
+	var p kube.Processed
 	request := func(phase string, errs int) item.Item {
 		return item.Item{Raw: fmt.Appendf(nil, `{"metadata":{"name":"d","uid":"1","creationTimestamp":"2026-11-22T12:00:00Z"},"spec":{"backupName":"db-1"},"status":{"phase":%q,"errors":[%s]}}`, phase, strings.Repeat(`"e",`, errs)[:max(0, 4*errs-1)])}
 	}
 	for _, phase := range []string{"New", "InProgress"} {
-		_, err := p.read(request(phase, 0))
+		_, err := p.Read(request(phase, 0))
 		require.NoError(t, err)
-		assert.Empty(t, p.with(nil))
+		assert.Empty(t, p.With(nil))
 	}
-	d, err := p.read(request("Processed", 2))
+	d, err := p.Read(request("Processed", 2))
 	require.NoError(t, err)
-	assert.Equal(t, []Deletion{{Name: "d", UID: "1", Backup: "db-1", Processed: true, Errors: 2, Created: d.Created}}, p.with(nil))
-	assert.Len(t, p.with([]Deletion{d}), 1, "one that is still there is told once")
+	assert.Equal(t, []fact.Deletion{{Name: "d", UID: "1", Backup: "db-1", Processed: true, Errors: 2, Created: d.Created}}, p.With(nil))
+	assert.Len(t, p.With([]fact.Deletion{d}), 1, "one that is still there is told once")
 
 	now := time.Now()
-	for n := range maxDeletions + 10 {
-		p.remember(Deletion{UID: fmt.Sprint(n)}, now)
+	for n := range kube.MaxDeletions + 10 {
+		p.Remember(fact.Deletion{UID: fmt.Sprint(n)}, now)
 	}
-	assert.Len(t, p.with(nil), maxDeletions)
-	p.remember(Deletion{UID: "last"}, now.Add(2*rememberDeletions))
-	assert.Len(t, p.with(nil), 1)
+	assert.Len(t, p.With(nil), kube.MaxDeletions)
+	p.Remember(fact.Deletion{UID: "last"}, now.Add(2*kube.RememberDeletions))
+	assert.Len(t, p.With(nil), 1)
 }
 
 // world is the truth that exporters look at.
@@ -374,7 +380,7 @@ type world struct {
 }
 
 type worldBackup struct {
-	Backup
+	fact.Backup
 	theirs    bool // another cluster made it
 	inCluster bool
 	inBucket  bool
@@ -389,7 +395,7 @@ func (w *world) happen() {
 		w.n++
 		name := fmt.Sprintf("b-%d", w.n)
 		w.backups = append(w.backups, &worldBackup{
-			Backup:    Backup{Name: name, UID: "uid-" + name, Schedule: w.schedule(), Phase: velerov1.BackupPhaseInProgress, Start: time.Now().Truncate(time.Second)},
+			Backup:    fact.Backup{Name: name, UID: "uid-" + name, Schedule: w.schedule(), Phase: velerov1.BackupPhaseInProgress, Start: time.Now().Truncate(time.Second)},
 			inCluster: true,
 		})
 	case 2, 3:
@@ -442,8 +448,8 @@ func (w *world) any(fit func(*worldBackup) bool) *worldBackup {
 }
 
 // look is what an exporter knows now. One that is given the cluster reads both.
-func (w *world) look(since time.Time, cluster bool) State {
-	var backups []Backup
+func (w *world) look(since time.Time, cluster bool) state.State {
+	var backups []fact.Backup
 	for _, b := range w.backups {
 		if !cluster && !b.inBucket {
 			continue
@@ -455,31 +461,31 @@ func (w *world) look(since time.Time, cluster bool) State {
 		if cluster {
 			counts = b.inCluster && !b.theirs
 		}
-		end := later(b.Start, b.Completed)
+		end := fact.Later(b.Start, b.Completed)
 		if counts && b.Phase.Finished() && !end.Before(since) {
 			w.seen[b] = b.Phase
 		}
 	}
-	state := State{Schedules: bySchedule(backups)}
+	known := state.State{Schedules: bySchedule(backups)}
 	if cluster {
-		state.Kube = &KubeState{Source: readAt(time.Now())}
+		known.Kube = &state.KubeState{Source: readAt(time.Now())}
 	}
 	for _, name := range worldSchedules {
-		if !slices.ContainsFunc(state.Schedules, func(s ScheduleState) bool { return s.Name == name }) {
-			state.Schedules = append(state.Schedules, ScheduleState{Name: name})
+		if !slices.ContainsFunc(known.Schedules, func(s state.ScheduleState) bool { return s.Name == name }) {
+			known.Schedules = append(known.Schedules, state.ScheduleState{Name: name})
 		}
 	}
-	return state
+	return known
 }
 
 // truth is what the counters have to say of the backups that somebody looked at.
 func (w *world) truth() map[string]float64 {
 	out := map[string]float64{}
 	for b, phase := range w.seen {
-		out[series(veleroBackupAttempts, b.Schedule)]++
-		out[series(map[velerov1.BackupPhase]ID{
-			"Completed": veleroBackupSuccesses, "PartiallyFailed": veleroBackupPartialFailures,
-			"Failed": veleroBackupFailures, "FailedValidation": veleroBackupValidationFailures,
+		out[series(metrics.VeleroBackupAttempts, b.Schedule)]++
+		out[series(map[velerov1.BackupPhase]metrics.ID{
+			"Completed": metrics.VeleroBackupSuccesses, "PartiallyFailed": metrics.VeleroBackupPartialFailures,
+			"Failed": metrics.VeleroBackupFailures, "FailedValidation": metrics.VeleroBackupValidationFailures,
 		}[phase], b.Schedule)]++
 	}
 	return out
@@ -494,8 +500,8 @@ type watcher struct {
 
 func (w *watcher) counts(t *testing.T, world *world) map[string]float64 {
 	t.Helper()
-	state := world.look(w.since, w.cluster)
-	return countersOf(kept(t, w.ledger, state, Config{}), Config{})
+	known := world.look(w.since, w.cluster)
+	return countersOf(kept(t, w.ledger, known, state.Config{}), state.Config{})
 }
 
 func TestCountersNeverDecreaseWhateverHappens(t *testing.T) {
@@ -548,9 +554,9 @@ func aLongTime(t *testing.T, open opener, random *rand.Rand) {
 		}
 		highest = got
 		for _, name := range worldSchedules {
-			outcomes := got[series(veleroBackupSuccesses, name)] + got[series(veleroBackupPartialFailures, name)] +
-				got[series(veleroBackupFailures, name)] + got[series(veleroBackupValidationFailures, name)]
-			require.GreaterOrEqual(t, got[series(veleroBackupAttempts, name)], outcomes)
+			outcomes := got[series(metrics.VeleroBackupSuccesses, name)] + got[series(metrics.VeleroBackupPartialFailures, name)] +
+				got[series(metrics.VeleroBackupFailures, name)] + got[series(metrics.VeleroBackupValidationFailures, name)]
+			require.GreaterOrEqual(t, got[series(metrics.VeleroBackupAttempts, name)], outcomes)
 		}
 	}
 	for _, w := range watchers {
@@ -572,17 +578,17 @@ func aLongTime(t *testing.T, open opener, random *rand.Rand) {
 }
 
 // tell changes what the cluster says.
-func (f *fakeKube) tell(change func(*KubeScan)) {
+func (f *fakeKube) tell(change func(*fact.KubeScan)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.scan.Backups = slices.Clone(f.scan.Backups)
 	change(&f.scan)
-	f.scan.changes++
+	f.scan.Changes++
 }
 
 func TestTheCountersOfAnExporterOutliveItAndTheClusterAndTheBackups(t *testing.T) {
-	kept, bucket := mem.New(), newBucket(t)
-	_, location := locationOf(bucket)
+	kept, inBucket := mem.New(), newBucket(t)
+	_, location := locationOf(inBucket)
 	count := func(t *testing.T, e *Exporter, metric string, n int) {
 		t.Helper()
 		assert.Contains(t, exposition(t, e), fmt.Sprintf("%s{schedule=\"db\"} %d\n", metric, n))
@@ -591,31 +597,31 @@ func TestTheCountersOfAnExporterOutliveItAndTheClusterAndTheBackups(t *testing.T
 		time.Sleep(3 * time.Minute) // the bubble's time
 		synctest.Wait()
 	}
-	cluster := &fakeKube{scan: KubeScan{Schedules: []Schedule{kubeSchedule(t, "db", "@every 1h", midnight)}}}
+	cluster := &fakeKube{scan: fact.KubeScan{Schedules: []fact.Schedule{kubeSchedule(t, "db", "@every 1h", midnight)}}}
 	sources := Sources{Locations: []Location{location}, Kube: cluster, Ledger: aLedger(t, always(kept))}
-	inBubbleOf(t, Config{}, sources, func(t *testing.T, e *Exporter) {
+	inBubbleOf(t, state.Config{}, sources, func(t *testing.T, e *Exporter) {
 		pass()
 		count(t, e, "velero_backup_failure_total", 0)
-		killed := Backup{Name: "db-1", UID: "1", Schedule: "db", Phase: velerov1.BackupPhaseInProgress, Start: time.Now()}
-		cluster.tell(func(s *KubeScan) { s.Backups = inCluster("default", killed) })
+		killed := fact.Backup{Name: "db-1", UID: "1", Schedule: "db", Phase: velerov1.BackupPhaseInProgress, Start: time.Now()}
+		cluster.tell(func(s *fact.KubeScan) { s.Backups = inCluster("default", killed) })
 		pass()
 		count(t, e, "velero_backup_attempt_total", 0)
 
 		killed.Phase, killed.Completed = velerov1.BackupPhaseFailed, time.Now() // by the server that was started next
 		theirs := completedBackup("db", "db-2", time.Now().Add(-20*time.Minute))
-		bucket.backup(theirs)
-		cluster.tell(func(s *KubeScan) { s.Backups = inCluster("default", killed) })
+		inBucket.backup(theirs)
+		cluster.tell(func(s *fact.KubeScan) { s.Backups = inCluster("default", killed) })
 		pass()
 		count(t, e, "velero_backup_attempt_total", 1)
 		theirs.Created = time.Now() // it is synced
-		cluster.tell(func(s *KubeScan) { s.Backups = inCluster("default", killed, theirs) })
+		cluster.tell(func(s *fact.KubeScan) { s.Backups = inCluster("default", killed, theirs) })
 		pass()
 		count(t, e, "velero_backup_attempt_total", 1)
 		count(t, e, "velero_backup_failure_total", 1)
 
-		_, err := store.DeleteBackup(t.Context(), bucket, theirs.Name)
+		_, err := store.DeleteBackup(t.Context(), inBucket, theirs.Name)
 		require.NoError(t, err)
-		cluster.tell(func(s *KubeScan) { s.Backups = nil }) // both expire
+		cluster.tell(func(s *fact.KubeScan) { s.Backups = nil }) // both expire
 		pass()
 		count(t, e, "velero_backup_failure_total", 1)
 		cluster.fail(errGone)
@@ -623,12 +629,12 @@ func TestTheCountersOfAnExporterOutliveItAndTheClusterAndTheBackups(t *testing.T
 		count(t, e, "velero_backup_failure_total", 1)
 	})
 	elsewhere := Sources{Locations: []Location{location}, Ledger: aLedger(t, always(kept))}
-	inBubbleOf(t, Config{Schedules: map[string]schedule.Cron{"db": cron(t, "@every 1h")}}, elsewhere, func(t *testing.T, e *Exporter) {
+	inBubbleOf(t, state.Config{Schedules: map[string]schedule.Cron{"db": cron(t, "@every 1h")}}, elsewhere, func(t *testing.T, e *Exporter) {
 		count(t, e, "velero_backup_failure_total", 1)
 		count(t, e, "velero_backup_attempt_total", 1)
 	})
 	alone := Sources{Ledger: aLedger(t, always(kept))}
-	inBubbleOf(t, Config{}, alone, func(t *testing.T, e *Exporter) {
+	inBubbleOf(t, state.Config{}, alone, func(t *testing.T, e *Exporter) {
 		pass()
 		count(t, e, "velero_backup_failure_total", 1)
 		says := exposition(t, e)

@@ -9,6 +9,9 @@ import (
 
 	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
 	"github.com/lifeboat-backup/lifeboat/core/schedule"
+	"github.com/lifeboat-backup/lifeboat/exporter/internal/fact"
+	"github.com/lifeboat-backup/lifeboat/exporter/internal/metrics"
+	"github.com/lifeboat-backup/lifeboat/exporter/internal/state"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
 
@@ -29,13 +32,13 @@ func lastPhaseOf(phase string) string {
 
 func day(n int) time.Time { return noon.AddDate(0, 0, n).Add(-10 * time.Hour) } // 02:00
 
-func daily(t *testing.T) Config {
-	return Config{Schedules: map[string]schedule.Cron{"db": cron(t, "0 2 * * *")}}
+func daily(t *testing.T) state.Config {
+	return state.Config{Schedules: map[string]schedule.Cron{"db": cron(t, "0 2 * * *")}}
 }
 
 func TestAScheduleThatSucceedsIsShownByItsNewestCompletedBackup(t *testing.T) {
 	cfg := daily(t)
-	backups := []Backup{
+	backups := []fact.Backup{
 		completedBackup("db", "db-1", day(-2)), completedBackup("db", "db-2", day(-1)), completedBackup("db", "db-3", day(0)),
 	}
 	backups[2].Items, backups[2].ArchiveSize = 7, 4096
@@ -73,7 +76,7 @@ func TestAFailureIsShownUntilTheNextSuccessAndMovesNoRecoveryPoint(t *testing.T)
 	partial := endedAs(velerov1.BackupPhasePartiallyFailed, completedBackup("db", "db-2", day(-1)))
 	failed := endedAs(velerov1.BackupPhaseFailed, completedBackup("db", "db-3", day(0)))
 	running := endedAs(velerov1.BackupPhaseInProgress, completedBackup("db", "db-4", day(0).Add(time.Hour)))
-	got := derived(t, noon, oneLocation(cfg, []Backup{failed, running, good, partial}), cfg)
+	got := derived(t, noon, oneLocation(cfg, []fact.Backup{failed, running, good, partial}), cfg)
 
 	assert.Equal(t, 1.0, got[lastPhaseOf("Failed")], "a run that has not ended says nothing yet")
 	assert.Equal(t, 0.0, got[lastPhaseOf("Completed")])
@@ -85,7 +88,7 @@ func TestAFailureIsShownUntilTheNextSuccessAndMovesNoRecoveryPoint(t *testing.T)
 	assert.Equal(t, unix(day(-1).Add(10*time.Minute+6*time.Hour)), got[deadlineOfDB], "the deadline counts from the success")
 
 	healed := completedBackup("db", "db-5", day(0).Add(2*time.Hour))
-	got = derived(t, noon, oneLocation(cfg, []Backup{failed, running, good, partial, healed}), cfg)
+	got = derived(t, noon, oneLocation(cfg, []fact.Backup{failed, running, good, partial, healed}), cfg)
 	assert.Equal(t, 1.0, got[lastPhaseOf("Completed")])
 	assert.Equal(t, 0.0, got[`lifeboat_schedule_consecutive_failures{schedule="db"}`])
 }
@@ -94,7 +97,7 @@ func TestABackupThatEndedBeforeItStartedTookNoTime(t *testing.T) {
 	cfg := daily(t)
 	b := completedBackup("db", "db-1", day(0))
 	b.Completed = b.Start.Add(-time.Hour)
-	got := derived(t, noon, oneLocation(cfg, []Backup{b}), cfg)
+	got := derived(t, noon, oneLocation(cfg, []fact.Backup{b}), cfg)
 	assert.Zero(t, got[`lifeboat_schedule_last_success_duration_seconds{schedule="db"}`])
 	assert.Equal(t, unix(day(1).Add(6*time.Hour)), got[deadlineOfDB])
 }
@@ -109,7 +112,7 @@ func TestDeadlineOfAScheduleWithoutASuccess(t *testing.T) {
 	assert.NotContains(t, got, `velero_backup_last_successful_timestamp{schedule="db"}`, "never is absent, not 1970")
 	assert.NotContains(t, got, `velero_backup_last_status{schedule="db"}`)
 
-	failed := []Backup{
+	failed := []fact.Backup{
 		endedAs(velerov1.BackupPhaseFailed, completedBackup("db", "db-1", day(-5))),
 		endedAs(velerov1.BackupPhaseFailed, completedBackup("db", "db-2", day(0))),
 	}
@@ -118,15 +121,15 @@ func TestDeadlineOfAScheduleWithoutASuccess(t *testing.T) {
 }
 
 func TestDeadlineIsInferredWhenTheCronExpressionIsNotKnown(t *testing.T) {
-	var cfg Config
-	one := []Backup{completedBackup("db", "db-1", day(0))}
+	var cfg state.Config
+	one := []fact.Backup{completedBackup("db", "db-1", day(0))}
 	got := derived(t, noon, oneLocation(cfg, one), cfg)
 	assert.NotContains(t, got, deadlineOfDB, "one backup shows no interval")
 	assert.NotContains(t, got, `lifeboat_schedule_rpo_target_seconds{schedule="db"}`)
 	assert.Contains(t, got, `lifeboat_schedule_info{schedule="db",cron="",timezone="",backup_location_name="default"}`)
 
 	// Tuesday to Friday, then Monday: the weekend is the longest gap.
-	var weekdays []Backup
+	var weekdays []fact.Backup
 	for i, n := range []int{-6, -5, -4, -3, 0} {
 		weekdays = append(weekdays, completedBackup("db", fmt.Sprint("db-", i), day(n)))
 	}
@@ -138,7 +141,7 @@ func TestDeadlineIsInferredWhenTheCronExpressionIsNotKnown(t *testing.T) {
 func TestAnAgreedRPOReplacesTheInferredOne(t *testing.T) {
 	cfg := daily(t)
 	cfg.RPO = map[string]time.Duration{"db": 36 * time.Hour}
-	got := derived(t, noon, oneLocation(cfg, []Backup{completedBackup("db", "db-1", day(0))}), cfg)
+	got := derived(t, noon, oneLocation(cfg, []fact.Backup{completedBackup("db", "db-1", day(0))}), cfg)
 	assert.Equal(t, float64(36*3600), got[`lifeboat_schedule_rpo_target_seconds{schedule="db"}`])
 	assert.Equal(t, unix(day(0).Add(36*time.Hour)), got[`lifeboat_schedule_rpo_deadline_timestamp_seconds{schedule="db"}`])
 }
@@ -147,7 +150,7 @@ func TestBackupsMadeByHandAreCountedAndPromiseNothing(t *testing.T) {
 	cfg := daily(t)
 	byHand := completedBackup("", "before-upgrade", day(-1))
 	failed := endedAs(velerov1.BackupPhaseFailed, completedBackup("", "before-upgrade-2", day(0)))
-	got := derived(t, noon, oneLocation(cfg, []Backup{byHand, failed, completedBackup("db", "db-1", day(-3))}), cfg)
+	got := derived(t, noon, oneLocation(cfg, []fact.Backup{byHand, failed, completedBackup("db", "db-1", day(-3))}), cfg)
 
 	assert.Equal(t, 3.0, got[`velero_backup_total`])
 	assert.Equal(t, 1.0, got[`lifeboat_schedule_backups{schedule="",phase="Completed"}`])
@@ -165,7 +168,7 @@ func TestBackupsMadeByHandAreCountedAndPromiseNothing(t *testing.T) {
 
 func TestNothingIsSaidBeforeTheFirstReading(t *testing.T) {
 	cfg := daily(t)
-	state := assembled(noon, []LocationState{{Name: "default"}}, cfg.withDefaults())
+	known := assembled(noon, []state.LocationState{{Name: "default"}}, cfg.WithDefaults())
 	assert.Equal(t, map[string]float64{
 		`lifeboat_exporter_build_info{version="",revision="",goversion=""}`:                  0,
 		`lifeboat_exporter_source_up{source="bucket",backup_location_name="default"}`:        0,
@@ -182,7 +185,7 @@ func TestNothingIsSaidBeforeTheFirstReading(t *testing.T) {
 		`lifeboat_exporter_dropped_series{reason="checks"}`:                                  0,
 		`lifeboat_exporter_source_up{source="ledger",backup_location_name=""}`:               0,
 	}, func() map[string]float64 {
-		got := derived(t, noon, state, cfg)
+		got := derived(t, noon, known, cfg)
 		got[`lifeboat_exporter_build_info{version="",revision="",goversion=""}`]--
 		return got
 	}())
@@ -191,20 +194,20 @@ func TestNothingIsSaidBeforeTheFirstReading(t *testing.T) {
 func TestAStaleSourceKeepsTimestampsAndWithholdsVerdicts(t *testing.T) {
 	cfg := daily(t)
 	b := completedBackup("db", "db-1", day(0))
-	state := oneLocation(cfg, []Backup{b}, drillOfBackup(b, report.LevelControlPlane, report.Passed))
-	state.Ledger = &LedgerState{Source: readAt(noon), Totals: Totals{Since: day(0)}}
-	staleAfter := cfg.withDefaults().StaleAfter()
+	known := oneLocation(cfg, []fact.Backup{b}, drillOfBackup(b, report.LevelControlPlane, report.Passed))
+	known.Ledger = &state.LedgerState{Source: readAt(noon), Totals: fact.Totals{Since: day(0)}}
+	staleAfter := cfg.WithDefaults().StaleAfter()
 	assert.Equal(t, 3*time.Minute, staleAfter)
 
-	fresh := derived(t, noon.Add(staleAfter), state, cfg)
-	stale := derived(t, noon.Add(staleAfter+time.Second), state, cfg)
+	fresh := derived(t, noon.Add(staleAfter), known, cfg)
+	stale := derived(t, noon.Add(staleAfter+time.Second), known, cfg)
 
 	for series, value := range fresh {
 		id := idOf(t, series)
 		switch {
-		case catalog[id].WhenStale == Withheld:
+		case metrics.Catalog[id].WhenStale == metrics.Withheld:
 			assert.NotContains(t, stale, series)
-		case catalog[id].Name == "lifeboat_exporter_source_up":
+		case metrics.Catalog[id].Name == "lifeboat_exporter_source_up":
 			assert.Equal(t, 1.0, value)
 			assert.Equal(t, 0.0, stale[series])
 		default:
@@ -217,11 +220,11 @@ func TestAStaleSourceKeepsTimestampsAndWithholdsVerdicts(t *testing.T) {
 	assert.Contains(t, fresh, lastResult("passed"))
 }
 
-func idOf(t *testing.T, series string) ID {
+func idOf(t *testing.T, series string) metrics.ID {
 	t.Helper()
-	for id, m := range catalog {
+	for id, m := range metrics.Catalog {
 		if series == m.Name || len(series) > len(m.Name) && series[:len(m.Name)+1] == m.Name+"{" {
-			return ID(id)
+			return metrics.ID(id)
 		}
 	}
 	t.Fatalf("%s is not in the catalog", series)
@@ -230,33 +233,33 @@ func idOf(t *testing.T, series string) ID {
 
 func TestAFailedAttemptIsSaidAtOnceAndTheLocationStaysUnavailableForAsLongAsItIsTried(t *testing.T) {
 	cfg := daily(t)
-	state := oneLocation(cfg, []Backup{completedBackup("db", "db-1", day(0))})
-	l := &state.Locations[0]
+	known := oneLocation(cfg, []fact.Backup{completedBackup("db", "db-1", day(0))})
+	l := &known.Locations[0]
 	l.Answered, l.Backups.LastAttempt, l.Drills.LastAttempt = false, noon.Add(time.Minute), noon.Add(time.Minute)
 
-	got := derived(t, noon.Add(time.Minute), state, cfg)
+	got := derived(t, noon.Add(time.Minute), known, cfg)
 	assert.Equal(t, 0.0, got[`lifeboat_exporter_source_up{source="bucket",backup_location_name="default"}`])
 	assert.Equal(t, 0.0, got[`lifeboat_location_available{backup_location_name="default"}`])
 	assert.Equal(t, 0.0, got[`lifeboat_location_scan_success{backup_location_name="default"}`])
 	assert.Contains(t, got, lastPhaseOf("Completed"), "what was read a minute ago still holds")
 
 	l.Backups.LastAttempt, l.Drills.LastAttempt = noon.Add(time.Hour), noon.Add(time.Hour)
-	got = derived(t, noon.Add(time.Hour), state, cfg)
+	got = derived(t, noon.Add(time.Hour), known, cfg)
 	assert.Equal(t, 0.0, got[`lifeboat_location_available{backup_location_name="default"}`], "an hour of failures is no reason to fall silent")
 	assert.NotContains(t, got, lastPhaseOf("Completed"))
 
-	got = derived(t, noon.Add(2*time.Hour), state, cfg)
+	got = derived(t, noon.Add(2*time.Hour), known, cfg)
 	assert.NotContains(t, got, `lifeboat_location_available{backup_location_name="default"}`, "nobody has tried for an hour")
 }
 
 func TestOneUnreadableLocationDoesNotBlindTheOthers(t *testing.T) {
-	cfg := Config{}
-	mine := []Backup{completedBackup("db", "db-1", day(-1)), completedBackup("db", "db-2", day(0))}
-	state := assembled(noon, []LocationState{
+	cfg := state.Config{}
+	mine := []fact.Backup{completedBackup("db", "db-1", day(-1)), completedBackup("db", "db-2", day(0))}
+	known := assembled(noon, []state.LocationState{
 		{Name: "near", Answered: true, Backups: readAt(noon), Drills: readAt(noon), BackupList: located(mine, "near")},
-		{Name: "far", Backups: SourceState{LastAttempt: noon}, Drills: SourceState{LastAttempt: noon}},
-	}, cfg.withDefaults())
-	got := derived(t, noon, state, cfg)
+		{Name: "far", Backups: state.SourceState{LastAttempt: noon}, Drills: state.SourceState{LastAttempt: noon}},
+	}, cfg.WithDefaults())
+	got := derived(t, noon, known, cfg)
 	assert.Equal(t, 1.0, got[lastPhaseOf("Completed")])
 	assert.Contains(t, got, deadlineOfDB)
 	assert.NotContains(t, got, "velero_backup_total", "how many there are in all, nobody knows")
@@ -264,12 +267,12 @@ func TestOneUnreadableLocationDoesNotBlindTheOthers(t *testing.T) {
 }
 
 func TestAScheduleNameInTwoLocationsIsReported(t *testing.T) {
-	cfg := Config{}
-	state := assembled(noon, []LocationState{
-		{Name: "a", Backups: readAt(noon), Drills: readAt(noon), BackupList: located([]Backup{completedBackup("db", "x", day(-1))}, "a")},
-		{Name: "b", Backups: readAt(noon), Drills: readAt(noon), BackupList: located([]Backup{completedBackup("db", "y", day(0))}, "b")},
-	}, cfg.withDefaults())
-	got := derived(t, noon, state, cfg)
+	cfg := state.Config{}
+	known := assembled(noon, []state.LocationState{
+		{Name: "a", Backups: readAt(noon), Drills: readAt(noon), BackupList: located([]fact.Backup{completedBackup("db", "x", day(-1))}, "a")},
+		{Name: "b", Backups: readAt(noon), Drills: readAt(noon), BackupList: located([]fact.Backup{completedBackup("db", "y", day(0))}, "b")},
+	}, cfg.WithDefaults())
+	got := derived(t, noon, known, cfg)
 	assert.Equal(t, 1.0, got["lifeboat_exporter_ambiguous_schedules"])
 	assert.Contains(t, got, `lifeboat_schedule_info{schedule="db",cron="",timezone="",backup_location_name="b"}`)
 }
@@ -277,7 +280,7 @@ func TestAScheduleNameInTwoLocationsIsReported(t *testing.T) {
 func TestSchedulesOverTheBoundAreDroppedKnownOnesLast(t *testing.T) {
 	cfg := daily(t)
 	cfg.MaxSchedules = 2
-	backups := []Backup{
+	backups := []fact.Backup{
 		completedBackup("a", "a-1", day(0)), completedBackup("b", "b-1", day(0)), completedBackup("c", "c-1", day(0)),
 	}
 	got := derived(t, noon, oneLocation(cfg, backups), cfg)
@@ -291,8 +294,8 @@ func TestSchedulesOverTheBoundAreDroppedKnownOnesLast(t *testing.T) {
 func TestMoreBackupsMakeNoMoreSeries(t *testing.T) {
 	cfg := daily(t)
 	series := func(n int) int {
-		var backups []Backup
-		var drills []Drill
+		var backups []fact.Backup
+		var drills []fact.Drill
 		for i := range n {
 			b := completedBackup("db", fmt.Sprint("db-", i), day(0).Add(-time.Duration(i)*time.Hour))
 			backups = append(backups, b)

@@ -4,9 +4,10 @@
 //
 // Data flows one way:
 //
-//	location -> BackupLister, ReportLister (refreshed in the background)
-//	cluster  -> KubeLister (memory that a watch keeps up to date)
-//	         -> State -> Derive (pure) -> []Sample -> Collect (prints) -> /metrics
+//	internal/bucket: location -> facts (refreshed in the background)
+//	internal/kube:   cluster  -> facts (memory that a watch keeps up to date)
+//	internal/fact    -> internal/state (pure) -> internal/metrics (pure) -> Collect -> /metrics
+//	                                          -> internal/status (pure) -> /api/v1/status
 //
 // What holds:
 //   - A scrape reads memory: what was made when something changed last. It never

@@ -2,11 +2,9 @@ package exporter
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,19 +13,22 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/lifeboat-backup/lifeboat/core/ledger"
+	"github.com/lifeboat-backup/lifeboat/exporter/internal/fact"
+	"github.com/lifeboat-backup/lifeboat/exporter/internal/metrics"
+	"github.com/lifeboat-backup/lifeboat/exporter/internal/state"
 )
 
 // Exporter reads locations in the background and serves what it knows as a
 // prometheus.Collector. It is safe for concurrent use.
 type Exporter struct {
-	cfg     Config
+	cfg     state.Config
 	log     *slog.Logger
 	sources Sources
-	descs   [metricCount]*prometheus.Desc
+	descs   [metrics.MetricCount]*prometheus.Desc
 
 	publishing sync.Mutex // one publish at a time
 	mu         sync.RWMutex
-	state      State
+	state      state.State
 
 	registry *prometheus.Registry // of nothing but the exporter
 	changed  chan struct{}        // holds one when the state is newer than gathered
@@ -43,25 +44,25 @@ type Sources struct {
 
 // New makes an exporter that knows nothing yet; Run makes it read. Metrics are
 // served from now on, and schedules that never ran are expected from now on.
-func New(cfg Config, log *slog.Logger, sources Sources) *Exporter {
+func New(cfg state.Config, log *slog.Logger, sources Sources) *Exporter {
 	e := &Exporter{
-		cfg: cfg.withDefaults(), log: log, sources: sources,
+		cfg: cfg.WithDefaults(), log: log, sources: sources,
 		registry: prometheus.NewRegistry(), changed: make(chan struct{}, 1),
 	}
-	for id, m := range catalog {
+	for id, m := range metrics.Catalog {
 		e.descs[id] = prometheus.NewDesc(m.Name, m.Help, m.Labels, nil)
 	}
 	if sources.Ledger == nil {
 		e.sources.Ledger = ledger.InMemory()
 	}
-	first := State{Started: time.Now(), Locations: make([]LocationState, len(sources.Locations))}
+	first := state.State{Started: time.Now(), Locations: make([]state.LocationState, len(sources.Locations))}
 	for i, l := range sources.Locations {
-		first.Locations[i] = LocationState{Name: l.Name}
+		first.Locations[i] = state.LocationState{Name: l.Name}
 	}
 	if sources.Kube != nil {
-		first.Kube = &KubeState{}
+		first.Kube = &state.KubeState{}
 	}
-	e.state = assemble(first, e.cfg)
+	e.state = state.Assemble(first, e.cfg)
 	e.registry.MustRegister(e)
 	return e
 }
@@ -122,7 +123,7 @@ func (e *Exporter) refreshKube(ctx context.Context) {
 	if ctx.Err() != nil {
 		return
 	}
-	e.publish(func(s *State) {
+	e.publish(func(s *state.State) {
 		next := *s.Kube
 		next.Source = attempt(next.Source, began, time.Now(), err)
 		if err == nil {
@@ -130,7 +131,7 @@ func (e *Exporter) refreshKube(ctx context.Context) {
 		}
 		s.Kube = &next
 	})
-	e.report("", sourceKube, err)
+	e.report("", fact.SourceKube, err)
 }
 
 // refreshLedger hands the ends of runs that are known to the ledger.
@@ -138,12 +139,12 @@ func (e *Exporter) refreshLedger(ctx context.Context) {
 	scanCtx, cancel := context.WithTimeout(ctx, e.cfg.Timeout)
 	defer cancel()
 	began := time.Now()
-	totals, err := e.sources.Ledger.Keep(scanCtx, runs(e.known(), e.cfg))
+	totals, err := e.sources.Ledger.Keep(scanCtx, state.EndedRuns(e.known(), e.cfg))
 	if ctx.Err() != nil {
 		return
 	}
-	e.publish(func(s *State) {
-		var next LedgerState
+	e.publish(func(s *state.State) {
+		var next state.LedgerState
 		if s.Ledger != nil {
 			next = *s.Ledger
 		}
@@ -153,7 +154,7 @@ func (e *Exporter) refreshLedger(ctx context.Context) {
 		next.Source, next.Totals = attempt(next.Source, began, time.Now(), err), totals
 		s.Ledger = &next
 	})
-	e.report("", sourceLedger, err)
+	e.report("", fact.SourceLedger, err)
 }
 
 // refreshLocation reads one location and publishes what it found.
@@ -168,7 +169,7 @@ func (e *Exporter) refreshLocation(ctx context.Context, i int) {
 	if ctx.Err() != nil {
 		return // told to stop: what broke off says nothing of the location
 	}
-	e.publishLocation(i, func(l *LocationState) {
+	e.publishLocation(i, func(l *state.LocationState) {
 		l.Answered = backups.Answered
 		l.Backups = attempt(l.Backups, began, between, backupsErr)
 		l.Drills = attempt(l.Drills, between, ended, drillsErr)
@@ -183,8 +184,8 @@ func (e *Exporter) refreshLocation(ctx context.Context, i int) {
 			l.Unreadable = len(backups.Unreadable) + len(drills.Unreadable)
 		}
 	})
-	e.report(e.sources.Locations[i].Name, sourceBucket, backupsErr)
-	e.report(e.sources.Locations[i].Name, sourceDrills, drillsErr)
+	e.report(e.sources.Locations[i].Name, fact.SourceBucket, backupsErr)
+	e.report(e.sources.Locations[i].Name, fact.SourceDrills, drillsErr)
 	e.refreshClaims(ctx, i)
 }
 
@@ -192,7 +193,7 @@ func (e *Exporter) refreshLocation(ctx context.Context, i int) {
 // which drills are under way.
 func (e *Exporter) refreshClaims(ctx context.Context, i int) {
 	lister, before := e.sources.Locations[i].Claims, e.known().Locations[i].ClaimsSource.LastAttempt
-	if lister == nil || (!before.IsZero() && time.Since(before) < claimsEvery*e.cfg.Interval-e.cfg.Interval/2) {
+	if lister == nil || (!before.IsZero() && time.Since(before) < state.ClaimsEvery*e.cfg.Interval-e.cfg.Interval/2) {
 		return
 	}
 	scanCtx, cancel := context.WithTimeout(ctx, e.cfg.Timeout)
@@ -202,13 +203,13 @@ func (e *Exporter) refreshClaims(ctx context.Context, i int) {
 	if ctx.Err() != nil {
 		return
 	}
-	e.publishLocation(i, func(l *LocationState) {
+	e.publishLocation(i, func(l *state.LocationState) {
 		l.ClaimsSource = attempt(l.ClaimsSource, began, time.Now(), err)
 		if err == nil {
 			l.Claims = claims
 		}
 	})
-	e.report(e.sources.Locations[i].Name, sourceDrills, err)
+	e.report(e.sources.Locations[i].Name, fact.SourceDrills, err)
 }
 
 const (
@@ -222,7 +223,7 @@ const (
 // refreshStorage counts what one location stores, if the last count is old.
 func (e *Exporter) refreshStorage(ctx context.Context, i int) {
 	before := e.known().Locations[i].StorageSource
-	if before.succeeded() && time.Since(before.LastSuccess) < e.cfg.StorageInterval-min(e.cfg.StorageInterval, storageRetry)/2 {
+	if before.Succeeded() && time.Since(before.LastSuccess) < e.cfg.StorageInterval-min(e.cfg.StorageInterval, storageRetry)/2 {
 		return
 	}
 	scanCtx, cancel := context.WithTimeout(ctx, storageTimeout)
@@ -232,13 +233,13 @@ func (e *Exporter) refreshStorage(ctx context.Context, i int) {
 	if ctx.Err() != nil {
 		return
 	}
-	e.publishLocation(i, func(l *LocationState) {
+	e.publishLocation(i, func(l *state.LocationState) {
 		l.StorageSource = attempt(l.StorageSource, began, time.Now(), err)
 		if err == nil {
 			l.Storage = storage
 		}
 	})
-	e.report(e.sources.Locations[i].Name, collectorStorage, err)
+	e.report(e.sources.Locations[i].Name, fact.CollectorStorage, err)
 }
 
 func (e *Exporter) report(location, source string, err error) {
@@ -255,8 +256,8 @@ func (e *Exporter) report(location, source string, err error) {
 // maxErrorText bounds what is kept of an error, in bytes: it may quote a server.
 const maxErrorText = 1 << 10
 
-func attempt(before SourceState, began, ended time.Time, err error) SourceState {
-	after := SourceState{LastAttempt: ended, LastSuccess: before.LastSuccess, Duration: ended.Sub(began)}
+func attempt(before state.SourceState, began, ended time.Time, err error) state.SourceState {
+	after := state.SourceState{LastAttempt: ended, LastSuccess: before.LastSuccess, Duration: ended.Sub(began)}
 	if err == nil {
 		after.LastSuccess = ended
 	} else {
@@ -265,7 +266,7 @@ func attempt(before SourceState, began, ended time.Time, err error) SourceState 
 	return after
 }
 
-func located(backups []Backup, location string) []Backup {
+func located(backups []fact.Backup, location string) []fact.Backup {
 	for i := range backups {
 		backups[i].Location = location
 	}
@@ -273,8 +274,8 @@ func located(backups []Backup, location string) []Backup {
 }
 
 // publishLocation replaces the state by one in which location i is changed.
-func (e *Exporter) publishLocation(i int, change func(*LocationState)) {
-	e.publish(func(s *State) {
+func (e *Exporter) publishLocation(i int, change func(*state.LocationState)) {
+	e.publish(func(s *state.State) {
 		s.Locations = slices.Clone(s.Locations)
 		change(&s.Locations[i])
 		if count := e.sources.Locations[i].Requests; count != nil {
@@ -286,21 +287,21 @@ func (e *Exporter) publishLocation(i int, change func(*LocationState)) {
 // publish replaces the state by a changed copy; change leaves alone what the
 // copy shares with the state. Assembling it takes time, which scrapes must not
 // wait for; mu is held to swap only.
-func (e *Exporter) publish(change func(*State)) {
+func (e *Exporter) publish(change func(*state.State)) {
 	e.publishing.Lock()
 	defer e.publishing.Unlock()
 	before := e.known()
 	next := before
 	change(&next)
 	after := next
-	if !still(before, next, e.cfg) {
-		after = assemble(next, e.cfg)
+	if !unchanged(before, next, e.cfg) {
+		after = state.Assemble(next, e.cfg)
 	}
 	if dropped := len(after.Schedules) - e.cfg.MaxSchedules; dropped > 0 && len(before.Schedules) != len(after.Schedules) {
 		e.log.Warn("more schedules than --max-schedules: some have no series", "schedules", len(after.Schedules), "dropped", dropped)
 	}
-	for _, name := range nowhere(after) {
-		if !slices.Contains(nowhere(before), name) {
+	for _, name := range ambiguousLocations(after) {
+		if !slices.Contains(ambiguousLocations(before), name) {
 			e.log.Warn("the cluster has no BackupStorageLocation of the location's name: give the location its name, --location NAME=URL", "location", name)
 		}
 	}
@@ -315,10 +316,10 @@ func (e *Exporter) publish(change func(*State)) {
 
 // nowhere are the names of the locations that the cluster, once it was read, does
 // not have.
-func nowhere(s State) []string {
+func ambiguousLocations(s state.State) []string {
 	var out []string
 	for _, h := range s.Homes {
-		if h.Location >= 0 && h.Storage == nil && s.Kube != nil && s.Kube.Source.read() {
+		if h.Location >= 0 && h.Storage == nil && s.Kube != nil && s.Kube.Source.Read() {
 			out = append(out, h.Name)
 		}
 	}
@@ -328,12 +329,12 @@ func nowhere(s State) []string {
 // still reports whether a state differs from the one before by nothing but the
 // times at which the cluster was read, and not for long: the cluster is looked at
 // every few seconds, and it changes seldom.
-func still(before, next State, cfg Config) bool {
-	return before.Kube != nil && next.Kube != before.Kube && next.Kube.changes != 0 && next.Kube.changes == before.Kube.changes &&
-		before.Kube.Source.succeeded() && next.Kube.Source.succeeded() && next.Kube.Source.LastSuccess.Sub(before.AsOf) < cfg.Interval
+func unchanged(before, next state.State, cfg state.Config) bool {
+	return before.Kube != nil && next.Kube != before.Kube && next.Kube.Changes != 0 && next.Kube.Changes == before.Kube.Changes &&
+		before.Kube.Source.Succeeded() && next.Kube.Source.Succeeded() && next.Kube.Source.LastSuccess.Sub(before.AsOf) < cfg.Interval
 }
 
-func (e *Exporter) known() State {
+func (e *Exporter) known() state.State {
 	e.mu.RLock()
 	defer e.mu.RUnlock()
 	return e.state
@@ -343,9 +344,9 @@ func (e *Exporter) known() State {
 // on the metrics say what can be known. A source that cannot be read does not
 // make the exporter unready, because then nobody would be told.
 func (e *Exporter) Ready() bool {
-	state := e.known()
-	untried := func(l LocationState) bool { return l.Backups.LastAttempt.IsZero() }
-	return state.Ledger != nil && !slices.ContainsFunc(state.Locations, untried) && (state.Kube == nil || !state.Kube.Source.LastAttempt.IsZero())
+	known := e.known()
+	untried := func(l state.LocationState) bool { return l.Backups.LastAttempt.IsZero() }
+	return known.Ledger != nil && !slices.ContainsFunc(known.Locations, untried) && (known.Kube == nil || !known.Kube.Source.LastAttempt.IsZero())
 }
 
 // Describe implements prometheus.Collector.
@@ -358,36 +359,21 @@ func (e *Exporter) Describe(ch chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector. It prints what Derive says of what
 // is known, at one moment, and does nothing else.
 func (e *Exporter) Collect(ch chan<- prometheus.Metric) {
-	for _, s := range Derive(time.Now(), e.known(), e.cfg) {
+	for _, s := range metrics.Of(time.Now(), e.known(), e.cfg) {
 		ch <- e.metric(s)
 	}
 }
 
-func (e *Exporter) metric(s Sample) prometheus.Metric {
+func (e *Exporter) metric(s metrics.Sample) prometheus.Metric {
 	desc := e.descs[s.Metric]
 	switch {
-	case catalog[s.Metric].Type == Histogram:
+	case metrics.Catalog[s.Metric].Type == metrics.Histogram:
 		h := s.Histogram
 		return prometheus.MustNewConstHistogramWithCreatedTimestamp(desc, h.Count, h.Sum, h.Buckets, s.Created, s.Labels...)
-	case catalog[s.Metric].Type == Counter && !s.Created.IsZero():
+	case metrics.Catalog[s.Metric].Type == metrics.Counter && !s.Created.IsZero():
 		return prometheus.MustNewConstMetricWithCreatedTimestamp(desc, prometheus.CounterValue, s.Value, s.Created, s.Labels...)
-	case catalog[s.Metric].Type == Counter:
+	case metrics.Catalog[s.Metric].Type == metrics.Counter:
 		return prometheus.MustNewConstMetric(desc, prometheus.CounterValue, s.Value, s.Labels...)
 	}
 	return prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, s.Value, s.Labels...)
-}
-
-// Name is the name of the sample's metric.
-func (s Sample) Name() string { return catalog[s.Metric].Name }
-
-// String is the sample as the exposition format has it, without the value.
-func (s Sample) String() string {
-	var pairs []string
-	for i, label := range catalog[s.Metric].Labels {
-		pairs = append(pairs, fmt.Sprintf("%s=%q", label, s.Labels[i]))
-	}
-	if len(pairs) == 0 {
-		return s.Name()
-	}
-	return s.Name() + "{" + strings.Join(pairs, ",") + "}"
 }

@@ -21,17 +21,20 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/schedule"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/core/volume"
+	"github.com/lifeboat-backup/lifeboat/exporter/internal/bucket"
+	"github.com/lifeboat-backup/lifeboat/exporter/internal/fact"
+	"github.com/lifeboat-backup/lifeboat/exporter/internal/state"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
 
 // inBubble runs an exporter of one location in a synctest bubble, where it is
 // midnight of 2000-01-01 UTC and time passes only when everything waits.
-func inBubble(t *testing.T, cfg Config, location Location, f func(t *testing.T, e *Exporter)) {
+func inBubble(t *testing.T, cfg state.Config, location Location, f func(t *testing.T, e *Exporter)) {
 	t.Helper()
 	inBubbleOf(t, cfg, Sources{Locations: []Location{location}}, f)
 }
 
-func inBubbleOf(t *testing.T, cfg Config, sources Sources, f func(t *testing.T, e *Exporter)) {
+func inBubbleOf(t *testing.T, cfg state.Config, sources Sources, f func(t *testing.T, e *Exporter)) {
 	t.Helper()
 	cfg.CompatNames, cfg.CompatAliases = true, true
 	synctest.Test(t, func(t *testing.T) {
@@ -66,9 +69,9 @@ func exposition(t testing.TB, c prometheus.Collector) string {
 
 // aDayInTheLife is a location with a healthy schedule, a failing one, one that
 // never ran, a backup made by hand, a torn one and a broken one.
-func aDayInTheLife(t *testing.T) (bucket, Config) {
+func aDayInTheLife(t *testing.T) (fakeBucket, state.Config) {
 	b := newBucket(t)
-	hourly := func(n int) Backup {
+	hourly := func(n int) fact.Backup {
 		return completedBackup("shop-hourly", fmt.Sprintf("shop-hourly-%d", n), midnight.Add(-time.Duration(n)*time.Hour))
 	}
 	for n := 1; n <= 4; n++ {
@@ -76,7 +79,7 @@ func aDayInTheLife(t *testing.T) (bucket, Config) {
 	}
 	d := drillOfBackup(hourly(3), kind, report.Passed)
 	d.Policy, d.Cron, d.RTOTarget, d.RestoredBytes = "nightly", cron(t, "0 3 * * *"), 15*time.Minute, 1<<16
-	d.Checks = []Check{{"files_present", report.Passed, true}, {"items_equal", report.Passed, true}, {"workloads_ready", report.Error, true}, {"orders-are-there", report.Failed, false}}
+	d.Checks = []fact.Check{{Name: "files_present", Result: report.Passed, BuiltIn: true}, {Name: "items_equal", Result: report.Passed, BuiltIn: true}, {Name: "workloads_ready", Result: report.Error, BuiltIn: true}, {Name: "orders-are-there", Result: report.Failed, BuiltIn: false}}
 	b.drill("20000101T000000Z-1", d)
 	b.put(store.Attempts("nightly", "19991231T030000Z", "shop-hourly-4")+"1.json", claimRecord("19991231T030000Z-1", midnight.Add(-21*time.Hour)))
 	b.put(store.Run("nightly", "19991231T030000Z"), []byte("{}"))
@@ -94,28 +97,28 @@ func aDayInTheLife(t *testing.T) (bucket, Config) {
 	b.put("kopia/shop/p1", make([]byte, 1<<10))
 	b.put(store.Contents("torn"), []byte("half"))
 	b.put(store.Metadata("broken"), []byte("{"))
-	return b, Config{
+	return b, state.Config{
 		Schedules: map[string]schedule.Cron{"db-daily": cron(t, "0 2 * * *"), "never": cron(t, "@every 6h")},
 		RPO:       map[string]time.Duration{"db-daily": 26 * time.Hour},
-		Build:     Build{Version: "1.2.3", Revision: "abc", GoVersion: "go1.26"},
+		Build:     state.Build{Version: "1.2.3", Revision: "abc", GoVersion: "go1.26"},
 
 		Repositories: true,
 	}
 }
 
 func TestTheExpositionIsAsRecorded(t *testing.T) {
-	bucket, cfg := aDayInTheLife(t)
-	source, location := locationOf(&protected{Store: bucket, until: midnight.AddDate(1, 0, 0)})
+	inBucket, cfg := aDayInTheLife(t)
+	source, location := locationOf(&protected{Store: inBucket, until: midnight.AddDate(1, 0, 0)})
 	source.Lock = true
-	inBubbleOf(t, cfg, Sources{Locations: []Location{location}, Kube: aClusterOf(t, bucket)}, func(t *testing.T, e *Exporter) {
+	inBubbleOf(t, cfg, Sources{Locations: []Location{location}, Kube: aClusterOf(t, inBucket)}, func(t *testing.T, e *Exporter) {
 		golden(t, "exposition.prom", exposition(t, e))
 	})
 }
 
 func TestTheExpositionOfALocationThatIsGoneIsAsRecorded(t *testing.T) {
-	bucket, cfg := aDayInTheLife(t)
-	flaky := &flaky{Store: bucket}
-	source := NewStoreLocation(flaky.open, silent())
+	inBucket, cfg := aDayInTheLife(t)
+	flaky := &flaky{Store: inBucket}
+	source := bucket.New(flaky.open, silent())
 	location := Location{Name: "default", Backups: source, Drills: source, Requests: source.Requests}
 	inBubble(t, cfg, location, func(t *testing.T, e *Exporter) {
 		flaky.gone.Store(true)
@@ -148,10 +151,10 @@ func golden(t *testing.T, name, got string) {
 }
 
 func TestALocationThatComesBackIsReadAgain(t *testing.T) {
-	bucket, cfg := aDayInTheLife(t)
-	flaky := &flaky{Store: bucket}
+	inBucket, cfg := aDayInTheLife(t)
+	flaky := &flaky{Store: inBucket}
 	flaky.gone.Store(true)
-	source := NewStoreLocation(flaky.open, silent())
+	source := bucket.New(flaky.open, silent())
 	location := Location{Name: "default", Backups: source, Drills: source, Requests: source.Requests}
 	inBubble(t, cfg, location, func(t *testing.T, e *Exporter) {
 		out := exposition(t, e)
@@ -171,8 +174,8 @@ func TestALocationThatComesBackIsReadAgain(t *testing.T) {
 }
 
 func TestAScrapeAsksTheLocationForNothing(t *testing.T) {
-	bucket, cfg := aDayInTheLife(t)
-	source, location := locationOf(bucket)
+	inBucket, cfg := aDayInTheLife(t)
+	source, location := locationOf(inBucket)
 	inBubble(t, cfg, location, func(t *testing.T, e *Exporter) {
 		before := source.Requests()
 		for range 10 {
@@ -185,7 +188,7 @@ func TestAScrapeAsksTheLocationForNothing(t *testing.T) {
 func TestAReadingThatHangsIsEndedAndShownAsDown(t *testing.T) {
 	hang := &hanging{}
 	location := Location{Name: "default", Backups: hang, Drills: hang}
-	inBubble(t, Config{Interval: time.Minute, Timeout: 10 * time.Second}, location, func(t *testing.T, e *Exporter) {
+	inBubble(t, state.Config{Interval: time.Minute, Timeout: 10 * time.Second}, location, func(t *testing.T, e *Exporter) {
 		assert.False(t, e.Ready(), "nothing is known yet")
 		time.Sleep(25 * time.Second)
 		synctest.Wait()
@@ -197,14 +200,14 @@ func TestAReadingThatHangsIsEndedAndShownAsDown(t *testing.T) {
 // hanging is a source that answers only when it is told to stop.
 type hanging struct{}
 
-func (*hanging) ListBackups(ctx context.Context) (BackupScan, error) {
+func (*hanging) ListBackups(ctx context.Context) (fact.BackupScan, error) {
 	<-ctx.Done()
-	return BackupScan{}, ctx.Err()
+	return fact.BackupScan{}, ctx.Err()
 }
 
-func (*hanging) ListDrills(ctx context.Context) (DrillScan, error) {
+func (*hanging) ListDrills(ctx context.Context) (fact.DrillScan, error) {
 	<-ctx.Done()
-	return DrillScan{}, ctx.Err()
+	return fact.DrillScan{}, ctx.Err()
 }
 
 // veleroNames are the findings of the metric lint that Velero's own names make.
@@ -217,9 +220,9 @@ var veleroNames = []string{
 }
 
 func TestTheMetricsFollowTheConventions(t *testing.T) {
-	bucket, cfg := aDayInTheLife(t)
-	_, location := locationOf(bucket)
-	inBubbleOf(t, cfg, Sources{Locations: []Location{location}, Kube: aClusterOf(t, bucket)}, func(t *testing.T, e *Exporter) {
+	inBucket, cfg := aDayInTheLife(t)
+	_, location := locationOf(inBucket)
+	inBubbleOf(t, cfg, Sources{Locations: []Location{location}, Kube: aClusterOf(t, inBucket)}, func(t *testing.T, e *Exporter) {
 		problems, err := testutil.CollectAndLint(e)
 		require.NoError(t, err)
 		var found []string
@@ -231,10 +234,10 @@ func TestTheMetricsFollowTheConventions(t *testing.T) {
 }
 
 func TestThePedanticRegistryAcceptsEverything(t *testing.T) {
-	bucket, cfg := aDayInTheLife(t)
-	source, location := locationOf(&protected{Store: bucket, until: midnight.AddDate(1, 0, 0)})
+	inBucket, cfg := aDayInTheLife(t)
+	source, location := locationOf(&protected{Store: inBucket, until: midnight.AddDate(1, 0, 0)})
 	source.Lock, source.ProbeWrites = true, true
-	inBubbleOf(t, cfg, Sources{Locations: []Location{location}, Kube: aClusterOf(t, bucket)}, func(t *testing.T, e *Exporter) {
+	inBubbleOf(t, cfg, Sources{Locations: []Location{location}, Kube: aClusterOf(t, inBucket)}, func(t *testing.T, e *Exporter) {
 		registry := prometheus.NewPedanticRegistry()
 		require.NoError(t, registry.Register(e))
 		families, err := registry.Gather()

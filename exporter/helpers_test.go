@@ -22,6 +22,10 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/schedule"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/core/store/mem"
+	"github.com/lifeboat-backup/lifeboat/exporter/internal/bucket"
+	"github.com/lifeboat-backup/lifeboat/exporter/internal/fact"
+	"github.com/lifeboat-backup/lifeboat/exporter/internal/metrics"
+	"github.com/lifeboat-backup/lifeboat/exporter/internal/state"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
 
@@ -40,50 +44,50 @@ func cron(t testing.TB, expr string) schedule.Cron {
 }
 
 // completedBackup is a Completed backup of a schedule that took ten minutes.
-func completedBackup(scheduleName, name string, start time.Time) Backup {
-	return Backup{
+func completedBackup(scheduleName, name string, start time.Time) fact.Backup {
+	return fact.Backup{
 		Name: name, UID: "uid-" + name, Schedule: scheduleName, Phase: velerov1.BackupPhaseCompleted,
 		Start: start, Completed: start.Add(10 * time.Minute), Items: 100, ArchiveSize: 1 << 20,
 	}
 }
 
-func endedAs(phase velerov1.BackupPhase, b Backup) Backup {
+func endedAs(phase velerov1.BackupPhase, b fact.Backup) fact.Backup {
 	b.Phase = phase
 	return b
 }
 
 // drillOfBackup is a drill that ended an hour after the backup was completed.
-func drillOfBackup(b Backup, level report.Level, verdict report.Verdict) Drill {
-	return Drill{
+func drillOfBackup(b fact.Backup, level report.Level, verdict report.Verdict) fact.Drill {
+	return fact.Drill{
 		Backup: b.Name, BackupUID: b.UID, Schedule: b.Schedule, BackupStart: b.Start,
 		Level: level, Verdict: verdict, Started: b.Completed.Add(50 * time.Minute), Finished: b.Completed.Add(time.Hour),
-		Expected: 100, Restored: 100, Stages: []Stage{{"restore", 12.5}, {"cleanup", 1}},
+		Expected: 100, Restored: 100, Stages: []fact.Stage{{Name: "restore", Seconds: 12.5}, {Name: "cleanup", Seconds: 1}},
 	}
 }
 
 // readAt is a source that was read to its end at t.
-func readAt(t time.Time) SourceState {
-	return SourceState{LastAttempt: t, LastSuccess: t, Duration: time.Second}
+func readAt(t time.Time) state.SourceState {
+	return state.SourceState{LastAttempt: t, LastSuccess: t, Duration: time.Second}
 }
 
-func assembled(started time.Time, locations []LocationState, cfg Config) State {
-	return assemble(State{Started: started, Locations: locations}, cfg)
+func assembled(started time.Time, locations []state.LocationState, cfg state.Config) state.State {
+	return state.Assemble(state.State{Started: started, Locations: locations}, cfg)
 }
 
 // oneLocation is the state of a location read just before noon.
-func oneLocation(cfg Config, backups []Backup, drills ...Drill) State {
-	return assembled(noon.Add(-24*time.Hour), []LocationState{{
+func oneLocation(cfg state.Config, backups []fact.Backup, drills ...fact.Drill) state.State {
+	return assembled(noon.Add(-24*time.Hour), []state.LocationState{{
 		Name: "default", Answered: true, Backups: readAt(noon), Drills: readAt(noon),
 		BackupList: located(backups, "default"), DrillList: drills,
-	}}, cfg.withDefaults())
+	}}, cfg.WithDefaults())
 }
 
 // derived is Derive as a map from series to value.
-func derived(t testing.TB, now time.Time, state State, cfg Config) map[string]float64 {
+func derived(t testing.TB, now time.Time, known state.State, cfg state.Config) map[string]float64 {
 	t.Helper()
 	cfg.CompatNames, cfg.CompatAliases = true, true
 	out := map[string]float64{}
-	for _, s := range Derive(now, state, cfg) {
+	for _, s := range metrics.Of(now, known, cfg) {
 		require.NotContains(t, out, s.String(), "each series is served once")
 		out[s.String()] = s.Value
 	}
@@ -104,14 +108,14 @@ func seriesOf(m map[string]float64, prefix string) []string {
 func unix(t time.Time) float64 { return float64(t.Unix()) }
 
 // bucket is a store with backups and evidence in it, made by tests.
-type bucket struct {
+type fakeBucket struct {
 	*mem.Store
 	t testing.TB
 }
 
-func newBucket(t testing.TB) bucket { return bucket{mem.New(), t} }
+func newBucket(t testing.TB) fakeBucket { return fakeBucket{mem.New(), t} }
 
-func (b bucket) put(key string, content []byte) {
+func (b fakeBucket) put(key string, content []byte) {
 	b.t.Helper()
 	if err := b.Delete(context.Background(), key); err != nil {
 		require.ErrorIs(b.t, err, store.ErrNotFound)
@@ -120,13 +124,13 @@ func (b bucket) put(key string, content []byte) {
 }
 
 // backup writes a backup the way Velero does: archive, then metadata.
-func (b bucket) backup(v Backup) {
+func (b fakeBucket) backup(v fact.Backup) {
 	b.t.Helper()
 	b.put(store.Contents(v.Name), make([]byte, v.ArchiveSize))
 	b.put(store.Metadata(v.Name), metadataOf(b.t, v))
 }
 
-func metadataOf(t testing.TB, v Backup) []byte {
+func metadataOf(t testing.TB, v fact.Backup) []byte {
 	t.Helper()
 	o := velerov1.Backup{}
 	o.APIVersion, o.Kind, o.Name, o.UID = velerov1.APIVersion, "Backup", v.Name, types.UID(v.UID)
@@ -148,13 +152,13 @@ func metadataOf(t testing.TB, v Backup) []byte {
 }
 
 // drill writes evidence.
-func (b bucket) drill(id string, d Drill) {
+func (b fakeBucket) drill(id string, d fact.Drill) {
 	b.t.Helper()
 	r := report.Report{
 		Schema: report.Schema, ID: id, Level: d.Level, Verdict: d.Verdict,
 		Backup:  report.Backup{Name: d.Backup, UID: d.BackupUID, Schedule: d.Schedule, Started: d.BackupStart, MetadataSHA256: d.MetadataSHA256},
 		Started: d.Started, Finished: d.Finished, Items: report.Items{Expected: d.Expected, Restored: d.Restored, RestoredBytes: d.RestoredBytes},
-		Policy: d.Policy, PolicySchedule: d.Cron.String(), TimedOut: d.Reason == reasonTimeout,
+		Policy: d.Policy, PolicySchedule: d.Cron.String(), TimedOut: d.Reason == fact.ReasonTimeout,
 	}
 	if d.RTOTarget > 0 {
 		r.Recovery = &report.Recovery{TimeTargetSeconds: d.RTOTarget.Seconds()}
@@ -170,11 +174,11 @@ func (b bucket) drill(id string, d Drill) {
 	b.put(store.Evidence(d.Backup, id), raw)
 }
 
-func (b bucket) open(context.Context) (store.Store, error) { return b, nil }
+func (b fakeBucket) open(context.Context) (store.Store, error) { return b, nil }
 
 // location reads a store.
-func locationOf(s store.Store) (*StoreLocation, Location) {
-	l := NewStoreLocation(func(context.Context) (store.Store, error) { return s, nil }, silent())
+func locationOf(s store.Store) (*bucket.Location, Location) {
+	l := bucket.New(func(context.Context) (store.Store, error) { return s, nil }, silent())
 	return l, Location{Name: "default", Backups: l, Drills: l, Claims: l, Storage: l, Requests: l.Requests}
 }
 

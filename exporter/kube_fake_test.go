@@ -8,16 +8,19 @@ import (
 
 	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
 	"github.com/lifeboat-backup/lifeboat/core/schedule"
+	"github.com/lifeboat-backup/lifeboat/exporter/internal/bucket"
+	"github.com/lifeboat-backup/lifeboat/exporter/internal/fact"
+	"github.com/lifeboat-backup/lifeboat/exporter/internal/state"
 )
 
 // fakeKube is a cluster that says what it was told to say.
 type fakeKube struct {
 	mu   sync.Mutex
-	scan KubeScan
+	scan fact.KubeScan
 	err  error
 }
 
-func (f *fakeKube) ListKube(context.Context) (KubeScan, error) {
+func (f *fakeKube) ListKube(context.Context) (fact.KubeScan, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.scan, f.err
@@ -30,9 +33,9 @@ func (f *fakeKube) fail(err error) {
 }
 
 // kubeSchedule is a Schedule that was made at created and has not run yet.
-func kubeSchedule(t testing.TB, name, expr string, created time.Time) Schedule {
+func kubeSchedule(t testing.TB, name, expr string, created time.Time) fact.Schedule {
 	t.Helper()
-	s := Schedule{Name: name, Expr: expr, Created: created}
+	s := fact.Schedule{Name: name, Expr: expr, Created: created}
 	parsed, err := schedule.Parse(expr)
 	if err != nil {
 		s.Invalid = err.Error()
@@ -43,8 +46,8 @@ func kubeSchedule(t testing.TB, name, expr string, created time.Time) Schedule {
 }
 
 // inCluster are backups as the cluster that made them has them.
-func inCluster(location string, backups ...Backup) []Backup {
-	out := make([]Backup, len(backups))
+func inCluster(location string, backups ...fact.Backup) []fact.Backup {
+	out := make([]fact.Backup, len(backups))
 	for i, b := range backups {
 		b.Location, b.InCluster = location, true
 		if b.Created.IsZero() {
@@ -58,7 +61,7 @@ func inCluster(location string, backups ...Backup) []Backup {
 // aClusterOf is the cluster of aDayInTheLife: beside what the bucket shows it has
 // a run under way, one that failed validation, one whose deletion is blocked, and
 // schedules that are paused and that can never run.
-func aClusterOf(t testing.TB, b bucket) *fakeKube {
+func aClusterOf(t testing.TB, b fakeBucket) *fakeKube {
 	t.Helper()
 	long := midnight.AddDate(0, -3, 0)
 	hourly := kubeSchedule(t, "shop-hourly", "@every 1h", long)
@@ -67,7 +70,7 @@ func aClusterOf(t testing.TB, b bucket) *fakeKube {
 	daily.RPO, daily.RTO, daily.Grace = 30*time.Hour, time.Hour, 2*time.Hour
 	paused := kubeSchedule(t, "paused", "CRON_TZ=Europe/Berlin 0 9 * * 1-5", long)
 	paused.Paused = true
-	scan, err := NewStoreLocation(b.open, silent()).ListBackups(t.Context())
+	scan, err := bucket.New(b.open, silent()).ListBackups(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,20 +79,20 @@ func aClusterOf(t testing.TB, b bucket) *fakeKube {
 	refused.Completed = time.Time{}
 	blocked := endedAs(velerov1.BackupPhaseFailed, completedBackup("shop-hourly", "shop-hourly-9", midnight.Add(-30*time.Hour)))
 	blocked.GCFailure, blocked.Expires = "BSLReadOnly", midnight.Add(-5*time.Hour)
-	return &fakeKube{scan: KubeScan{
-		Schedules: []Schedule{hourly, daily, paused, kubeSchedule(t, "february", "0 0 30 2 *", long)},
+	return &fakeKube{scan: fact.KubeScan{
+		Schedules: []fact.Schedule{hourly, daily, paused, kubeSchedule(t, "february", "0 0 30 2 *", long)},
 		Backups:   inCluster("default", append(scan.Backups, running, refused, blocked)...),
-		Restores:  []Restore{{Name: "r-1", UID: "uid-r-1", Backup: "shop-hourly-1", Schedule: "shop-hourly", Phase: velerov1.RestorePhaseCompleted}},
-		Locations: []StorageLocation{{
+		Restores:  []fact.Restore{{Name: "r-1", UID: "uid-r-1", Backup: "shop-hourly-1", Schedule: "shop-hourly", Phase: velerov1.RestorePhaseCompleted}},
+		Locations: []fact.StorageLocation{{
 			Name: "default", Available: true, Default: true, Validated: midnight.Add(-20 * time.Second), ValidationInterval: time.Minute, SyncInterval: time.Minute,
 		}},
-		Repositories: []Repository{{Name: "shop-default-kopia", Location: "default", LastMaintained: midnight.Add(-time.Hour)}},
+		Repositories: []fact.Repository{{Name: "shop-default-kopia", Location: "default", LastMaintained: midnight.Add(-time.Hour)}},
 	}}
 }
 
 // watched is oneLocation with a cluster that was read just before noon, too.
-func watched(cfg Config, scan KubeScan, backups []Backup, drills ...Drill) State {
-	state := oneLocation(cfg, backups, drills...)
-	state.Kube = &KubeState{Source: readAt(noon), KubeScan: scan}
-	return assemble(state, cfg.withDefaults())
+func watched(cfg state.Config, scan fact.KubeScan, backups []fact.Backup, drills ...fact.Drill) state.State {
+	known := oneLocation(cfg, backups, drills...)
+	known.Kube = &state.KubeState{Source: readAt(noon), KubeScan: scan}
+	return state.Assemble(known, cfg.WithDefaults())
 }

@@ -16,6 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/lifeboat-backup/lifeboat/core/store"
+	"github.com/lifeboat-backup/lifeboat/exporter/internal/bucket"
+	"github.com/lifeboat-backup/lifeboat/exporter/internal/fact"
 )
 
 // wide is a bucket of many backups, each of ten files, that are made when they
@@ -95,15 +97,15 @@ func TestAnUnchangedLocationOfAHundredThousandBackupsIsReadWithoutAGet(t *testin
 		time.Sleep(20 * time.Minute) // all runs are 20 minutes old, and quiet
 		w := &wide{schedules: schedules, first: time.Now().Add(-20*time.Minute - backups/schedules*time.Hour)}
 		w.metadata = metadataOf(t, completedBackup("schedule-000", "schedule-000-000000", w.first))
-		source, _ := locationOf(&paged{Store: w, size: pageObjects})
+		source, _ := locationOf(&paged{Store: w, size: bucket.PageObjects})
 		before := memory()
-		read := func(want int) Requests {
+		read := func(want int) fact.Requests {
 			already := source.Requests()
 			scan, err := source.ListBackups(t.Context())
 			require.NoError(t, err)
 			require.Len(t, scan.Backups, want)
 			now := source.Requests()
-			return Requests{List: now.List - already.List, Get: now.Get - already.Get}
+			return fact.Requests{List: now.List - already.List, Get: now.Get - already.Get}
 		}
 
 		first := read(backups)

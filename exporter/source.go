@@ -2,14 +2,9 @@ package exporter
 
 import (
 	"context"
-	"fmt"
 	"time"
 
-	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
-	"github.com/lifeboat-backup/lifeboat/core/ledger"
-	"github.com/lifeboat-backup/lifeboat/core/schedule"
-	"github.com/lifeboat-backup/lifeboat/core/store"
-	"github.com/lifeboat-backup/lifeboat/verifier/report"
+	"github.com/lifeboat-backup/lifeboat/exporter/internal/fact"
 )
 
 // BackupLister lists the backups of one location.
@@ -18,14 +13,14 @@ type BackupLister interface {
 	// be read is reported in the scan and stops nothing; an error means that
 	// the scan did not come to its end, and only its Answered may be used.
 	// The exporter makes one call at a time.
-	ListBackups(ctx context.Context) (BackupScan, error)
+	ListBackups(ctx context.Context) (fact.BackupScan, error)
 }
 
 // ReportLister lists the evidence of one location.
 type ReportLister interface {
 	// ListDrills returns every drill of which the location holds evidence,
 	// under the rules of BackupLister.ListBackups.
-	ListDrills(ctx context.Context) (DrillScan, error)
+	ListDrills(ctx context.Context) (fact.DrillScan, error)
 }
 
 // KubeLister reads the objects of velero.io in one cluster.
@@ -33,7 +28,7 @@ type KubeLister interface {
 	// ListKube returns what the cluster holds, from memory that a watch keeps
 	// up to date. An error means that this is not known to be the present: the
 	// cluster could not be reached, or its first listing has not ended.
-	ListKube(ctx context.Context) (KubeScan, error)
+	ListKube(ctx context.Context) (fact.KubeScan, error)
 }
 
 // LedgerKeeper remembers ends of runs beyond the life of what they left behind.
@@ -42,249 +37,22 @@ type LedgerKeeper interface {
 	// returns all that it holds from its beginning on, those of other writers
 	// included. An error means that not all could be kept or read: what it
 	// returns then is what is known, and the runs are to be given again.
-	Keep(ctx context.Context, runs []Run) (Totals, error)
+	Keep(ctx context.Context, runs []fact.Run) (fact.Totals, error)
 }
 
 // ClaimLister reads which scheduled drills are under way in one location.
 type ClaimLister interface {
 	// ListClaims counts claims at a moment, under the rules of
 	// BackupLister.ListBackups.
-	ListClaims(ctx context.Context, now time.Time) (Claims, error)
+	ListClaims(ctx context.Context, now time.Time) (fact.Claims, error)
 }
 
 // StorageLister counts what one location stores, and how it is protected. It is
 // asked less often than the others: it may cost a request for each 1,000
 // objects.
 type StorageLister interface {
-	ListStorage(ctx context.Context) (Storage, error)
+	ListStorage(ctx context.Context) (fact.Storage, error)
 }
-
-// KubeScan is what a cluster holds of velero.io.
-type KubeScan struct {
-	Schedules []Schedule
-	// Backups have the name of their BackupStorageLocation in Location.
-	Backups      []Backup
-	Restores     []Restore
-	Deletions    []Deletion
-	Locations    []StorageLocation
-	Repositories []Repository
-	// changes is another number whenever something has changed.
-	changes uint64
-}
-
-// Schedule is a Schedule of the cluster.
-type Schedule struct {
-	Name     string // as the label of its backups has it
-	Expr     string // spec.schedule as written
-	Cron     schedule.Cron
-	Interval time.Duration // the longest between two runs; zero when there are none
-	Invalid  string        // why it can never run; "" when it can
-	Paused   bool
-	// Resumed is when it was first seen not to be paused any more; zero when it
-	// was never seen paused.
-	Resumed  time.Time
-	Created  time.Time
-	Location string // spec.template.storageLocation; "" is the default one
-	TTL      time.Duration
-	// LastBackup and LastSkipped are of the status; zero when not set.
-	LastBackup, LastSkipped time.Time
-	// The targets of the annotations lifeboat.dev/success-grace, /rpo, /rto and
-	// /proven-rpo; zero without one.
-	Grace, RPO, RTO, ProvenRPO time.Duration
-}
-
-// Restore is a Restore of the cluster.
-type Restore struct {
-	Name, UID string
-	Backup    string
-	Schedule  string // of its backup, or the one it names itself; "" when neither is known
-	Phase     velerov1.RestorePhase
-	// Created is metadata.creationTimestamp: one that failed validation has no
-	// other time.
-	Created   time.Time
-	Started   time.Time
-	Completed time.Time
-}
-
-// Deletion is a DeleteBackupRequest of the cluster.
-type Deletion struct {
-	Name, UID string
-	Backup    string
-	Processed bool
-	Errors    int
-	Created   time.Time
-}
-
-// StorageLocation is a BackupStorageLocation of the cluster.
-type StorageLocation struct {
-	Name      string
-	Available bool
-	ReadOnly  bool
-	Default   bool
-	// Validated is status.lastValidationTime. ValidationInterval is zero when
-	// validation is turned off.
-	Validated          time.Time
-	ValidationInterval time.Duration
-	SyncInterval       time.Duration
-	Message            string
-}
-
-// Repository is a BackupRepository of the cluster.
-type Repository struct {
-	Name, Location string
-	LastMaintained time.Time
-	Recent         []Maintenance
-}
-
-// Maintenance is one job of a repository.
-type Maintenance struct {
-	Succeeded      bool
-	Started, Ended time.Time
-}
-
-// Claims counts scheduled drills that were claimed and left no evidence yet.
-type Claims struct{ Active, Abandoned int }
-
-// Storage is what a location stores, all in bytes or counts.
-type Storage struct {
-	Bytes, Objects map[string]int64 // by the values of the label content
-	// Protection is nil for a store that has none, or when it was not asked for.
-	Protection *Protection
-}
-
-// Protection is how a bucket protects its objects.
-type Protection = store.Protection
-
-// BackupScan is what a location holds of backups.
-type BackupScan struct {
-	// Answered says that the location listed its backups, even if the scan
-	// failed later.
-	Answered bool
-	Backups  []Backup
-	// Incomplete counts the folders that are no backup: see
-	// lifeboat_location_incomplete_backups.
-	Incomplete int
-	Unreadable []ObjectError
-	// VolumesPending counts Backups whose volume records are not read yet.
-	VolumesPending int
-	// Probes is how long the last operation of each kind took, by the values of
-	// the label operation.
-	Probes map[string]time.Duration
-}
-
-// DrillScan is what a location holds of evidence.
-type DrillScan struct {
-	Drills     []Drill
-	Unreadable []ObjectError
-}
-
-// ObjectError is one object that could not be read or makes no sense.
-type ObjectError struct {
-	Key string
-	Err error
-}
-
-func (e ObjectError) Error() string { return fmt.Sprintf("%s: %v", e.Key, e.Err) }
-
-// Unwrap returns the cause.
-func (e ObjectError) Unwrap() error { return e.Err }
-
-// Backup is what the metrics need to know of a backup.
-type Backup struct {
-	Name     string
-	Location string // name of the location it is in, filled in by the exporter
-	UID      string
-	Schedule string // "" for a backup made by hand
-	Phase    velerov1.BackupPhase
-	// Start is status.startTimestamp, or, for a backup that failed before it
-	// started, the time it was asked for.
-	Start     time.Time
-	Completed time.Time // zero when it has not ended, or does not say
-	Items     int
-	Errors    int
-	Warnings  int
-	// HooksFailed is status.hookStatus.hooksFailed.
-	HooksFailed int
-	// Expires is status.expiration; zero is never.
-	Expires time.Time
-	// Created is metadata.creationTimestamp.
-	Created time.Time
-	// GCFailure is the label velero.io/gc-failure: why it was not deleted.
-	GCFailure string
-	// Snapshots and CSISnapshots are of the volumes of the backup.
-	Snapshots, CSISnapshots Snapshots
-	// Volumes is what the volume records say; nil when they were not read.
-	Volumes *Volumes
-	// LockedUntil is until when object lock keeps all of its files; zero when
-	// they are not kept, or it was not asked for.
-	LockedUntil time.Time
-	// LockAsked says that LockedUntil was asked for.
-	LockAsked bool
-	// InCluster and InLocation say who lists it. A backup of which one of the
-	// two cannot be asked keeps its last answer.
-	InCluster, InLocation bool
-	// Foreign says that another cluster made it. Only a cluster can tell.
-	Foreign bool
-	// ArchiveSize is the size of the tarball as it is stored, in bytes, zero when
-	// there is none.
-	ArchiveSize int64
-	// MetadataSHA256 is of velero-backup.json, hex; "" when not known.
-	MetadataSHA256 string
-	// gone says that whoever can be asked now does not list it any more, missing
-	// that the location was asked and did not hold it, stray that the cluster was
-	// asked and did not list it. merge says so.
-	gone, missing, stray bool
-}
-
-// Volumes counts the volumes of one backup by what became of them, and their
-// bytes: Size whole, Added what this backup had to store.
-type Volumes struct {
-	Succeeded, Failed, Skipped int
-	Size, Added                int64
-}
-
-// Drill is what the metrics need to know of a piece of evidence.
-type Drill struct {
-	Backup         string
-	BackupUID      string // "" when the evidence does not say
-	MetadataSHA256 string // of the velero-backup.json that was drilled; "" when the evidence does not say
-	Schedule       string
-	BackupStart    time.Time
-	Level          report.Level
-	Verdict        report.Verdict
-	Finished       time.Time
-	Stages         []Stage
-	Expected       int
-	Restored       int
-	RestoredBytes  int64 // zero when the evidence does not say
-	ID             string
-	Started        time.Time
-	Reason         string        // why it did not pass, a value of the label reason; "" when it passed
-	Policy         string        // name of the policy that asked for it; "" for none
-	Cron           schedule.Cron // of the policy; zero when the evidence does not say
-	RTOTarget      time.Duration // of the policy; zero for none
-	// Checks are those with an answer, as the label check has them; Asked counts
-	// all that were asked.
-	Checks []Check
-	Asked  CheckCounts
-}
-
-// Stage is one stage of a drill.
-type Stage struct {
-	Name    string
-	Seconds float64
-}
-
-// Check is one check of a drill, or several that are served as one.
-type Check struct {
-	Name    string
-	Result  report.Verdict // Passed or Failed
-	BuiltIn bool
-}
-
-// CheckCounts counts the checks of a drill. Merged are those of Passed and
-// Failed that have no name of their own in Checks because of a bound.
-type CheckCounts struct{ Passed, Failed, Skipped, Merged int }
 
 // Location is one place the exporter reads, and the name it has in labels.
 type Location struct {
@@ -295,29 +63,5 @@ type Location struct {
 	Claims  ClaimLister
 	Storage StorageLister
 	// Requests returns the requests made so far. Nil means that nobody counts.
-	Requests func() Requests
+	Requests func() fact.Requests
 }
-
-// Requests counts what a store was asked: a page of a listing each, objects
-// read, and the rest.
-type Requests struct{ List, Get, Other uint64 }
-
-// What the ledger keeps and says, under the names it has here.
-type (
-	Run     = ledger.Run
-	RunKind = ledger.Kind
-	RunKey  = ledger.Key
-	Totals  = ledger.Totals
-	Count   = ledger.Count
-	// Snapshots counts the snapshots of one backup.
-	Snapshots = ledger.Snapshots
-)
-
-// The kinds of runs the counters count.
-const (
-	RunBackup      = ledger.Backup
-	RunRestore     = ledger.Restore
-	RunDeletion    = ledger.Deletion
-	RunDrill       = ledger.Drill
-	RunMaintenance = ledger.Maintenance
-)

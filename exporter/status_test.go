@@ -16,13 +16,17 @@ import (
 
 	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
 	"github.com/lifeboat-backup/lifeboat/core/schedule"
+	"github.com/lifeboat-backup/lifeboat/exporter/internal/fact"
+	"github.com/lifeboat-backup/lifeboat/exporter/internal/metrics"
+	"github.com/lifeboat-backup/lifeboat/exporter/internal/state"
+	"github.com/lifeboat-backup/lifeboat/exporter/internal/status"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
 
 // statusOfDB is the status of schedule db, the only one.
-func statusOfDB(t *testing.T, now time.Time, state State, cfg Config) ScheduleStatus {
+func statusOfDB(t *testing.T, now time.Time, known state.State, cfg state.Config) status.ScheduleStatus {
 	t.Helper()
-	all := StatusOf(now, state, cfg).Schedules
+	all := status.Of(now, known, cfg).Schedules
 	require.Len(t, all, 1)
 	return all[0]
 }
@@ -30,89 +34,89 @@ func statusOfDB(t *testing.T, now time.Time, state State, cfg Config) ScheduleSt
 func TestTheWordForASchedule(t *testing.T) {
 	// Backups at two each night; it is noon.
 	last, before, old := completedBackup("db", "db-2", day(0)), completedBackup("db", "db-1", day(-1)), completedBackup("db", "db-0", day(-20))
-	passed := func(b Backup) Drill { return drillOfBackup(b, controlplane, report.Passed) }
+	passed := func(b fact.Backup) fact.Drill { return drillOfBackup(b, controlplane, report.Passed) }
 	failed := endedAs(velerov1.BackupPhaseFailed, last)
 	for name, tc := range map[string]struct {
-		backups  []Backup
-		drills   []Drill
-		change   func(*State, *Config)
+		backups  []fact.Backup
+		drills   []fact.Drill
+		change   func(*state.State, *state.Config)
 		at       time.Time // zero: noon
-		word     Word
-		severity Severity
+		word     status.Health
+		severity status.Severity
 		runbook  string
 	}{
 		"restorable and proven": {
-			backups: []Backup{before, last}, drills: []Drill{passed(last)}, word: OK, severity: Fine},
+			backups: []fact.Backup{before, last}, drills: []fact.Drill{passed(last)}, word: status.OK, severity: status.Fine},
 		"young and not drilled yet": {
-			backups: []Backup{before, last}, word: OK, severity: Fine},
+			backups: []fact.Backup{before, last}, word: status.OK, severity: status.Fine},
 		"a week of backups that nobody drilled": {
-			backups: []Backup{old, before, last}, word: Unproven, severity: Warning, runbook: "LifeboatNeverDrilled"},
+			backups: []fact.Backup{old, before, last}, word: status.Unproven, severity: status.Warning, runbook: "LifeboatNeverDrilled"},
 		"the last drill could not find out, and the proof still holds": {
-			backups: []Backup{before, last}, drills: []Drill{passed(before), drillOfBackup(last, controlplane, report.Error)}, word: OK, severity: Fine},
+			backups: []fact.Backup{before, last}, drills: []fact.Drill{passed(before), drillOfBackup(last, controlplane, report.Error)}, word: status.OK, severity: status.Fine},
 		"a drill failed": {
-			backups: []Backup{before, last}, drills: []Drill{passed(before), drillOfBackup(last, controlplane, report.Failed)},
-			word: Unproven, severity: Critical, runbook: "LifeboatDrillFailed"},
+			backups: []fact.Backup{before, last}, drills: []fact.Drill{passed(before), drillOfBackup(last, controlplane, report.Failed)},
+			word: status.Unproven, severity: status.Critical, runbook: "LifeboatDrillFailed"},
 		"what was proven is too old": {
-			backups: []Backup{old, before, last}, drills: []Drill{passed(old)}, word: Unproven, severity: Critical, runbook: "LifeboatProvenBackupTooOld"},
+			backups: []fact.Backup{old, before, last}, drills: []fact.Drill{passed(old)}, word: status.Unproven, severity: status.Critical, runbook: "LifeboatProvenBackupTooOld"},
 		"the last backup failed, and the objective is kept": {
-			backups: []Backup{before, failed}, at: day(0).Add(time.Hour), word: Failing, severity: Warning, runbook: "LifeboatLastBackupFailed"},
+			backups: []fact.Backup{before, failed}, at: day(0).Add(time.Hour), word: status.Failing, severity: status.Warning, runbook: "LifeboatLastBackupFailed"},
 		"the run that was due did not succeed": {
-			backups: []Backup{before, failed}, word: Overdue, severity: Warning, runbook: "LifeboatBackupOverdue"},
+			backups: []fact.Backup{before, failed}, word: status.Overdue, severity: status.Warning, runbook: "LifeboatBackupOverdue"},
 		"older than was agreed": {
-			backups: []Backup{old}, drills: []Drill{passed(old)}, word: Breach, severity: Critical, runbook: "LifeboatRPOBreached"},
+			backups: []fact.Backup{old}, drills: []fact.Drill{passed(old)}, word: status.Breach, severity: status.Critical, runbook: "LifeboatRPOBreached"},
 		"nothing ever ran, and nothing had to": {
-			change: func(s *State, _ *Config) { s.Started = noon.Add(-time.Hour) }, word: Never, severity: Info},
+			change: func(s *state.State, _ *state.Config) { s.Started = noon.Add(-time.Hour) }, word: status.Never, severity: status.Info},
 		"nothing ever ran, and a run was due": {
-			change: func(s *State, _ *Config) { s.Started = noon.Add(-35 * time.Hour) }, word: Never, severity: Warning, runbook: "LifeboatBackupOverdue"},
+			change: func(s *state.State, _ *state.Config) { s.Started = noon.Add(-35 * time.Hour) }, word: status.Never, severity: status.Warning, runbook: "LifeboatBackupOverdue"},
 		"nothing ever ran, and the objective is missed": {
-			change: func(s *State, _ *Config) { s.Started = noon.Add(-100 * time.Hour) }, word: Never, severity: Critical, runbook: "LifeboatRPOBreached"},
+			change: func(s *state.State, _ *state.Config) { s.Started = noon.Add(-100 * time.Hour) }, word: status.Never, severity: status.Critical, runbook: "LifeboatRPOBreached"},
 		"every run failed": {
-			backups: []Backup{endedAs(velerov1.BackupPhaseFailed, old), failed}, word: Never, severity: Critical, runbook: "LifeboatRPOBreached"},
+			backups: []fact.Backup{endedAs(velerov1.BackupPhaseFailed, old), failed}, word: status.Never, severity: status.Critical, runbook: "LifeboatRPOBreached"},
 		"the location cannot be read any more": {
-			backups: []Backup{before, last}, drills: []Drill{passed(last)}, at: noon.Add(time.Hour), word: Unknown, severity: Warning, runbook: "LifeboatExporterSourceDown"},
+			backups: []fact.Backup{before, last}, drills: []fact.Drill{passed(last)}, at: noon.Add(time.Hour), word: status.Unknown, severity: status.Warning, runbook: "LifeboatExporterSourceDown"},
 		"what cannot be known is not said, not even that it is late": {
-			backups: []Backup{old}, at: noon.Add(time.Hour), word: Unknown, severity: Warning, runbook: "LifeboatExporterSourceDown"},
+			backups: []fact.Backup{old}, at: noon.Add(time.Hour), word: status.Unknown, severity: status.Warning, runbook: "LifeboatExporterSourceDown"},
 		"a drill that failed does not hide that the objective is missed": {
-			backups: []Backup{old}, drills: []Drill{drillOfBackup(old, controlplane, report.Failed)}, word: Breach, severity: Critical, runbook: "LifeboatRPOBreached"},
+			backups: []fact.Backup{old}, drills: []fact.Drill{drillOfBackup(old, controlplane, report.Failed)}, word: status.Breach, severity: status.Critical, runbook: "LifeboatRPOBreached"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := daily(t)
-			state := oneLocation(cfg, tc.backups, tc.drills...)
+			known := oneLocation(cfg, tc.backups, tc.drills...)
 			if tc.change != nil {
-				tc.change(&state, &cfg)
-				state = assemble(state, cfg.withDefaults())
+				tc.change(&known, &cfg)
+				known = state.Assemble(known, cfg.WithDefaults())
 			}
 			now := noon
 			if !tc.at.IsZero() {
 				now = tc.at
 			}
-			got := statusOfDB(t, now, state, cfg)
+			got := statusOfDB(t, now, known, cfg)
 			assert.Equal(t, []any{tc.word, tc.severity, tc.runbook}, []any{got.Status, got.Severity, got.Runbook}, got.Why)
-			assert.Equal(t, tc.severity == Fine, got.Why == "", "what is not in order is explained")
+			assert.Equal(t, tc.severity == status.Fine, got.Why == "", "what is not in order is explained")
 		})
 	}
 }
 
 func TestASchedulePausedOrInvalidSaysSo(t *testing.T) {
-	fine := ScheduleStatus{RecoveryPoint: noon, LastResult: "Completed", DrillResult: "passed", Paused: true}
-	known := values{scheduleLastBackupPhase: {"Completed": 1}, schedulePaused: {"": 1}, scheduleValid: {"": 1}}
-	word, severity, _, _ := verdict(noon, fine, known)
-	assert.Equal(t, []any{Paused, Info}, []any{word, severity})
+	fine := status.ScheduleStatus{RecoveryPoint: noon, LastResult: "Completed", DrillResult: "passed", Paused: true}
+	known := status.Values{metrics.ScheduleLastBackupPhase: {"Completed": 1}, metrics.SchedulePaused: {"": 1}, metrics.ScheduleValid: {"": 1}}
+	word, severity, _, _ := status.Verdict(noon, fine, known)
+	assert.Equal(t, []any{status.Paused, status.Info}, []any{word, severity})
 
 	late := fine
 	late.RPODeadline = noon.Add(-time.Hour)
-	word, severity, _, _ = verdict(noon, late, known)
-	assert.Equal(t, []any{Breach, Critical}, []any{word, severity}, "a pause does not make old backups younger")
+	word, severity, _, _ = status.Verdict(noon, late, known)
+	assert.Equal(t, []any{status.Breach, status.Critical}, []any{word, severity}, "a pause does not make old backups younger")
 
-	known[scheduleValid][""] = 0
-	word, severity, _, _ = verdict(noon, late, known)
-	assert.Equal(t, []any{Invalid, Critical}, []any{word, severity}, "it is the cause of the rest")
+	known[metrics.ScheduleValid][""] = 0
+	word, severity, _, _ = status.Verdict(noon, late, known)
+	assert.Equal(t, []any{status.Invalid, status.Critical}, []any{word, severity}, "it is the cause of the rest")
 }
 
 func TestSchedulesAreWorstFirst(t *testing.T) {
-	cfg := Config{Schedules: map[string]schedule.Cron{}}
-	var backups []Backup
-	var drills []Drill
+	cfg := state.Config{Schedules: map[string]schedule.Cron{}}
+	var backups []fact.Backup
+	var drills []fact.Drill
 	for name, age := range map[string]int{"ok-b": 0, "ok-a": 0, "breach-a-little": -4, "breach-a-lot": -9, "undrilled": 0, "overdue": -1} {
 		cfg.Schedules[name] = cron(t, "0 2 * * *")
 		b := completedBackup(name, name+"-1", day(age))
@@ -125,14 +129,14 @@ func TestSchedulesAreWorstFirst(t *testing.T) {
 	}
 	cfg.Schedules["never"] = cron(t, "@every 1h")
 	var order []string
-	for _, s := range StatusOf(noon, oneLocation(cfg, backups, drills...), cfg).Schedules {
+	for _, s := range status.Of(noon, oneLocation(cfg, backups, drills...), cfg).Schedules {
 		order = append(order, s.Name)
 	}
 	assert.Equal(t, []string{"never", "breach-a-lot", "breach-a-little", "undrilled", "overdue", "ok-a", "ok-b"}, order)
 }
 
 func TestEveryRunbookThatIsNamedIsThere(t *testing.T) {
-	source, err := os.ReadFile("status.go")
+	source, err := os.ReadFile("internal/status/status.go")
 	require.NoError(t, err)
 	names := regexp.MustCompile(`"(Lifeboat[A-Z]\w+)"`).FindAllStringSubmatch(string(source), -1)
 	require.NotEmpty(t, names)
@@ -147,12 +151,12 @@ func TestAStatusSaysWhatTheMetricsSay(t *testing.T) {
 	last.Errors = 3
 	drill := drillOfBackup(before, controlplane, report.Passed)
 	drill.ID, drill.Policy, drill.Cron = "20261121T030000Z-1", "nightly", cron(t, "0 3 * * *")
-	state := oneLocation(cfg, []Backup{before, last, completedBackup("", "by-hand", day(-3))}, drill)
-	state.Locations[0].Drills.Err = "gone"
-	all := StatusOf(noon, state, cfg)
-	metrics := derived(t, noon, state, cfg)
+	known := oneLocation(cfg, []fact.Backup{before, last, completedBackup("", "by-hand", day(-3))}, drill)
+	known.Locations[0].Drills.Err = "gone"
+	all := status.Of(noon, known, cfg)
+	series := derived(t, noon, known, cfg)
 	got := all.Schedules[0]
-	seconds := func(name string) float64 { return metrics[name+`{schedule="db"}`] }
+	seconds := func(name string) float64 { return series[name+`{schedule="db"}`] }
 	for name, at := range map[string]time.Time{
 		"lifeboat_schedule_recovery_point_timestamp_seconds":     got.RecoveryPoint,
 		"lifeboat_schedule_rpo_deadline_timestamp_seconds":       got.RPODeadline,
@@ -172,7 +176,7 @@ func TestAStatusSaysWhatTheMetricsSay(t *testing.T) {
 	assert.Equal(t, 34*3600.0, got.AgeSeconds)
 	assert.Equal(t, day(1), got.NextRun, "as the cron expression says, where no Schedule is known")
 	assert.Equal(t, "db-1", got.RecoveryBackup, "what a restore would take")
-	assert.Equal(t, &BackupStatus{Name: "db-2", Phase: "PartiallyFailed", Started: day(0), Completed: day(0).Add(10 * time.Minute), Errors: 3}, got.Newest)
+	assert.Equal(t, &status.BackupStatus{Name: "db-2", Phase: "PartiallyFailed", Started: day(0), Completed: day(0).Add(10 * time.Minute), Errors: 3}, got.Newest)
 	assert.Equal(t, "PartiallyFailed", got.LastResult)
 	assert.Equal(t, "default", got.Location)
 	assert.Equal(t, map[string]int{"Completed": 1, "PartiallyFailed": 1}, got.Backups)
@@ -197,7 +201,7 @@ func TestAStatusBeforeTheFirstReadingSaysNothingOfSchedules(t *testing.T) {
 }
 
 func TestTheErrorOfASourceIsKeptUntilItIsReadAgain(t *testing.T) {
-	down := attempt(SourceState{}, noon, noon, errors.New(strings.Repeat("x", 5000)))
+	down := attempt(state.SourceState{}, noon, noon, errors.New(strings.Repeat("x", 5000)))
 	assert.Len(t, down.Err, 1024)
 	assert.Empty(t, attempt(down, noon, noon, nil).Err)
 }
@@ -210,8 +214,8 @@ func TestTheStatusIsDocumented(t *testing.T) {
 	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z][a-zA-Z.\\[\\]]*)` \\|").FindAllStringSubmatch(string(doc), -1) {
 		documented = append(documented, m[1])
 	}
-	assert.ElementsMatch(t, jsonPaths(reflect.TypeFor[Status](), ""), documented)
-	for _, word := range []Word{Breach, Never, Invalid, Unproven, Unknown, Overdue, Failing, Paused, OK} {
+	assert.ElementsMatch(t, jsonPaths(reflect.TypeFor[status.Status](), ""), documented)
+	for _, word := range []status.Health{status.Breach, status.Never, status.Invalid, status.Unproven, status.Unknown, status.Overdue, status.Failing, status.Paused, status.OK} {
 		assert.Contains(t, string(doc), "| `"+string(word)+"` |")
 	}
 }
@@ -246,7 +250,7 @@ func fields(t reflect.Type) func(func(reflect.StructField) bool) {
 }
 
 func TestAStatusIsJSONWithoutWhatIsNotKnown(t *testing.T) {
-	raw, err := json.Marshal(StatusOf(noon, oneLocation(daily(t), nil), daily(t)))
+	raw, err := json.Marshal(status.Of(noon, oneLocation(daily(t), nil), daily(t)))
 	require.NoError(t, err)
 	assert.NotContains(t, string(raw), "0001-01-01")
 	assert.NotContains(t, string(raw), "recoveryPoint")

@@ -18,10 +18,12 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/core/store/fs"
 	"github.com/lifeboat-backup/lifeboat/core/store/storetest"
+	"github.com/lifeboat-backup/lifeboat/exporter/internal/bucket"
+	"github.com/lifeboat-backup/lifeboat/exporter/internal/fact"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
 
-func namesOf(backups []Backup) []string {
+func namesOf(backups []fact.Backup) []string {
 	var out []string
 	for _, b := range backups {
 		out = append(out, b.Name)
@@ -30,17 +32,17 @@ func namesOf(backups []Backup) []string {
 }
 
 func TestAScanFindsBackupsAndEvidence(t *testing.T) {
-	bucket := newBucket(t)
+	inBucket := newBucket(t)
 	first := completedBackup("db", "db-1", day(-1))
 	byHand := completedBackup("", "by-hand", day(0))
 	byHand.Errors, byHand.Phase = 3, velerov1.BackupPhasePartiallyFailed
-	bucket.backup(first)
-	bucket.backup(byHand)
+	inBucket.backup(first)
+	inBucket.backup(byHand)
 	drill := drillOfBackup(first, report.LevelControlPlane, report.Passed)
-	bucket.drill("d1", drill)
-	bucket.put(store.EvidencePage("db-1", "d1"), []byte("<html>"))
-	bucket.put(store.EvidenceJUnit("db-1", "d1"), []byte("<testsuite>"))
-	source, _ := locationOf(bucket)
+	inBucket.drill("d1", drill)
+	inBucket.put(store.EvidencePage("db-1", "d1"), []byte("<html>"))
+	inBucket.put(store.EvidenceJUnit("db-1", "d1"), []byte("<testsuite>"))
+	source, _ := locationOf(inBucket)
 
 	backups, err := source.ListBackups(t.Context())
 	require.NoError(t, err)
@@ -48,7 +50,7 @@ func TestAScanFindsBackupsAndEvidence(t *testing.T) {
 	assert.Empty(t, backups.Unreadable)
 	require.Equal(t, []string{"by-hand", "db-1"}, namesOf(backups.Backups))
 	byHand.MetadataSHA256, first.MetadataSHA256 = backups.Backups[0].MetadataSHA256, backups.Backups[1].MetadataSHA256
-	for i, want := range []Backup{byHand, first} {
+	for i, want := range []fact.Backup{byHand, first} {
 		got := backups.Backups[i]
 		assert.True(t, want.Start.Equal(got.Start))
 		assert.True(t, want.Completed.Equal(got.Completed))
@@ -61,17 +63,17 @@ func TestAScanFindsBackupsAndEvidence(t *testing.T) {
 	require.NoError(t, err)
 	assert.Empty(t, drills.Unreadable, "other forms of the same evidence are left alone")
 	drill.ID = "d1"
-	assert.Equal(t, []Drill{drill}, drills.Drills)
+	assert.Equal(t, []fact.Drill{drill}, drills.Drills)
 }
 
 func TestAnEncryptedBackupIsOneAmongOthers(t *testing.T) {
-	bucket := newBucket(t)
+	inBucket := newBucket(t)
 	b := completedBackup("db", "sealed", day(0))
-	bucket.backup(b)
-	require.NoError(t, bucket.Delete(t.Context(), store.Contents("sealed")))
-	bucket.put(store.SealedContents("sealed"), make([]byte, 4711))
-	bucket.put(store.SealedContents("torn"), []byte("half"))
-	source, _ := locationOf(bucket)
+	inBucket.backup(b)
+	require.NoError(t, inBucket.Delete(t.Context(), store.Contents("sealed")))
+	inBucket.put(store.SealedContents("sealed"), make([]byte, 4711))
+	inBucket.put(store.SealedContents("torn"), []byte("half"))
+	source, _ := locationOf(inBucket)
 	scan, err := source.ListBackups(t.Context())
 	require.NoError(t, err)
 	assert.Empty(t, scan.Unreadable)
@@ -83,7 +85,7 @@ func TestAnEncryptedBackupIsOneAmongOthers(t *testing.T) {
 func TestABucketWrittenByVeleroIsRead(t *testing.T) {
 	raw, err := os.ReadFile(filepath.Join("testdata", "velero-v1.18.1-backup.json"))
 	require.NoError(t, err)
-	b, err := decodeBackup(raw)
+	b, err := bucket.DecodeBackup(raw)
 	require.NoError(t, err)
 	assert.Equal(t, "notes-1h-20261122084242", b.Name)
 	assert.Equal(t, "notes-1h", b.Schedule)
@@ -94,15 +96,15 @@ func TestABucketWrittenByVeleroIsRead(t *testing.T) {
 }
 
 func TestAFolderThatIsNoBackupIsCountedAsIncomplete(t *testing.T) {
-	bucket := newBucket(t)
-	bucket.backup(completedBackup("db", "whole", day(0)))
-	bucket.put(store.Contents("interrupted"), []byte("half an archive"))
-	bucket.put(store.Log("half-deleted"), []byte("log"))
+	inBucket := newBucket(t)
+	inBucket.backup(completedBackup("db", "whole", day(0)))
+	inBucket.put(store.Contents("interrupted"), []byte("half an archive"))
+	inBucket.put(store.Log("half-deleted"), []byte("log"))
 	archiveGone := completedBackup("db", "archive-gone", day(0))
-	bucket.put(store.Metadata("archive-gone"), metadataOf(t, archiveGone))
+	inBucket.put(store.Metadata("archive-gone"), metadataOf(t, archiveGone))
 	failed := endedAs(velerov1.BackupPhaseFailed, completedBackup("db", "failed", day(0)))
-	bucket.put(store.Metadata("failed"), metadataOf(t, failed))
-	source, _ := locationOf(bucket)
+	inBucket.put(store.Metadata("failed"), metadataOf(t, failed))
+	source, _ := locationOf(inBucket)
 
 	scan, err := source.ListBackups(t.Context())
 	require.NoError(t, err)
@@ -118,8 +120,8 @@ func TestOneBadObjectStopsNoneOfTheOthers(t *testing.T) {
 	for name, tc := range map[string]struct{ content, want string }{
 		"no JSON":            {"{", "decode"},
 		"empty":              {"", "decode"},
-		"too large":          {strings.Repeat(" ", maxMetadata+1), "more than 10485760 bytes"},
-		"too many values":    {`{"spec":[` + strings.Repeat("{},", maxValues+1) + `{}]}`, "more than 1048576 values"},
+		"too large":          {strings.Repeat(" ", bucket.MaxMetadata+1), "more than 10485760 bytes"},
+		"too many values":    {`{"spec":[` + strings.Repeat("{},", bucket.MaxValues+1) + `{}]}`, "more than 1048576 values"},
 		"another's":          {string(metadataOf(t, completedBackup("db", "other", day(0)))), `it says it is backup "other"`},
 		"no start":           {string(metadataOf(t, unstarted)), "when it was started"},
 		"no end":             {string(metadataOf(t, unended)), "does not say when"},
@@ -128,11 +130,11 @@ func TestOneBadObjectStopsNoneOfTheOthers(t *testing.T) {
 		"a list, not a dict": {"[]", "decode"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			bucket := newBucket(t)
-			bucket.backup(completedBackup("db", "good", day(0)))
-			bucket.put(store.Metadata("bad"), []byte(tc.content))
-			bucket.put(store.Contents("bad"), []byte("archive"))
-			source, _ := locationOf(bucket)
+			inBucket := newBucket(t)
+			inBucket.backup(completedBackup("db", "good", day(0)))
+			inBucket.put(store.Metadata("bad"), []byte(tc.content))
+			inBucket.put(store.Contents("bad"), []byte("archive"))
+			source, _ := locationOf(inBucket)
 			scan, err := source.ListBackups(t.Context())
 			require.NoError(t, err)
 			assert.Equal(t, []string{"good"}, namesOf(scan.Backups))
@@ -163,13 +165,13 @@ func TestOneBadPieceOfEvidenceStopsNoneOfTheOthers(t *testing.T) {
 		"long schedule":    {encode(func(r *report.Report) { r.Backup.Schedule = strings.Repeat("x", 64) }), "64 characters"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			bucket := newBucket(t)
-			bucket.drill("good", good)
-			bucket.put(store.Evidence("db-1", "bad"), []byte(tc.content))
-			source, _ := locationOf(bucket)
+			inBucket := newBucket(t)
+			inBucket.drill("good", good)
+			inBucket.put(store.Evidence("db-1", "bad"), []byte(tc.content))
+			source, _ := locationOf(inBucket)
 			scan, err := source.ListDrills(t.Context())
 			require.NoError(t, err)
-			assert.Equal(t, []Drill{good}, scan.Drills)
+			assert.Equal(t, []fact.Drill{good}, scan.Drills)
 			require.Len(t, scan.Unreadable, 1)
 			assert.ErrorContains(t, scan.Unreadable[0], tc.want)
 		})
@@ -177,48 +179,48 @@ func TestOneBadPieceOfEvidenceStopsNoneOfTheOthers(t *testing.T) {
 }
 
 func TestScanningAnUnchangedLocationCostsListingsOnly(t *testing.T) {
-	bucket := newBucket(t)
+	inBucket := newBucket(t)
 	for i := range 5 {
 		b := completedBackup("db", fmt.Sprint("db-", i), day(-i))
-		bucket.backup(b)
-		bucket.drill("d", drillOfBackup(b, controlplane, report.Passed))
+		inBucket.backup(b)
+		inBucket.drill("d", drillOfBackup(b, controlplane, report.Passed))
 	}
-	bucket.put(store.Metadata("broken"), []byte("{"))
-	source, _ := locationOf(&paged{Store: bucket, size: 1000})
-	scan := func() Requests {
+	inBucket.put(store.Metadata("broken"), []byte("{"))
+	source, _ := locationOf(&paged{Store: inBucket, size: 1000})
+	scan := func() fact.Requests {
 		before := source.Requests()
 		_, err := source.ListBackups(t.Context())
 		require.NoError(t, err)
 		_, err = source.ListDrills(t.Context())
 		require.NoError(t, err)
 		after := source.Requests()
-		return Requests{List: after.List - before.List, Get: after.Get - before.Get}
+		return fact.Requests{List: after.List - before.List, Get: after.Get - before.Get}
 	}
-	assert.Equal(t, Requests{List: 3, Get: 11}, scan(), "names, files and evidence")
-	assert.Equal(t, Requests{List: 3}, scan(), "what makes no sense is not fetched again either")
+	assert.Equal(t, fact.Requests{List: 3, Get: 11}, scan(), "names, files and evidence")
+	assert.Equal(t, fact.Requests{List: 3}, scan(), "what makes no sense is not fetched again either")
 
-	bucket.backup(completedBackup("db", "db-5", day(1)))
-	assert.Equal(t, Requests{List: 3, Get: 1}, scan(), "only the new backup is fetched")
+	inBucket.backup(completedBackup("db", "db-5", day(1)))
+	assert.Equal(t, fact.Requests{List: 3, Get: 1}, scan(), "only the new backup is fetched")
 }
 
 func TestABackupThatVeleroRewritesOrSomeoneDeletesIsSeen(t *testing.T) {
-	bucket := newBucket(t)
+	inBucket := newBucket(t)
 	finalizing := endedAs(velerov1.BackupPhaseFinalizing, completedBackup("db", "db-1", day(0)))
-	bucket.backup(finalizing)
-	source, _ := locationOf(bucket)
-	scan := func() BackupScan {
+	inBucket.backup(finalizing)
+	source, _ := locationOf(inBucket)
+	scan := func() fact.BackupScan {
 		s, err := source.ListBackups(t.Context())
 		require.NoError(t, err)
 		return s
 	}
 	require.Equal(t, velerov1.BackupPhaseFinalizing, scan().Backups[0].Phase)
 
-	bucket.backup(completedBackup("db", "db-1", day(0)))
+	inBucket.backup(completedBackup("db", "db-1", day(0)))
 	require.Equal(t, velerov1.BackupPhaseCompleted, scan().Backups[0].Phase)
 
-	require.NoError(t, bucket.Delete(t.Context(), store.Contents("db-1")))
+	require.NoError(t, inBucket.Delete(t.Context(), store.Contents("db-1")))
 	assert.Empty(t, scan().Backups, "a backup without its archive is none")
-	require.NoError(t, bucket.Delete(t.Context(), store.Metadata("db-1")))
+	require.NoError(t, inBucket.Delete(t.Context(), store.Metadata("db-1")))
 	gone := scan()
 	assert.True(t, gone.Answered)
 	assert.Empty(t, gone.Backups)
@@ -226,12 +228,12 @@ func TestABackupThatVeleroRewritesOrSomeoneDeletesIsSeen(t *testing.T) {
 }
 
 func TestAnObjectThatCannotBeFetchedIsTriedAgain(t *testing.T) {
-	bucket := newBucket(t)
-	bucket.backup(completedBackup("db", "db-1", day(-1)))
-	bucket.backup(completedBackup("db", "db-2", day(0)))
-	failing := &failingGet{Store: bucket, key: store.Metadata("db-2")}
+	inBucket := newBucket(t)
+	inBucket.backup(completedBackup("db", "db-1", day(-1)))
+	inBucket.backup(completedBackup("db", "db-2", day(0)))
+	failing := &failingGet{Store: inBucket, key: store.Metadata("db-2")}
 	var log bytes.Buffer
-	source := NewStoreLocation(func(context.Context) (store.Store, error) { return failing, nil }, slog.New(slog.NewTextHandler(&log, nil)))
+	source := bucket.New(func(context.Context) (store.Store, error) { return failing, nil }, slog.New(slog.NewTextHandler(&log, nil)))
 
 	for range 3 {
 		scan, err := source.ListBackups(t.Context())
@@ -249,10 +251,10 @@ func TestAnObjectThatCannotBeFetchedIsTriedAgain(t *testing.T) {
 }
 
 func TestAListingThatBreaksOffFailsTheScan(t *testing.T) {
-	bucket := newBucket(t)
-	bucket.backup(completedBackup("db", "db-1", day(-1)))
-	bucket.backup(completedBackup("db", "db-2", day(0)))
-	faults := storetest.NewFaults(bucket, storetest.Fault{Method: storetest.List, Nth: 1, When: storetest.During})
+	inBucket := newBucket(t)
+	inBucket.backup(completedBackup("db", "db-1", day(-1)))
+	inBucket.backup(completedBackup("db", "db-2", day(0)))
+	faults := storetest.NewFaults(inBucket, storetest.Fault{Method: storetest.List, Nth: 1, When: storetest.During})
 	source, _ := locationOf(faults)
 	scan, err := source.ListBackups(t.Context())
 	assert.ErrorIs(t, err, storetest.ErrInjected)
@@ -262,12 +264,12 @@ func TestAListingThatBreaksOffFailsTheScan(t *testing.T) {
 }
 
 func TestAReadingThatRunsOutOfTimeGoesOnAtTheNext(t *testing.T) {
-	bucket := newBucket(t)
+	inBucket := newBucket(t)
 	for i := range 50 {
-		bucket.backup(completedBackup("db", fmt.Sprint("db-", i), day(0).Add(-time.Duration(i)*time.Hour)))
+		inBucket.backup(completedBackup("db", fmt.Sprint("db-", i), day(0).Add(-time.Duration(i)*time.Hour)))
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	slow := &countdown{Store: bucket, done: cancel}
+	slow := &countdown{Store: inBucket, done: cancel}
 	slow.left.Store(20)
 	source, _ := locationOf(slow)
 	_, err := source.ListBackups(ctx)
@@ -282,14 +284,14 @@ func TestAReadingThatRunsOutOfTimeGoesOnAtTheNext(t *testing.T) {
 
 func TestADirectoryThatIsReplacedIsReadAnew(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "location")
-	write := func(b Backup) {
+	write := func(b fact.Backup) {
 		s, err := fs.Open(dir, true)
 		require.NoError(t, err)
 		defer s.Close()
 		require.NoError(t, s.Put(t.Context(), store.Contents(b.Name), strings.NewReader("archive")))
 		require.NoError(t, s.Put(t.Context(), store.Metadata(b.Name), bytes.NewReader(metadataOf(t, b))))
 	}
-	source := NewStoreLocation(func(context.Context) (store.Store, error) { return fs.Open(dir, false) }, silent())
+	source := bucket.New(func(context.Context) (store.Store, error) { return fs.Open(dir, false) }, silent())
 
 	_, err := source.ListBackups(t.Context())
 	require.Error(t, err, "it is not there yet")

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/lifeboat-backup/lifeboat/exporter/internal/fact"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
 
@@ -44,7 +45,7 @@ func TestWhyADrillDidNotPass(t *testing.T) {
 		"it could not run":                                {report.Report{Verdict: report.Error}, "infra"},
 		"its time ran out after the backup was found bad": {report.Report{Verdict: report.Failed, TimedOut: true, Findings: []report.Finding{{Check: "items_equal"}}}, "missing_items"},
 	} {
-		t.Run(name, func(t *testing.T) { assert.Equal(t, tc.want, reasonOf(tc.report)) })
+		t.Run(name, func(t *testing.T) { assert.Equal(t, tc.want, fact.ReasonOf(tc.report)) })
 	}
 }
 
@@ -58,7 +59,7 @@ func TestWhyTheSampleDrillsDidNotPass(t *testing.T) {
 		defer raw.Close()
 		r, err := report.Decode(raw)
 		require.NoError(t, err)
-		d := drillOf(r)
+		d := fact.DrillOf(r)
 		assert.Equal(t, want, d.Reason, name)
 		assert.Equal(t, r.Level, d.Level, name)
 	}
@@ -78,15 +79,15 @@ func TestChecksOfFilesAreOneAndThoseOfThePolicyAreBounded(t *testing.T) {
 		report.Check{Name: "integrity", Kind: "sql", Verdict: report.Passed},
 		report.Check{Name: "not a word\n", Kind: "sql", Verdict: report.Passed},
 		report.Check{Name: "of_a_later_version", Verdict: report.Passed})
-	got, asked := boundChecks(checks)
-	want := []Check{{"integrity", report.Failed, true}, {"items_equal", report.Passed, true}}
+	got, asked := fact.BoundChecks(checks)
+	want := []fact.Check{{Name: "integrity", Result: report.Failed, BuiltIn: true}, {Name: "items_equal", Result: report.Passed, BuiltIn: true}}
 	for i := range 8 {
-		want = append(want, Check{fmt.Sprintf("own-%d", i), report.Passed, false})
+		want = append(want, fact.Check{Name: fmt.Sprintf("own-%d", i), Result: report.Passed, BuiltIn: false})
 	}
 	want[5].Result = report.Failed
-	want = append(want, Check{"other", report.Failed, false})
+	want = append(want, fact.Check{Name: "other", Result: report.Failed, BuiltIn: false})
 	assert.Equal(t, want, got)
-	assert.Equal(t, CheckCounts{Passed: 16, Failed: 3, Skipped: 1, Merged: 6}, asked)
+	assert.Equal(t, fact.CheckCounts{Passed: 16, Failed: 3, Skipped: 1, Merged: 6}, asked)
 }
 
 // The names of built-in checks are listed once more here, because the exporter
@@ -98,17 +99,17 @@ func TestEveryBuiltInCheckThatIsDocumentedIsKnown(t *testing.T) {
 	require.Len(t, names, 25)
 	values := map[string]bool{}
 	for _, m := range names {
-		assert.NotEmpty(t, foldedCheck(m[1]), m[1])
-		values[foldedCheck(m[1])] = true
+		assert.NotEmpty(t, fact.FoldedCheck(m[1]), m[1])
+		values[fact.FoldedCheck(m[1])] = true
 	}
 	assert.LessOrEqual(t, len(values), 16)
 }
 
 func TestATargetThatMakesNoSenseIsNone(t *testing.T) {
 	for _, seconds := range []float64{-1, 0, 1e300} {
-		d := drillOf(report.Report{Recovery: &report.Recovery{TimeTargetSeconds: seconds}, PolicySchedule: "now and then"})
+		d := fact.DrillOf(report.Report{Recovery: &report.Recovery{TimeTargetSeconds: seconds}, PolicySchedule: "now and then"})
 		assert.Zero(t, d.RTOTarget)
 		assert.True(t, d.Cron.IsZero())
 	}
-	assert.Equal(t, 90*time.Second, drillOf(report.Report{Recovery: &report.Recovery{TimeTargetSeconds: 90}}).RTOTarget)
+	assert.Equal(t, 90*time.Second, fact.DrillOf(report.Report{Recovery: &report.Recovery{TimeTargetSeconds: 90}}).RTOTarget)
 }

@@ -18,6 +18,8 @@ import (
 
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/core/volume"
+	"github.com/lifeboat-backup/lifeboat/exporter/internal/bucket"
+	"github.com/lifeboat-backup/lifeboat/exporter/internal/fact"
 )
 
 func packed(t testing.TB, content []byte) []byte {
@@ -30,7 +32,7 @@ func packed(t testing.TB, content []byte) []byte {
 	return out.Bytes()
 }
 
-func (b bucket) volumes(backup string, infos ...volume.Info) {
+func (b fakeBucket) volumes(backup string, infos ...volume.Info) {
 	b.t.Helper()
 	raw, err := json.Marshal(infos)
 	require.NoError(b.t, err)
@@ -49,47 +51,47 @@ func TestVolumesAreCountedByWhatBecameOfThem(t *testing.T) {
 		CSISnapshotInfo: &volume.CSISnapshotInfo{Size: 1 << 40}, SnapshotDataMovementInfo: &volume.SnapshotDataMovementInfo{Size: 500, IncrementalSize: 5}}
 	for name, tc := range map[string]struct {
 		info volume.Info
-		want Volumes
+		want fact.Volumes
 	}{
-		"copied":                       {copied(volume.ResultSucceeded, 1000, 10), Volumes{Succeeded: 1, Size: 1000, Added: 10}},
-		"not copied":                   {copied(volume.ResultFailed, 1000, 10), Volumes{Failed: 1}},
-		"moved":                        {moved, Volumes{Succeeded: 1, Size: 500, Added: 5}},
-		"a snapshot that stays":        {volume.Info{BackupMethod: volume.CSISnapshot, Result: volume.ResultSucceeded, CSISnapshotInfo: &volume.CSISnapshotInfo{Size: 1 << 40}}, Volumes{Succeeded: 1}},
-		"skipped":                      {volume.Info{Skipped: true, SkippedReason: "no driver"}, Volumes{Skipped: 1}},
-		"no method":                    {volume.Info{PVName: "pv"}, Volumes{Skipped: 1}},
-		"no result, and done":          {volume.Info{BackupMethod: volume.PodVolumeBackup, PVBInfo: &volume.PodVolumeInfo{SnapshotHandle: "h", Phase: "Completed", Size: 7}}, Volumes{Succeeded: 1, Size: 7}},
-		"no result, and failed":        {volume.Info{BackupMethod: volume.PodVolumeBackup, PVBInfo: &volume.PodVolumeInfo{SnapshotHandle: "h", Phase: "Failed"}}, Volumes{Failed: 1}},
-		"no result, no phase":          {volume.Info{BackupMethod: volume.CSISnapshot, CSISnapshotInfo: &volume.CSISnapshotInfo{SnapshotHandle: "h"}}, Volumes{Succeeded: 1}},
-		"no result, and no snapshot":   {volume.Info{BackupMethod: volume.CSISnapshot, CSISnapshotInfo: &volume.CSISnapshotInfo{}}, Volumes{Failed: 1}},
-		"no result, and nothing known": {volume.Info{BackupMethod: volume.NativeSnapshot}, Volumes{Failed: 1}},
-		"a size that cannot be":        {copied(volume.ResultSucceeded, 1<<62, 1), Volumes{Succeeded: 1}},
-		"a size below zero":            {copied(volume.ResultSucceeded, -1, 1), Volumes{Succeeded: 1}},
+		"copied":                       {copied(volume.ResultSucceeded, 1000, 10), fact.Volumes{Succeeded: 1, Size: 1000, Added: 10}},
+		"not copied":                   {copied(volume.ResultFailed, 1000, 10), fact.Volumes{Failed: 1}},
+		"moved":                        {moved, fact.Volumes{Succeeded: 1, Size: 500, Added: 5}},
+		"a snapshot that stays":        {volume.Info{BackupMethod: volume.CSISnapshot, Result: volume.ResultSucceeded, CSISnapshotInfo: &volume.CSISnapshotInfo{Size: 1 << 40}}, fact.Volumes{Succeeded: 1}},
+		"skipped":                      {volume.Info{Skipped: true, SkippedReason: "no driver"}, fact.Volumes{Skipped: 1}},
+		"no method":                    {volume.Info{PVName: "pv"}, fact.Volumes{Skipped: 1}},
+		"no result, and done":          {volume.Info{BackupMethod: volume.PodVolumeBackup, PVBInfo: &volume.PodVolumeInfo{SnapshotHandle: "h", Phase: "Completed", Size: 7}}, fact.Volumes{Succeeded: 1, Size: 7}},
+		"no result, and failed":        {volume.Info{BackupMethod: volume.PodVolumeBackup, PVBInfo: &volume.PodVolumeInfo{SnapshotHandle: "h", Phase: "Failed"}}, fact.Volumes{Failed: 1}},
+		"no result, no phase":          {volume.Info{BackupMethod: volume.CSISnapshot, CSISnapshotInfo: &volume.CSISnapshotInfo{SnapshotHandle: "h"}}, fact.Volumes{Succeeded: 1}},
+		"no result, and no snapshot":   {volume.Info{BackupMethod: volume.CSISnapshot, CSISnapshotInfo: &volume.CSISnapshotInfo{}}, fact.Volumes{Failed: 1}},
+		"no result, and nothing known": {volume.Info{BackupMethod: volume.NativeSnapshot}, fact.Volumes{Failed: 1}},
+		"a size that cannot be":        {copied(volume.ResultSucceeded, 1<<62, 1), fact.Volumes{Succeeded: 1}},
+		"a size below zero":            {copied(volume.ResultSucceeded, -1, 1), fact.Volumes{Succeeded: 1}},
 	} {
-		assert.Equal(t, tc.want, sumVolumes([]volume.Info{tc.info}), name)
+		assert.Equal(t, tc.want, bucket.SumVolumes([]volume.Info{tc.info}), name)
 	}
 }
 
 func TestAScanSaysWhatBecameOfTheVolumes(t *testing.T) {
-	bucket := newBucket(t)
+	inBucket := newBucket(t)
 	for i, name := range []string{"with", "without", "empty", "damaged", "huge"} {
-		bucket.backup(completedBackup("db", name, day(-i)))
+		inBucket.backup(completedBackup("db", name, day(-i)))
 	}
-	bucket.volumes("with", copied(volume.ResultSucceeded, 1000, 10), volume.Info{Skipped: true})
-	bucket.volumes("empty")
-	bucket.put(store.VolumeInfo("damaged"), bytes.Repeat([]byte("x"), 100))
-	bucket.put(store.VolumeInfo("huge"), packed(t, []byte("["+strings.Repeat("{},", int(volumeLimits.Values))+"{}]")))
-	source, _ := locationOf(bucket)
-	var scan BackupScan
+	inBucket.volumes("with", copied(volume.ResultSucceeded, 1000, 10), volume.Info{Skipped: true})
+	inBucket.volumes("empty")
+	inBucket.put(store.VolumeInfo("damaged"), bytes.Repeat([]byte("x"), 100))
+	inBucket.put(store.VolumeInfo("huge"), packed(t, []byte("["+strings.Repeat("{},", int(bucket.VolumeLimits.Values))+"{}]")))
+	source, _ := locationOf(inBucket)
+	var scan fact.BackupScan
 	for range 2 {
 		var err error
 		scan, err = source.ListBackups(t.Context())
 		require.NoError(t, err)
 	}
-	got := map[string]*Volumes{}
+	got := map[string]*fact.Volumes{}
 	for _, b := range scan.Backups {
 		got[b.Name] = b.Volumes
 	}
-	assert.Equal(t, map[string]*Volumes{
+	assert.Equal(t, map[string]*fact.Volumes{
 		"with": {Succeeded: 1, Skipped: 1, Size: 1000, Added: 10}, "empty": {}, "without": nil, "damaged": nil, "huge": nil,
 	}, got, "a backup is one although its records of volumes are not readable")
 	assert.Zero(t, scan.VolumesPending)
@@ -114,13 +116,13 @@ func (s slowVolumes) Get(ctx context.Context, key string) (io.ReadCloser, error)
 
 func TestRecordsOfVolumesThatTakeLongKeepNothingElseFromBeingKnown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		bucket := newBucket(t)
+		inBucket := newBucket(t)
 		for i := range 100 {
 			name := fmt.Sprintf("db-%03d", i)
-			bucket.backup(completedBackup("db", name, midnight.Add(-time.Duration(i)*time.Hour)))
-			bucket.volumes(name, copied(volume.ResultSucceeded, 1000, 10))
+			inBucket.backup(completedBackup("db", name, midnight.Add(-time.Duration(i)*time.Hour)))
+			inBucket.volumes(name, copied(volume.ResultSucceeded, 1000, 10))
 		}
-		source, _ := locationOf(slowVolumes{bucket})
+		source, _ := locationOf(slowVolumes{inBucket})
 		pending := 100
 		for pending > 0 {
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -141,11 +143,11 @@ func FuzzReadVolumes(f *testing.F) {
 	f.Add(packed(f, []byte("null")))
 	f.Add([]byte("no gzip"))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		bucket := newBucket(t)
-		bucket.put(store.VolumeInfo("b"), raw)
-		v, err := readVolumes(t.Context(), bucket, store.VolumeInfo("b"))
+		inBucket := newBucket(t)
+		inBucket.put(store.VolumeInfo("b"), raw)
+		v, err := bucket.ReadVolumes(t.Context(), inBucket, store.VolumeInfo("b"))
 		if err != nil {
-			assert.ErrorAs(t, err, &contentError{})
+			assert.ErrorAs(t, err, &bucket.ContentError{})
 			return
 		}
 		for _, n := range []int64{int64(v.Succeeded), int64(v.Failed), int64(v.Skipped), v.Size, v.Added} {
@@ -161,12 +163,12 @@ func FuzzDecodeBackup(f *testing.F) {
 	f.Add(metadataOf(f, completedBackup("db", "db-1", noon)))
 	f.Add([]byte("{}"))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		b, err := decodeBackup(raw)
+		b, err := bucket.DecodeBackup(raw)
 		if err != nil {
 			assert.Zero(t, b)
 			return
 		}
-		assert.LessOrEqual(t, len(b.Schedule), maxLabel)
+		assert.LessOrEqual(t, len(b.Schedule), bucket.MaxLabel)
 		assert.False(t, b.Start.IsZero())
 		assert.Len(t, b.MetadataSHA256, 64)
 	})

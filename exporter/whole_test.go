@@ -15,6 +15,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/lifeboat-backup/lifeboat/core/schedule"
+	"github.com/lifeboat-backup/lifeboat/exporter/internal/fact"
+	"github.com/lifeboat-backup/lifeboat/exporter/internal/metrics"
+	"github.com/lifeboat-backup/lifeboat/exporter/internal/state"
+	"github.com/lifeboat-backup/lifeboat/exporter/internal/status"
 )
 
 // The files below record what the exporter served before its parts were packages
@@ -22,7 +26,7 @@ import (
 // 400 states of chance give. They are only ever changed by a change of behaviour.
 
 // seriesText is all samples, one a line, sorted.
-func seriesText(all []Sample) string {
+func seriesText(all []metrics.Sample) string {
 	var out []string
 	for _, s := range all {
 		line := fmt.Sprintf("%s %v", s, s.Value)
@@ -42,7 +46,7 @@ func seriesText(all []Sample) string {
 }
 
 // statusJSON is a status without its sentences, with times to the millisecond.
-func statusJSON(t *testing.T, s Status) string {
+func statusJSON(t *testing.T, s status.Status) string {
 	t.Helper()
 	for i := range s.Schedules {
 		s.Schedules[i].Why = ""
@@ -74,7 +78,7 @@ func roundTimes(v reflect.Value) {
 }
 
 // firstSchedules keeps of a large state what is of its first schedules.
-func firstSchedules(n int, state State, cfg Config) (State, Config) {
+func firstSchedules(n int, known state.State, cfg state.Config) (state.State, state.Config) {
 	last := fmt.Sprintf("schedule-%03d", n)
 	kept := cfg.Schedules
 	cfg.Schedules = map[string]schedule.Cron{}
@@ -83,39 +87,39 @@ func firstSchedules(n int, state State, cfg Config) (State, Config) {
 			cfg.Schedules[name] = c
 		}
 	}
-	l := &state.Locations[0]
-	l.BackupList = slices.DeleteFunc(l.BackupList, func(b Backup) bool { return b.Schedule >= last })
-	l.DrillList = slices.DeleteFunc(l.DrillList, func(d Drill) bool { return d.Schedule >= last })
-	state.Kube.Backups = l.BackupList
-	state.Kube.Schedules = slices.DeleteFunc(state.Kube.Schedules, func(s Schedule) bool { return s.Name >= last })
-	maps.DeleteFunc(state.Ledger.Counts, func(k RunKey, _ Count) bool { return k.Subject >= last || k.Outcome == "Failed" })
-	return state, cfg
+	l := &known.Locations[0]
+	l.BackupList = slices.DeleteFunc(l.BackupList, func(b fact.Backup) bool { return b.Schedule >= last })
+	l.DrillList = slices.DeleteFunc(l.DrillList, func(d fact.Drill) bool { return d.Schedule >= last })
+	known.Kube.Backups = l.BackupList
+	known.Kube.Schedules = slices.DeleteFunc(known.Kube.Schedules, func(s fact.Schedule) bool { return s.Name >= last })
+	maps.DeleteFunc(known.Ledger.Counts, func(k fact.RunKey, _ fact.Count) bool { return k.Subject >= last || k.Outcome == "Failed" })
+	return known, cfg
 }
 
 func TestTheSeriesOfALargeStateAreAsRecorded(t *testing.T) {
-	state, cfg := large(t, largeBackups)
-	state, cfg = firstSchedules(3, state, cfg)
-	state.Locations[0].Backups, state.Locations[0].Drills, state.Kube.Source, state.Ledger.Source = readAt(noon), readAt(noon), readAt(noon), readAt(noon)
+	known, cfg := large(t, largeBackups)
+	known, cfg = firstSchedules(3, known, cfg)
+	known.Locations[0].Backups, known.Locations[0].Drills, known.Kube.Source, known.Ledger.Source = readAt(noon), readAt(noon), readAt(noon), readAt(noon)
 	cfg.Repositories = true
-	state.Kube.Repositories = []Repository{{Name: "repository", Location: "default", LastMaintained: noon.Add(-time.Hour)}}
-	state = assemble(state, cfg)
-	golden(t, "large.txt", seriesText(Derive(noon.Add(time.Minute), state, cfg)))
-	golden(t, "large.json", statusJSON(t, StatusOf(noon.Add(time.Minute), state, cfg)))
+	known.Kube.Repositories = []fact.Repository{{Name: "repository", Location: "default", LastMaintained: noon.Add(-time.Hour)}}
+	known = state.Assemble(known, cfg)
+	golden(t, "large.txt", seriesText(metrics.Of(noon.Add(time.Minute), known, cfg)))
+	golden(t, "large.json", statusJSON(t, status.Of(noon.Add(time.Minute), known, cfg)))
 }
 
 func TestWhatStatesOfChanceGiveIsAsRecorded(t *testing.T) {
 	var digests strings.Builder
 	for seed := range uint64(400) {
 		c := chance{rand.New(rand.NewPCG(seed, 2))}
-		cfg := Config{CompatNames: c.IntN(4) > 0, CompatAliases: c.IntN(2) == 0, Repositories: c.IntN(2) == 0}
+		cfg := state.Config{CompatNames: c.IntN(4) > 0, CompatAliases: c.IntN(2) == 0, Repositories: c.IntN(2) == 0}
 		if c.IntN(2) == 0 {
 			cfg.Schedules = map[string]schedule.Cron{"a": cron(t, "0 3 * * *"), "f": cron(t, "@hourly")}
 		}
-		cfg = cfg.withDefaults()
-		state := assemble(c.state(), cfg)
+		cfg = cfg.WithDefaults()
+		known := state.Assemble(c.state(), cfg)
 		now := noon.Add(time.Duration(c.IntN(7200)) * time.Second)
 		fmt.Fprintf(&digests, "%d %.8x %.8x\n", seed,
-			sha256.Sum256([]byte(seriesText(Derive(now, state, cfg)))), sha256.Sum256([]byte(statusJSON(t, StatusOf(now, state, cfg)))))
+			sha256.Sum256([]byte(seriesText(metrics.Of(now, known, cfg)))), sha256.Sum256([]byte(statusJSON(t, status.Of(now, known, cfg)))))
 	}
 	golden(t, "chance.txt", digests.String())
 }

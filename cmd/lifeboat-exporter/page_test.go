@@ -34,7 +34,7 @@ func aBadDay() exporter.Status {
 		return &exporter.DrillStatus{ID: id, Backup: backup, Level: "kind", Verdict: verdict, Reason: reason, Policy: "nightly", Started: ago(h + 0.1), Finished: ago(h),
 			Location: "default", Evidence: "metadata/lifeboat/drills/" + backup + "/" + id + ".json", Page: "metadata/lifeboat/drills/" + backup + "/" + id + ".html"}
 	}
-	one := func(name string, word exporter.Word, severity exporter.Severity, why, runbook string, age, target, provenAge float64) exporter.ScheduleStatus {
+	one := func(name string, word exporter.Health, severity exporter.Severity, why, runbook string, age, target, provenAge float64) exporter.ScheduleStatus {
 		s := exporter.ScheduleStatus{
 			Name: name, Status: word, Severity: severity, Why: why, Runbook: runbook, Location: "default", Cron: "0 2 * * *",
 			RPOTargetSeconds: target * 3600, LastResult: "Completed", NextRun: noon.Add(14 * time.Hour), DrillResult: "passed",

@@ -1,0 +1,152 @@
+package state
+
+import (
+	"time"
+
+	"github.com/lifeboat-backup/lifeboat/core/schedule"
+	"github.com/lifeboat-backup/lifeboat/exporter/internal/fact"
+)
+
+// Paused reports whether nothing is expected to run: the Schedule is paused, or
+// can never run, which lifeboat_schedule_valid says.
+func Paused(s ScheduleState) bool {
+	return s.Kube != nil && (s.Kube.Paused || s.Kube.Invalid != "")
+}
+
+// anchor is the time since when a new success is awaited: the start of the newest
+// success, but not before the Schedule was made, skipped a run or was resumed.
+// Without a Schedule and without a success it is the start of the oldest run, or,
+// when nothing ever ran, the moment the exporter began to watch.
+func anchor(s ScheduleState, started time.Time) time.Time {
+	success, _ := fact.Newest(s.Backups, Recoverable)
+	since := fact.Later(success.Start, s.Ledger.Succeeded)
+	switch {
+	case s.Kube != nil:
+		return fact.Later(fact.Later(fact.Later(since, s.Kube.Created), s.Kube.LastSkipped), s.Kube.Resumed)
+	case since.IsZero() && len(s.Backups) > 0:
+		return s.Backups[len(s.Backups)-1].Start
+	case since.IsZero():
+		return started
+	}
+	return since
+}
+
+// SuccessDeadline is zero when nothing is expected.
+func SuccessDeadline(s ScheduleState, started time.Time) time.Time {
+	since := anchor(s, started)
+	last, _ := fact.Newest(s.Backups, Recoverable)
+	switch {
+	case s.Cron.IsZero():
+		return schedule.InferredDeadline(since, s.Interval, fact.Took(last))
+	case s.Kube != nil && s.Kube.Grace > 0:
+		return s.Cron.Next(since).Add(fact.Took(last) + s.Kube.Grace)
+	}
+	return s.Cron.Deadline(since, fact.Took(last))
+}
+
+// RpoAnchor is the newest recovery point, or since when there should be one.
+func RpoAnchor(s ScheduleState) time.Time {
+	if point, ok := fact.Newest(s.Backups, Recoverable); ok {
+		return point.Start
+	}
+	return s.Created
+}
+
+// Grace is how long after its due time a run may still succeed.
+func Grace(s ScheduleState) time.Duration {
+	if s.Kube != nil && s.Kube.Grace > 0 {
+		return s.Kube.Grace
+	}
+	return schedule.Grace(s.Interval)
+}
+
+// RpoTarget is what was agreed with the Schedule, else by the flags, else two
+// intervals and a grace; zero when nothing was agreed and nothing can be
+// inferred.
+func RpoTarget(s ScheduleState, cfg Config) time.Duration {
+	if s.Kube != nil && s.Kube.RPO > 0 {
+		return s.Kube.RPO
+	}
+	if agreed := cfg.RPO[s.Name]; agreed > 0 {
+		return agreed
+	}
+	if s.Interval == 0 {
+		return 0
+	}
+	return 2*s.Interval + Grace(s)
+}
+
+// NextRun is when the controller starts the next run, by Velero's own rule
+// (Velero v1.18.1, pkg/controller/schedule_controller.go): the first due time
+// after the last run, or after the making of the Schedule, or after a run it was
+// told to skip. Zero when it will not.
+func NextRun(k fact.Schedule) time.Time {
+	if k.Paused || k.Invalid != "" {
+		return time.Time{}
+	}
+	last := k.LastBackup
+	if last.IsZero() {
+		last = k.Created
+	}
+	return k.Cron.Next(fact.Later(last, k.LastSkipped))
+}
+
+// EffectiveTTL is how long backups of the Schedule are kept: Velero takes a ttl of
+// 0 for not set.
+func EffectiveTTL(k fact.Schedule, cfg Config) time.Duration {
+	if k.TTL <= 0 {
+		return cfg.ServerTTL
+	}
+	return k.TTL
+}
+
+// maxFirings bounds how many due times are counted; what has more has no
+// expected number of backups.
+const maxFirings = 100_000
+
+// Firings are the due times of a schedule after From and not after To.
+type Firings struct {
+	Expr     string
+	From, To time.Time
+	Count    int
+}
+
+// firings are those since when backups of the schedule are kept. Due times are
+// many and little changes from one state to the next, so those of the state
+// before are moved on.
+func firings(s ScheduleState, before *ScheduleState, now time.Time, cfg Config) Firings {
+	if s.Kube == nil || s.Cron.IsZero() {
+		return Firings{}
+	}
+	f := Firings{Expr: s.Kube.Expr, From: fact.Later(s.Created, now.Add(-EffectiveTTL(*s.Kube, cfg))), To: now}
+	if before == nil || before.Firings.Expr != f.Expr || s.Cron.Every() ||
+		f.From.Before(before.Firings.From) || f.To.Before(before.Firings.To) || f.From.After(before.Firings.To) {
+		f.Count = s.Cron.Count(f.From, f.To, maxFirings+1)
+		return f
+	}
+	last := before.Firings
+	f.Count = last.Count - s.Cron.Count(last.From, f.From, maxFirings) + s.Cron.Count(last.To, f.To, maxFirings)
+	return f
+}
+
+// checkPeriod is how often Velero looks whether a schedule is due, which makes
+// each run of one that counts from the run before that much later.
+const checkPeriod = time.Minute
+
+// Expected are the fewest Completed backups and the most backups that there may
+// be: the newest may still run, and expired ones wait for garbage collection.
+// While nothing runs there is no telling.
+func Expected(s ScheduleState, cfg Config) (fewest, most int, ok bool) {
+	if Paused(s) || s.Interval <= 0 || s.Firings.Count > maxFirings {
+		return 0, 0, false
+	}
+	n := s.Firings.Count
+	waiting := int((cfg.GCPeriod + s.Interval - 1) / s.Interval)
+	if s.Cron.Every() {
+		n = int(s.Firings.To.Sub(s.Firings.From) / (s.Interval + checkPeriod))
+	}
+	if resumed := s.Kube.Resumed; resumed.After(s.Firings.From) {
+		n = s.Cron.Count(resumed, s.Firings.To, n)
+	}
+	return max(n-1, 0), s.Firings.Count + 1 + waiting, true
+}

@@ -1,0 +1,423 @@
+package status
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
+	"github.com/lifeboat-backup/lifeboat/core/store"
+	"github.com/lifeboat-backup/lifeboat/exporter/internal/fact"
+	"github.com/lifeboat-backup/lifeboat/exporter/internal/metrics"
+	"github.com/lifeboat-backup/lifeboat/exporter/internal/state"
+	"github.com/lifeboat-backup/lifeboat/verifier/report"
+)
+
+// StatusSchema names the form of Status. It changes when a reader would have to.
+const Schema = "lifeboat.dev/status/v1alpha1"
+
+// Status is what is known, for people and for programs that need the names that
+// metrics must not carry. Times are UTC; a field that is not known is left out.
+type Status struct {
+	Schema  string    `json:"schema"`
+	At      time.Time `json:"at"`
+	Version string    `json:"version"`
+	// Schedules are worst first.
+	Schedules []ScheduleStatus `json:"schedules"`
+	// ByHand counts the backups that no schedule made, by phase.
+	ByHand    map[string]int   `json:"byHand,omitempty"`
+	Sources   []SourceStatus   `json:"sources"`
+	Locations []LocationStatus `json:"locations"`
+}
+
+// Word is how a schedule is, in one word.
+type Health string
+
+// The words. Where several hold, the one that ranks first is said.
+const (
+	// Breach: the newest recovery point is older than was agreed.
+	Breach Health = "BREACH"
+	// Never: no backup that exists has succeeded.
+	Never Health = "NEVER"
+	// Invalid: it can never run.
+	Invalid Health = "INVALID"
+	// Unproven: a drill failed, or the newest proven backup is too old, or there is
+	// none.
+	Unproven Health = "UNPROVEN"
+	// Unknown: a source that would have to tell cannot be read.
+	Unknown Health = "UNKNOWN"
+	// Overdue: a run was due, and none has succeeded since.
+	Overdue Health = "OVERDUE"
+	// Failing: the newest backup that ended did not succeed.
+	Failing Health = "FAILING"
+	// Paused: nothing else is wrong, and no run will start.
+	Paused Health = "PAUSED"
+	// OK: restorable as far as was agreed, and proven.
+	OK Health = "OK"
+)
+
+// Severity is how bad a status is.
+type Severity string
+
+// The severities, worst first.
+const (
+	Critical Severity = "critical"
+	Warning  Severity = "warning"
+	Info     Severity = "info"
+	Fine     Severity = "ok"
+)
+
+// ScheduleStatus is one schedule. Its numbers are those of its metrics.
+type ScheduleStatus struct {
+	Name     string   `json:"name"`
+	Status   Health   `json:"status"`
+	Severity Severity `json:"severity"`
+	// Why is the status in one sentence, Runbook the name of the page on what to
+	// do, "" for none.
+	Why      string `json:"why"`
+	Runbook  string `json:"runbook,omitempty"`
+	Location string `json:"location,omitempty"`
+	Cron     string `json:"cron,omitempty"`
+	Paused   bool   `json:"paused,omitempty"`
+
+	// RecoveryPoint is what a restore brings back: the start of the newest
+	// Completed backup, RecoveryBackup.
+	RecoveryPoint    time.Time `json:"recoveryPoint,omitzero"`
+	RecoveryBackup   string    `json:"recoveryBackup,omitempty"`
+	AgeSeconds       float64   `json:"ageSeconds,omitempty"`
+	RPOTargetSeconds float64   `json:"rpoTargetSeconds,omitempty"`
+	RPODeadline      time.Time `json:"rpoDeadline,omitzero"`
+	SuccessDeadline  time.Time `json:"successDeadline,omitzero"`
+	// NextRun is in the past while that run is late. Without a cluster it is the
+	// next time the cron expression is due.
+	NextRun time.Time `json:"nextRun,omitzero"`
+
+	// Newest is the newest backup, whatever its phase; LastResult the phase of the
+	// newest that ended, None if none did.
+	Newest              *BackupStatus  `json:"newest,omitempty"`
+	LastResult          string         `json:"lastResult,omitempty"`
+	ConsecutiveFailures int            `json:"consecutiveFailures,omitempty"`
+	Backups             map[string]int `json:"backups,omitempty"` // by phase
+
+	ProvenRecoveryPoint time.Time `json:"provenRecoveryPoint,omitzero"`
+	ProvenAgeSeconds    float64   `json:"provenAgeSeconds,omitempty"`
+	ProvenTargetSeconds float64   `json:"provenTargetSeconds,omitempty"`
+	ProvenDeadline      time.Time `json:"provenDeadline,omitzero"`
+	VerifiedBackups     int       `json:"verifiedBackups,omitempty"`
+	// DrillResult is the result that stands: passed, failed, error, timeout, none.
+	DrillResult   string       `json:"drillResult,omitempty"`
+	DrillDeadline time.Time    `json:"drillDeadline,omitzero"`
+	LastDrill     *DrillStatus `json:"lastDrill,omitempty"`
+}
+
+// BackupStatus is one backup.
+type BackupStatus struct {
+	Name      string    `json:"name"`
+	Phase     string    `json:"phase"`
+	Started   time.Time `json:"started"`
+	Completed time.Time `json:"completed,omitzero"`
+	Errors    int       `json:"errors,omitempty"`
+	Warnings  int       `json:"warnings,omitempty"`
+}
+
+// DrillStatus is one drill. Evidence and Page are the keys of its report in the
+// location, as JSON and for people.
+type DrillStatus struct {
+	ID       string    `json:"id"`
+	Backup   string    `json:"backup"`
+	Level    string    `json:"level"`
+	Verdict  string    `json:"verdict"`
+	Reason   string    `json:"reason,omitempty"`
+	Policy   string    `json:"policy,omitempty"`
+	Started  time.Time `json:"started,omitzero"`
+	Finished time.Time `json:"finished"`
+	Location string    `json:"location"`
+	Evidence string    `json:"evidence"`
+	Page     string    `json:"page"`
+}
+
+// SourceStatus is how well a source can be read.
+type SourceStatus struct {
+	Source      string    `json:"source"`
+	Location    string    `json:"location,omitempty"`
+	Up          bool      `json:"up"`
+	LastAttempt time.Time `json:"lastAttempt,omitzero"`
+	LastSuccess time.Time `json:"lastSuccess,omitzero"`
+	// Error is that of the last attempt, at most 1 KiB.
+	Error string `json:"error,omitempty"`
+}
+
+// LocationStatus is what is known of a location.
+type LocationStatus struct {
+	Name string `json:"name"`
+	// Available is absent when that is not known: whether it answered, or without a
+	// reading of our own, whether the controller found it so.
+	Available *bool     `json:"available,omitempty"`
+	LastScan  time.Time `json:"lastScan,omitzero"`
+	Backups   int       `json:"backups"`
+	Drills    int       `json:"drills"`
+	// Missing are backups that the cluster lists and the location does not hold,
+	// Foreign those of other clusters.
+	Missing         int `json:"missing,omitempty"`
+	Foreign         int `json:"foreign,omitempty"`
+	Incomplete      int `json:"incomplete,omitempty"`
+	Unreadable      int `json:"unreadable,omitempty"`
+	DrillsActive    int `json:"drillsActive,omitempty"`
+	DrillsAbandoned int `json:"drillsAbandoned,omitempty"`
+	// AccessMode, LastValidated and Message are of the BackupStorageLocation.
+	AccessMode    string    `json:"accessMode,omitempty"`
+	LastValidated time.Time `json:"lastValidated,omitzero"`
+	Message       string    `json:"message,omitempty"`
+}
+
+// StatusOf says of what is known how each schedule is. It is pure, and takes its
+// numbers from Derive, so that it never says anything else than the metrics, and
+// so the alerts, do.
+func Of(now time.Time, known state.State, cfg state.Config) Status {
+	cfg = cfg.WithDefaults()
+	served := index(metrics.Of(now, known, cfg))
+	out := Status{
+		Schema: Schema, At: now.UTC(), Version: cfg.Build.Version,
+		Schedules: []ScheduleStatus{}, Sources: sourceStatuses(now, known, cfg), Locations: []LocationStatus{},
+	}
+	for _, s := range state.Within(known.Schedules, cfg) {
+		switch v, ok := served[s.Name]; {
+		case !ok: // nothing is said of it yet
+		case s.Name == "":
+			out.ByHand = v.sets(metrics.ScheduleBackups)
+		default:
+			out.Schedules = append(out.Schedules, scheduleStatus(now, s, v))
+		}
+	}
+	slices.SortStableFunc(out.Schedules, func(a, b ScheduleStatus) int {
+		return cmp.Or(cmp.Compare(badness(a), badness(b)), cmp.Compare(lateness(b), lateness(a)), cmp.Compare(a.Name, b.Name))
+	})
+	for _, h := range known.Homes {
+		out.Locations = append(out.Locations, locationStatus(now, h, known, cfg))
+	}
+	return out
+}
+
+// Values are the samples of one schedule: those without another label by their
+// metric, the others by that label's value, too.
+type Values map[metrics.ID]map[string]float64
+
+// index sorts samples by schedule, if that is their first label.
+func index(all []metrics.Sample) map[string]Values {
+	out := map[string]Values{}
+	for _, s := range all {
+		labels := metrics.Catalog[s.Metric].Labels
+		if len(labels) == 0 || labels[0] != metrics.LabelSchedule || s.Histogram != nil {
+			continue
+		}
+		v := out[s.Labels[0]]
+		if v == nil {
+			v = Values{}
+			out[s.Labels[0]] = v
+		}
+		if v[s.Metric] == nil {
+			v[s.Metric] = map[string]float64{}
+		}
+		v[s.Metric][strings.Join(s.Labels[1:], "\x00")] = s.Value
+	}
+	return out
+}
+
+// number is the value of a metric that has no further label, 0 when it is not
+// served.
+func (v Values) number(id metrics.ID) float64 { return v[id][""] }
+
+// time is that of a timestamp, the zero time when it is not served.
+func (v Values) time(id metrics.ID) time.Time {
+	s, ok := v[id][""]
+	if !ok {
+		return time.Time{}
+	}
+	whole, part := math.Modf(s)
+	return time.Unix(int64(whole), int64(part*1e9)).UTC()
+}
+
+// holds is the state of a set that holds, "" when it is not served.
+func (v Values) holds(id metrics.ID) string {
+	for known, n := range v[id] {
+		if n == 1 {
+			return known
+		}
+	}
+	return ""
+}
+
+func (v Values) is(id metrics.ID, want float64) bool {
+	n, ok := v[id][""]
+	return ok && n == want
+}
+
+func (v Values) sets(id metrics.ID) map[string]int {
+	out := map[string]int{}
+	for label, n := range v[id] {
+		if n > 0 {
+			out[label] = int(n)
+		}
+	}
+	return out
+}
+
+func scheduleStatus(now time.Time, s state.ScheduleState, v Values) ScheduleStatus {
+	out := ScheduleStatus{
+		Name: s.Name, Cron: s.Cron.String(), Paused: v.is(metrics.SchedulePaused, 1),
+		RecoveryPoint: v.time(metrics.ScheduleRecoveryPoint), RPOTargetSeconds: v.number(metrics.ScheduleRPOTarget), RPODeadline: v.time(metrics.ScheduleRPODeadline),
+		SuccessDeadline: v.time(metrics.ScheduleSuccessDeadline), NextRun: v.time(metrics.ScheduleNextRun),
+		LastResult: v.holds(metrics.ScheduleLastBackupPhase), ConsecutiveFailures: int(v.number(metrics.ScheduleConsecutiveFailures)), Backups: v.sets(metrics.ScheduleBackups),
+		ProvenRecoveryPoint: v.time(metrics.DrillProvenRecoveryPoint), ProvenTargetSeconds: v.number(metrics.DrillProvenTarget), ProvenDeadline: v.time(metrics.DrillProvenDeadline),
+		VerifiedBackups: int(v.number(metrics.DrillVerified)), DrillResult: v.holds(metrics.DrillLastResult), DrillDeadline: v.time(metrics.DrillDeadline),
+	}
+	if labels := strings.Split(v.holds(metrics.ScheduleInfo), "\x00"); len(labels) == len(metrics.Catalog[metrics.ScheduleInfo].Labels)-1 {
+		out.Location = labels[len(labels)-1]
+	}
+	out.AgeSeconds, out.ProvenAgeSeconds = age(now, out.RecoveryPoint), age(now, out.ProvenRecoveryPoint)
+	if out.NextRun.IsZero() && s.Kube == nil {
+		out.NextRun = s.Cron.Next(now) // nobody can say whether one before it is late
+	}
+	if len(s.Backups) > 0 {
+		out.Newest = backupStatus(s.Backups[0])
+	}
+	if success, ok := fact.Newest(s.Backups, state.Recoverable); ok && !out.RecoveryPoint.IsZero() {
+		out.RecoveryBackup = success.Name
+	}
+	if len(s.Drills) > 0 {
+		out.LastDrill = drillStatus(s.Drills[0])
+	}
+	out.Status, out.Severity, out.Why, out.Runbook = Verdict(now, out, v)
+	return out
+}
+
+func age(now, t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return max(now.Sub(t).Round(time.Second).Seconds(), 0)
+}
+
+func backupStatus(b fact.Backup) *BackupStatus {
+	return &BackupStatus{Name: b.Name, Phase: string(cmp.Or(b.Phase, velerov1.BackupPhaseNew)), Started: b.Start.UTC(), Completed: b.Completed.UTC(), Errors: b.Errors, Warnings: b.Warnings}
+}
+
+func drillStatus(d state.DrillState) *DrillStatus {
+	return &DrillStatus{
+		ID: d.ID, Backup: d.Backup, Level: string(d.Level), Verdict: string(d.Verdict), Reason: d.Reason, Policy: d.Policy,
+		Started: d.Started.UTC(), Finished: d.Finished.UTC(), Location: d.Location,
+		Evidence: store.Evidence(d.Backup, d.ID), Page: store.EvidencePage(d.Backup, d.ID),
+	}
+}
+
+// Verdict finds the word for a schedule, and why. What was agreed with the user and
+// is broken comes first; what cannot be known is said before anything that would
+// need it to be known.
+func Verdict(now time.Time, s ScheduleStatus, v Values) (Health, Severity, string, string) {
+	past := func(t time.Time) bool { return !t.IsZero() && now.After(t) }
+	none := s.RecoveryPoint.IsZero()
+	_, known := v[metrics.ScheduleLastBackupPhase]
+	switch {
+	case !known:
+		return Unknown, Warning, "Its location or its cluster cannot be read: what is shown is what was known last.", "LifeboatExporterSourceDown"
+	case v.is(metrics.ScheduleValid, 0):
+		return Invalid, Critical, "It can never run: its cron expression is wrong or matches no date, or the controller refused it.", "LifeboatScheduleInvalid"
+	case none && past(s.RPODeadline):
+		return Never, Critical, "No backup that is there has succeeded, and the age that was agreed is exceeded.", "LifeboatRPOBreached"
+	case past(s.RPODeadline):
+		return Breach, Critical, "A restore now would lose more than was agreed.", "LifeboatRPOBreached"
+	case s.DrillResult == string(report.Failed):
+		return Unproven, Critical, "A drill failed: a backup is not restorable as it is.", "LifeboatDrillFailed"
+	case past(s.ProvenDeadline):
+		return Unproven, Critical, "A newer backup should have passed a drill by now.", "LifeboatProvenBackupTooOld"
+	case none && past(s.SuccessDeadline):
+		return Never, Warning, "A run was due, and no backup that is there has succeeded.", "LifeboatBackupOverdue"
+	case past(s.SuccessDeadline):
+		return Overdue, Warning, "A run was due, and no backup that started since has succeeded.", "LifeboatBackupOverdue"
+	case s.LastResult != string(velerov1.BackupPhaseCompleted) && s.LastResult != state.PhaseNone:
+		return Failing, Warning, failures(s), "LifeboatLastBackupFailed"
+	case s.DrillResult == state.ResultNone && neverDrilled(now, v, s):
+		return Unproven, Warning, "No backup was ever drilled.", "LifeboatNeverDrilled"
+	case s.Paused:
+		return Paused, Info, "It is paused: no run will start.", "LifeboatSchedulePaused"
+	case none:
+		return Never, Info, "No backup has succeeded yet, and none had to.", ""
+	}
+	return OK, Fine, "", ""
+}
+
+func failures(s ScheduleStatus) string {
+	if s.ConsecutiveFailures > 1 {
+		return fmt.Sprintf("The last %d backups that ended did not succeed.", s.ConsecutiveFailures)
+	}
+	return "The last backup that ended did not succeed."
+}
+
+// neverDrilled reports whether there have been backups for as long as one may
+// stay unproven, or a week where that is not known.
+func neverDrilled(now time.Time, v Values, s ScheduleStatus) bool {
+	oldest := v.time(metrics.ScheduleOldestRecoveryPoint)
+	may := cmp.Or(time.Duration(s.ProvenTargetSeconds*float64(time.Second)), state.DefaultProvenWithin)
+	return !oldest.IsZero() && now.Sub(oldest) > may
+}
+
+// badness orders schedules: by severity, and then by word.
+func badness(s ScheduleStatus) int {
+	severities := []Severity{Critical, Warning, Info, Fine}
+	words := []Health{Never, Breach, Unproven, Invalid, Unknown, Overdue, Failing, Paused, OK}
+	return slices.Index(severities, s.Severity)*len(words) + slices.Index(words, s.Status)
+}
+
+// lateness is how much of what was agreed is used up.
+func lateness(s ScheduleStatus) float64 {
+	if s.RPOTargetSeconds == 0 {
+		return 0
+	}
+	return s.AgeSeconds / s.RPOTargetSeconds
+}
+
+func sourceStatuses(now time.Time, known state.State, cfg state.Config) []SourceStatus {
+	out := []SourceStatus{}
+	add := func(source, location string, s state.SourceState) {
+		out = append(out, SourceStatus{
+			Source: source, Location: location, Up: s.Up(now, cfg.StaleAfter()), LastAttempt: s.LastAttempt.UTC(), LastSuccess: s.LastSuccess.UTC(), Error: s.Err,
+		})
+	}
+	if known.Kube != nil {
+		add(fact.SourceKube, "", known.Kube.Source)
+	}
+	for _, l := range known.Locations {
+		add(fact.SourceBucket, l.Name, l.Backups)
+		add(fact.SourceDrills, l.Name, l.Drills)
+	}
+	if known.Ledger != nil {
+		add(fact.SourceLedger, "", known.Ledger.Source)
+	}
+	return out
+}
+
+func locationStatus(now time.Time, h state.LocationView, known state.State, cfg state.Config) LocationStatus {
+	out := LocationStatus{Name: h.Name, Backups: h.Backups, Missing: h.Missing, Foreign: h.Foreign}
+	if h.Location >= 0 {
+		l := known.Locations[h.Location]
+		last := fact.Later(l.Backups.LastAttempt, l.Drills.LastAttempt)
+		out.LastScan, out.Drills, out.Incomplete, out.Unreadable = last.UTC(), len(l.DrillList), l.Incomplete, l.Unreadable
+		out.DrillsActive, out.DrillsAbandoned = l.Claims.Active, l.Claims.Abandoned
+		if !last.IsZero() && now.Sub(last) <= cfg.StaleAfter() {
+			out.Available = &l.Answered
+		}
+	}
+	if bsl := h.Storage; bsl != nil {
+		out.AccessMode, out.LastValidated, out.Message = string(velerov1.BackupStorageLocationAccessModeReadWrite), bsl.Validated.UTC(), bsl.Message
+		if bsl.ReadOnly {
+			out.AccessMode = string(velerov1.BackupStorageLocationAccessModeReadOnly)
+		}
+		if out.Available == nil && known.Kube.Source.Fresh(now, cfg.StaleAfter()) {
+			out.Available = &bsl.Available
+		}
+	}
+	return out
+}
