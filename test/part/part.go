@@ -47,6 +47,24 @@ func (p Part) Whole() bool { return p.of <= 1 }
 // parts of a list have no case in common and together are the list.
 func (p Part) Takes(i int) bool { return p.Whole() || i%p.of == p.nth-1 }
 
+// Some returns the cases of a list that this run takes, and logs which part of
+// the list that is.
+func Some[T any](t testing.TB, all []T) []T {
+	t.Helper()
+	p := Of(t)
+	if p.Whole() {
+		return all
+	}
+	var some []T
+	for i, c := range all {
+		if p.Takes(i) {
+			some = append(some, c)
+		}
+	}
+	t.Logf("part %s taken: %d of %d cases", p, len(some), len(all))
+	return some
+}
+
 // String is how the variable and the log of a test show the part.
 func (p Part) String() string {
 	if p.Whole() {

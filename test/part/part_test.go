@@ -35,6 +35,13 @@ func TestARunThatIsNotToldAPartTakesEverything(t *testing.T) {
 	}
 }
 
+func TestSomeOfAListAreThoseOfThePart(t *testing.T) {
+	t.Setenv(variable, "2/3")
+	assert.Equal(t, []string{"b", "e"}, Some(t, []string{"a", "b", "c", "d", "e"}))
+	t.Setenv(variable, "")
+	assert.Equal(t, []string{"a", "b"}, Some(t, []string{"a", "b"}))
+}
+
 func TestWhatIsNotAPartIsAnError(t *testing.T) {
 	for _, s := range []string{"0/3", "4/3", "1", "1/0", "a/b", "-1/3", "1/3x"} {
 		_, err := Parse(s)

@@ -1,8 +1,6 @@
 package sabotage
 
 import (
-	"slices"
-
 	"github.com/lifeboat-backup/lifeboat/test/part"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
@@ -23,10 +21,4 @@ func levels(cases []Case, p part.Part) [][]report.Level {
 		}
 	}
 	return out
-}
-
-// some are the cases of the part.
-func some(cases []Case, p part.Part) []Case {
-	i := 0
-	return slices.DeleteFunc(slices.Clone(cases), func(Case) bool { i++; return !p.Takes(i - 1) })
 }

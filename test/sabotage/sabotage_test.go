@@ -123,14 +123,6 @@ func TestEveryCaseIsDrilledAtItsLevelsByOneOfTheParts(t *testing.T) {
 	}
 }
 
-func TestThePartsOfTheCorpusAreTheCorpus(t *testing.T) {
-	n := 0
-	for _, s := range []string{"1/3", "2/3", "3/3"} {
-		n += len(some(All(), parsed(t, s)))
-	}
-	assert.Equal(t, len(All()), n)
-}
-
 func parsed(t *testing.T, s string) part.Part {
 	t.Helper()
 	p, err := part.Parse(s)

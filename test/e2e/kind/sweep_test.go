@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/lifeboat-backup/lifeboat/test/part"
 	"github.com/lifeboat-backup/lifeboat/test/rig"
 	"github.com/lifeboat-backup/lifeboat/verifier/sandbox/kind"
 )
@@ -85,7 +86,7 @@ func kill(t *testing.T, dir, phase string) (pid int) {
 }
 
 func TestCtrlCLeavesNothingAlthoughItGoesToEveryProcess(t *testing.T) {
-	for _, phase := range []string{"checking the container engine", "creating a cluster of", "Ensuring node image", "Preparing nodes", "Writing configuration", "Starting control-plane", "Installing StorageClass", "up"} {
+	for _, phase := range part.Some(t, []string{"checking the container engine", "creating a cluster of", "Ensuring node image", "Preparing nodes", "Writing configuration", "Starting control-plane", "Installing StorageClass", "up"}) {
 		t.Run("pressed while "+phase, func(t *testing.T) {
 			dir := t.TempDir()
 			cmd := start(t, dir, phase)
@@ -104,7 +105,7 @@ func TestCtrlCLeavesNothingAlthoughItGoesToEveryProcess(t *testing.T) {
 }
 
 func TestWhatAKilledVerifierLeftIsRemovedByTheNext(t *testing.T) {
-	for _, phase := range []string{"creating a cluster of", "Preparing nodes", "Starting control-plane", "waiting until the cluster's DNS answers", "up"} {
+	for _, phase := range part.Some(t, []string{"creating a cluster of", "Preparing nodes", "Starting control-plane", "waiting until the cluster's DNS answers", "up"}) {
 		t.Run("killed while "+phase, func(t *testing.T) {
 			dir := t.TempDir()
 			pid := kill(t, dir, phase)
