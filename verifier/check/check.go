@@ -118,7 +118,7 @@ func capped(name string, f []report.Finding) []report.Finding {
 }
 
 // Verdict sums up: failed when anything is wrong, error when nothing is known
-// to be wrong but not everything could be looked at.
+// to be wrong but not everything could be checked.
 func Verdict(checks []report.Check, findings []report.Finding) report.Verdict {
 	if len(findings) > 0 {
 		return report.Failed

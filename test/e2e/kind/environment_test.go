@@ -40,7 +40,7 @@ func TestAnImageThatIsNoUseIsSaidInASentence(t *testing.T) {
 		{"of another kind", kind.Choice{NodeImage: derived(t, nodeImage, "LABEL dev.lifeboat.node.kind=v0.1.0")}, "was made for kind v0.1.0, and this program has kind 0.33.0: rebuild it with `make node-image`"},
 		{"no node image", kind.Choice{NodeImage: "lifeboat-test/workload:1"}, "lifeboat-test/workload:1 is not a kind node image (its entrypoint is \"/sleeper\"): name one of kindest/node, or make one with `make node-image`"},
 		{"one that cannot be had", kind.Choice{NodeImage: "localhost:9/node:v1"}, "node image localhost:9/node:v1 is not available locally and cannot be pulled; make one without any registry with `make node-image` (available locally: "},
-		{"one that does not boot", kind.Choice{NodeImage: broken}, "make a kind cluster of " + broken + ": the node image does not boot on this host: could not find a log line that matches"},
+		{"one that does not boot", kind.Choice{NodeImage: broken}, "create a kind cluster of " + broken + ": the node image does not boot on this host: could not find a log line that matches"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := newSandbox(t)
