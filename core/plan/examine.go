@@ -43,7 +43,7 @@ type Entry struct {
 	made  string
 	makes []string // what is made in the target because of this object
 
-	method string // how the data of a claim or volume was saved, "" when it was not
+	data   VolumeData // of a claim or volume
 	uid    uidSum
 	owners []ownerRef
 }
@@ -103,11 +103,11 @@ func Examine(it item.Item, o Options) (Entry, error) {
 		}
 	case "persistentvolumeclaims":
 		volume, _, _ := unstructured.NestedString(u.Object, "spec", "volumeName")
-		e.method = o.VolumeMethods[volume]
-		e.Volume = dataNote(e.method)
+		e.data = o.VolumeData[volume]
+		e.Volume = dataNote(e.data.Method)
 	case "persistentvolumes":
-		e.method = o.VolumeMethods[it.Key.Name]
-		e.Volume = dataNote(e.method)
+		e.data = o.VolumeData[it.Key.Name]
+		e.Volume = dataNote(e.data.Method)
 	}
 	e.protected = protected(u, it.Key) && !o.asksFor(it)
 	e.made, e.makes = madeOf(u, it.Key), makes(u, it.Key)
@@ -252,7 +252,7 @@ func byRule(u *unstructured.Unstructured, k item.Key, o Options) string {
 		}
 	case "persistentvolumes":
 		policy, _, _ := unstructured.NestedString(u.Object, "spec", "persistentVolumeReclaimPolicy")
-		if policy == "Delete" || o.VolumeMethods[k.Name] != "" {
+		if policy == "Delete" || o.VolumeData[k.Name].Method != "" {
 			return leaveProvisioned
 		}
 	}

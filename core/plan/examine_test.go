@@ -95,9 +95,9 @@ func TestOnlyWhatCannotBeRestoredIsLeftOut(t *testing.T) {
 
 func TestAVolumeWithDataInTheBackupIsProvisionedAnew(t *testing.T) {
 	const volume = `{apiVersion: v1, kind: PersistentVolume, metadata: {name: pv-1}, spec: {persistentVolumeReclaimPolicy: Retain}}`
-	saved := Options{VolumeMethods: map[string]string{"pv-1": "PodVolumeBackup"}}
+	saved := Options{VolumeData: map[string]VolumeData{"pv-1": {Method: "PodVolumeBackup"}}}
 	assert.Equal(t, "its data is not restored, and a claim gets a new, empty volume in its place", examine(t, "persistentvolumes", volume, saved).Leave)
-	assert.Empty(t, examine(t, "persistentvolumes", volume, Options{VolumeMethods: map[string]string{"pv-2": "PodVolumeBackup"}}).Leave)
+	assert.Empty(t, examine(t, "persistentvolumes", volume, Options{VolumeData: map[string]VolumeData{"pv-2": {Method: "PodVolumeBackup"}}}).Leave)
 }
 
 func TestRecordsOfTheClusterItselfAreNotRestored(t *testing.T) {
@@ -185,7 +185,7 @@ func TestAnAPIServiceSaysWhatItHandsOn(t *testing.T) {
 }
 
 func TestVolumesSayWhatBecomesOfTheirData(t *testing.T) {
-	saved := Options{VolumeMethods: map[string]string{"pv-1": "CSISnapshot"}}
+	saved := Options{VolumeData: map[string]VolumeData{"pv-1": {Method: "CSISnapshot"}}}
 	const in, notIn = "data not restored: it is in the backup (CSISnapshot), and this version restores objects only", "data not included in the backup"
 	claim := func(volume string) string {
 		return `{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: a}, spec: {volumeName: "` + volume + `"}}`

@@ -79,6 +79,9 @@ const (
 	stageNamespaces  = 1
 )
 
+// stagePods is the first stage whose objects run containers or make pods.
+var stagePods = stages["pods"]
+
 func stageOf(k item.Key) int {
 	if s, ok := stages[k.GroupResource()]; ok {
 		return s

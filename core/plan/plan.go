@@ -82,6 +82,10 @@ func (s Step) APIVersion() string {
 // Defining reports whether the step creates a custom resource definition.
 func (s Step) Defining() bool { return s.Stage == stageDefinitions }
 
+// NeedsData reports whether the step waits until the data of all claims is
+// restored: from here on, pods may be made that use it.
+func (s Step) NeedsData() bool { return s.Stage >= stagePods }
+
 // Acts reports whether the step asks the cluster to change something.
 func (s Step) Acts() bool {
 	switch s.Action {
@@ -100,11 +104,26 @@ type Volume struct {
 	Method string `json:"method,omitempty"`
 }
 
+// VolumeData is data in a backup.
+type VolumeData struct {
+	Method string `json:"method"`           // Velero's backupMethod, "" for no data
+	Handle string `json:"handle,omitempty"` // of the snapshot, in the words of the method
+}
+
+// DataStep is the data of one claim.
+type DataStep struct {
+	Claim item.Key `json:"claim"` // in the target cluster
+	VolumeData
+}
+
 // Plan is what a restore will do.
 type Plan struct {
 	Backup  string   `json:"backup"`
 	Steps   []Step   `json:"steps"`
 	Volumes []Volume `json:"volumes,omitempty"`
+	// Data are the claims that the restore creates and whose data is in the backup.
+	// Their data comes after the claims and before anything that makes pods.
+	Data []DataStep `json:"data,omitempty"`
 	// Awaits are the namespaces that are being deleted and have to be gone
 	// before their items can be created.
 	Awaits []string `json:"awaits,omitempty"`
@@ -173,7 +192,10 @@ func (o Options) Build(backup string, entries []Entry, seen Observed) Plan {
 			needed[s.Namespace] = true
 		}
 		if e.Volume != "" && e.Leave != leaveFiltered && e.Leave != leaveExcluded {
-			p.Volumes = append(p.Volumes, Volume{Object: e.Key.String(), Note: e.Volume, Method: e.method})
+			p.Volumes = append(p.Volumes, Volume{Object: e.Key.String(), Note: e.Volume, Method: e.data.Method})
+		}
+		if e.data.Method != "" && s.GroupResource() == "persistentvolumeclaims" && s.Action == Create {
+			p.Data = append(p.Data, DataStep{Claim: s.Key, VolumeData: e.data})
 		}
 		p.Steps = append(p.Steps, s)
 	}
@@ -181,6 +203,7 @@ func (o Options) Build(backup string, entries []Entry, seen Observed) Plan {
 	p.needNamespaces(needed, seen)
 	p.Awaits = slices.Sorted(maps.Keys(b.awaits))
 	sortSteps(p.Steps)
+	slices.SortFunc(p.Data, func(a, b DataStep) int { return item.Compare(a.Claim, b.Claim) })
 	slices.SortFunc(p.Volumes, func(a, b Volume) int { return cmp.Compare(a.Object, b.Object) })
 	return p
 }

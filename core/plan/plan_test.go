@@ -288,7 +288,7 @@ func indexOf(list []string, s string) int {
 }
 
 func TestWhatIsNotRestoredByRule(t *testing.T) {
-	methods := map[string]string{"snapshotted": "CSISnapshot"}
+	data := map[string]VolumeData{"snapshotted": {Method: "CSISnapshot", Handle: "snap-1"}}
 	for what, c := range map[string]struct{ more, want string }{
 		"v1 Node nodes n":                                                               {"", leaveNotRestorable},
 		"v1 Event events s/e":                                                           {"", leaveNotRestorable},
@@ -328,7 +328,7 @@ func TestWhatIsNotRestoredByRule(t *testing.T) {
 		"v1 PersistentVolume persistentvolumes snapshotted":                             {`"spec":{"persistentVolumeReclaimPolicy":"Retain"}`, leaveProvisioned},
 		"certificates.k8s.io/v1 CertificateSigningRequest certificatesigningrequests x": {"", leaveNotRestorable},
 	} {
-		e, err := Examine(object(t, what, c.more), Options{VolumeMethods: methods})
+		e, err := Examine(object(t, what, c.more), Options{VolumeData: data})
 		require.NoError(t, err)
 		assert.Equal(t, c.want, e.Leave, what)
 	}
@@ -385,7 +385,7 @@ func TestTheDataOfVolumesIsSpokenOf(t *testing.T) {
 
 	var with []Entry
 	for _, it := range []item.Item{claim, volume} {
-		e, err := Examine(it, Options{VolumeMethods: map[string]string{"vol": "PodVolumeBackup"}})
+		e, err := Examine(it, Options{VolumeData: map[string]VolumeData{"vol": {Method: "PodVolumeBackup"}}})
 		require.NoError(t, err)
 		with = append(with, e)
 	}

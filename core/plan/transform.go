@@ -47,9 +47,8 @@ type Options struct {
 	// kinds for their strategic merge patches.
 	Modifiers modifier.Rules `json:"resourceModifiers,omitzero"`
 	Types     modifier.Types `json:"-"`
-	// VolumeMethods holds, per persistent volume with data in the backup, how
-	// the data was saved (Velero's backupMethod).
-	VolumeMethods map[string]string `json:"-"`
+	// VolumeData is the data in the backup, by the name of the PersistentVolume.
+	VolumeData map[string]VolumeData `json:"-"`
 	// Leave and Adapt, when set, fit a restore to a target that is not like the
 	// cluster of the backup; both must answer the same each time. Leave says why
 	// the target cannot have an object, "" when it can; it sees the object as the

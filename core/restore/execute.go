@@ -82,7 +82,7 @@ func (j Job) Execute(ctx context.Context, p Prepared) (Result, error) {
 			r.Changes = append(r.Changes, j.decided(s))
 		}
 	}
-	x := executor{job: j, applier: j.applier(p), steps: act}
+	x := executor{job: j, applier: j.applier(p), steps: act, data: p.Plan.Data}
 	done := 0
 	x.applier.Progress = func(c apply.Change) {
 		done = min(done+1, len(act))
@@ -141,6 +141,8 @@ type executor struct {
 	steps    []plan.Step
 	changes  apply.ChangeSet // of the steps reached so far
 	warnings []string
+	data     []plan.DataStep // of claims that have not been created yet
+	ready    []plan.DataStep // of claims that have
 }
 
 func (x *executor) execute(ctx context.Context, awaits []string) error {
@@ -158,28 +160,47 @@ func (x *executor) execute(ctx context.Context, awaits []string) error {
 	if err := x.again(ctx); err != nil {
 		return err
 	}
+	if err := x.restoreData(ctx); err != nil {
+		return err
+	}
 	return x.own(ctx)
 }
 
-// run applies a window: definitions first, and when they are served, the rest.
-// It returns one change per step that was reached.
+// run applies a window: definitions first; when they are served, the rest; what
+// may make pods when the claims have their data. It returns one change per step
+// that was reached.
 func (x *executor) run(ctx context.Context, work []apply.Work) (apply.ChangeSet, error) {
-	n := 0
-	for n < len(work) && work[n].Step.Defining() {
-		n++
-	}
 	var all apply.ChangeSet
-	for _, part := range [][]apply.Work{work[:n], work[n:]} {
+	for _, part := range parts(work) {
+		if part[0].Step.NeedsData() {
+			if err := x.restoreData(ctx); err != nil {
+				return all, err
+			}
+		}
 		changes, err := x.applier.Run(ctx, part)
-		if err == nil && len(part) > 0 && part[0].Step.Defining() {
+		if err == nil && part[0].Step.Defining() {
 			err = x.established(ctx, changes)
 		}
+		x.noteClaims(changes)
 		all = append(all, changes...)
 		if err != nil {
 			return all, err
 		}
 	}
 	return all, nil
+}
+
+// parts divides a window, which is ordered by stage, where something has to
+// happen before it goes on.
+func parts(work []apply.Work) [][]apply.Work {
+	var out [][]apply.Work
+	for start, i := 0, 1; i <= len(work); i++ {
+		if i == len(work) || work[i].Step.Defining() != work[start].Step.Defining() || work[i].Step.NeedsData() != work[start].Step.NeedsData() {
+			out = append(out, work[start:i])
+			start = i
+		}
+	}
+	return out
 }
 
 // againWait is the time before what was refused is tried again.

@@ -58,6 +58,8 @@ type Job struct {
 	// TerminatingTimeout bounds the wait for namespaces that are being deleted,
 	// 0 is DefaultTerminatingTimeout.
 	TerminatingTimeout time.Duration
+	// Data restores the data of claims; nil restores none.
+	Data Data
 	// Record asks Run to write Velero's files about the restore into the location
 	// of the backup. If they cannot be written the restore has a warning.
 	Record bool
@@ -194,7 +196,7 @@ func resourcesOf(entries []plan.Entry) []item.Resource {
 // index reads the archive to its end: what it holds, and that it is whole and,
 // where the backup has a manifest, what was written.
 func (j Job) index(ctx context.Context, metadata velerov1.Backup, target []item.Resource) ([]plan.Entry, []string, error) {
-	methods, err := j.volumeMethods(ctx)
+	data, err := j.volumeData(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -203,7 +205,7 @@ func (j Job) index(ctx context.Context, metadata velerov1.Backup, target []item.
 		return nil, nil, err
 	}
 	o := j.Options
-	o.Filter, o.VolumeMethods = o.Filter.Expanded(target), methods
+	o.Filter, o.VolumeData = o.Filter.Expanded(target), data
 	var entries []plan.Entry
 	file, err := readArchive(ctx, j.Store, j.Backup, nil, func(it item.Item) error {
 		e, err := plan.Examine(it, o)
@@ -222,9 +224,9 @@ func (j Job) index(ctx context.Context, metadata velerov1.Backup, target []item.
 	return entries, warnings, nil
 }
 
-// volumeMethods reads how the data of each volume was saved. Backups made
+// volumeData reads how the data of each volume was saved. Backups made
 // before Velero 1.13 have no such record.
-func (j Job) volumeMethods(ctx context.Context) (map[string]string, error) {
+func (j Job) volumeData(ctx context.Context) (map[string]plan.VolumeData, error) {
 	r, err := j.Store.Get(ctx, store.VolumeInfo(j.Backup))
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, nil
@@ -237,13 +239,13 @@ func (j Job) volumeMethods(ctx context.Context) (map[string]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the volume records %s: %w", store.VolumeInfo(j.Backup), err)
 	}
-	methods := map[string]string{}
+	data := map[string]plan.VolumeData{}
 	for _, i := range infos {
 		if i.PVName != "" && i.BackupMethod != "" {
-			methods[i.PVName] = string(i.BackupMethod)
+			data[i.PVName] = plan.VolumeData{Method: string(i.BackupMethod), Handle: i.Handle()}
 		}
 	}
-	return methods, nil
+	return data, nil
 }
 
 // Run prepares a plan and executes it. Where a reviewed one does not hold any

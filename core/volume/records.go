@@ -53,6 +53,21 @@ type Info struct {
 	PVInfo                   *PVInfo                   `json:"pvInfo,omitempty"`
 }
 
+// Handle is how the method finds the data of the volume, "" if there is none.
+func (i Info) Handle() string {
+	switch {
+	case i.SnapshotDataMovementInfo != nil:
+		return i.SnapshotDataMovementInfo.SnapshotHandle
+	case i.CSISnapshotInfo != nil:
+		return i.CSISnapshotInfo.SnapshotHandle
+	case i.NativeSnapshotInfo != nil:
+		return i.NativeSnapshotInfo.SnapshotHandle
+	case i.PVBInfo != nil:
+		return i.PVBInfo.SnapshotHandle
+	}
+	return ""
+}
+
 // CSISnapshotInfo identifies a CSI snapshot. Sizes are in bytes.
 type CSISnapshotInfo struct {
 	SnapshotHandle            string `json:"snapshotHandle"`
