@@ -98,7 +98,7 @@ func exit(ctx context.Context, v report.Verdict, err error, stderr io.Writer) er
 		if err != nil && ctx.Err() == nil {
 			fmt.Fprintln(stderr, "error:", err)
 		}
-		return cli.Status(cli.ExitRefuted)
+		return cli.Status(cli.ExitFailed)
 	case err != nil:
 		return err
 	case v == report.Error:

@@ -224,7 +224,7 @@ func verdicts(all []scheduler.Status) error {
 			switch {
 			case n == 0 || t.Verdict == report.Passed:
 			case t.Verdict == report.Failed:
-				worst = cli.Status(cli.ExitRefuted)
+				worst = cli.Status(cli.ExitFailed)
 			case worst == nil:
 				worst = cli.Status(cli.ExitError)
 			}

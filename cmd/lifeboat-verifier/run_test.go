@@ -78,7 +78,7 @@ func TestTheExitStatusOfOneRunIsThatOfItsWorstDrill(t *testing.T) {
 	assert.NoError(t, verdicts(status(report.Passed)))
 	assert.Equal(t, cli.Status(cli.ExitError), verdicts(status(report.Passed, report.Error)))
 	assert.Equal(t, cli.Status(cli.ExitError), verdicts(status(scheduler.Unproven)))
-	assert.Equal(t, cli.Status(cli.ExitRefuted), verdicts(status(report.Error, report.Failed, scheduler.Unproven)))
+	assert.Equal(t, cli.Status(cli.ExitFailed), verdicts(status(report.Error, report.Failed, scheduler.Unproven)))
 }
 
 func TestAProcessIsKnownToHaveEndedOnlyOnThisMachine(t *testing.T) {

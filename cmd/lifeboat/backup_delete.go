@@ -40,7 +40,7 @@ until a lifecycle rule removes them.
 		if err != nil {
 			return err
 		}
-		if !confirm && !agreed(stdin, c.ErrOrStderr(), fmt.Sprintf("Delete backup %s from %s?", args[0], s)) {
+		if !confirm && !confirmed(stdin, c.ErrOrStderr(), fmt.Sprintf("Delete backup %s from %s?", args[0], s)) {
 			return fmt.Errorf("backup %s was not deleted", args[0])
 		}
 		n, err := store.DeleteBackup(c.Context(), s, args[0])
@@ -56,8 +56,8 @@ until a lifecycle rule removes them.
 	return c
 }
 
-// agreed asks at a terminal; elsewhere the command itself is the answer.
-func agreed(stdin io.Reader, w io.Writer, question string) bool {
+// confirmed asks at a terminal; without one, running the command is the confirmation.
+func confirmed(stdin io.Reader, w io.Writer, question string) bool {
 	f, ok := stdin.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {
 		return true

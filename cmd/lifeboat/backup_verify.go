@@ -63,7 +63,7 @@ be restored, use lifeboat-verifier drill.
 		}
 		switch v.Verdict {
 		case report.Failed:
-			return cli.Status(cli.ExitRefuted)
+			return cli.Status(cli.ExitFailed)
 		case report.Error:
 			return cli.Status(cli.ExitError)
 		}

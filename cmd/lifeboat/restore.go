@@ -105,13 +105,13 @@ func (f *restoreFlags) reviewed(c *cobra.Command, file string) (*restore.File, e
 		return nil, nil
 	}
 	beside := 1 // the plan itself
-	for _, name := range besidePlan {
+	for _, name := range planFlags {
 		if c.Flags().Changed(name) {
 			beside++
 		}
 	}
 	if c.Flags().NFlag() > beside {
-		return nil, cli.Usage("with --plan, only --%s can be used: the plan defines the rest (to change it, make a new plan)", strings.Join(besidePlan, ", --"))
+		return nil, cli.Usage("with --plan, only --%s can be used: the plan defines the rest (to change it, make a new plan)", strings.Join(planFlags, ", --"))
 	}
 	r, err := os.Open(file)
 	if err != nil {
@@ -127,8 +127,8 @@ func (f *restoreFlags) reviewed(c *cobra.Command, file string) (*restore.File, e
 	return &p, nil
 }
 
-// besidePlan are the flags that go with --plan.
-var besidePlan = []string{"location", "identity", "kubeconfig", "context", "output", "record", "terminating-resource-timeout"}
+// planFlags are the flags that can be used with --plan.
+var planFlags = []string{"location", "identity", "kubeconfig", "context", "output", "record", "terminating-resource-timeout"}
 
 func printRestored(w io.Writer, r restore.Result) error {
 	ch := r.Changes

@@ -320,6 +320,7 @@ func TestTheObjectOfTheUserIsStoredAsItIs(t *testing.T) {
 	assert.Equal(t, *want, b)
 	assert.Equal(t, r.Backup.Spec, b.Spec)
 	assert.Nil(t, b.Spec.SnapshotVolumes, "what the user left open stays open")
+	assert.Contains(t, unzipped(t, s, store.Log("nightly")), " backup=dr/nightly\n")
 }
 
 func TestTheLocationIsOpenedOnceTheClusterHasAgreed(t *testing.T) {

@@ -127,7 +127,7 @@ func (j Job) prepare(ctx context.Context) (prepared, error) {
 }
 
 func (j Job) write(ctx context.Context, w *store.Writer, p prepared) (Result, error) {
-	r := newRecord(j.Object.Name, p.started, j.Now)
+	r := newRecord(j.Object, p.started, j.Now)
 	if err := r.seal(j.Recipients); err != nil {
 		return Result{}, err
 	}

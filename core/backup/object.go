@@ -19,8 +19,8 @@ import (
 // resourceTimeout is what Velero v1.18.1 notes on each Backup.
 const resourceTimeout = 10 * time.Minute
 
-// namespace is where Velero keeps its objects by default.
-const namespace = "velero"
+// defaultNamespace is where Velero keeps its objects by default.
+const defaultNamespace = "velero"
 
 // object is the Backup as velero-backup.json holds it: the metadata and spec of
 // the job's, with what Velero's server adds to them, and the status.
@@ -28,9 +28,7 @@ func (j Job) object(r *record, started time.Time, info version.Info) velerov1.Ba
 	b := *j.Object.DeepCopy()
 	b.TypeMeta = metav1.TypeMeta{Kind: "Backup", APIVersion: velerov1.APIVersion}
 	b.Spec = spec.CompleteBackup(b.Spec, r.marked)
-	if b.Namespace == "" {
-		b.Namespace = namespace
-	}
+	b.Namespace = r.namespace
 	if b.CreationTimestamp.IsZero() {
 		b.CreationTimestamp = *timeOf(started)
 	}

@@ -1,12 +1,14 @@
 package backup
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
+	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
 	"github.com/lifeboat-backup/lifeboat/core/archive"
 	"github.com/lifeboat-backup/lifeboat/core/cluster"
 	"github.com/lifeboat-backup/lifeboat/core/collect"
@@ -20,28 +22,31 @@ import (
 // record is what a backup remembers of what it wrote, for the files that
 // accompany the tarball.
 type record struct {
-	backup   string
-	started  time.Time
-	refused  map[string]int // items the archive cannot hold, by group-resource
-	items    []manifest.Item
-	bytes    int64
-	byKind   map[string][]string // "v1/Pod" -> "namespace/name"
-	volumes  []volume.Info
-	files    map[string]manifest.Digest // by key
-	marked   []string                   // namespaces left out by their label
-	coverage []manifest.Resource
-	errors   []Problem
-	warnings []string
-	results  results.Results
-	log      results.Log
+	backup    string
+	namespace string // of the Backup object
+	started   time.Time
+	refused   map[string]int // items the archive cannot hold, by group-resource
+	items     []manifest.Item
+	bytes     int64
+	byKind    map[string][]string // "v1/Pod" -> "namespace/name"
+	volumes   []volume.Info
+	files     map[string]manifest.Digest // by key
+	marked    []string                   // namespaces left out by their label
+	coverage  []manifest.Resource
+	errors    []Problem
+	warnings  []string
+	results   results.Results
+	log       results.Log
 
 	key        manifest.Key // of the digests of items; nil: the backup is not encrypted
 	wrappedKey []byte
 }
 
-func newRecord(backup string, started time.Time, now func() time.Time) *record {
+func newRecord(object velerov1.Backup, started time.Time, now func() time.Time) *record {
+	namespace := cmp.Or(object.Namespace, defaultNamespace)
 	return &record{
-		backup: backup, started: started, log: results.Log{Of: "backup=" + namespace + "/" + backup, Now: now},
+		backup: object.Name, namespace: namespace, started: started,
+		log:     results.Log{Of: "backup=" + namespace + "/" + object.Name, Now: now},
 		refused: map[string]int{}, byKind: map[string][]string{}, files: map[string]manifest.Digest{},
 	}
 }

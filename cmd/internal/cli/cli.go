@@ -27,7 +27,7 @@ const (
 	ExitError     = 1   // an error
 	ExitUsage     = 2   // invalid flags or arguments
 	ExitPartial   = 3   // partially completed
-	ExitRefuted   = 4   // a drill or a verification of a backup failed
+	ExitFailed    = 4   // a drill or a verification of a backup failed
 	ExitCancelled = 130 // interrupted
 )
 
@@ -51,9 +51,9 @@ func (e UsageError) Unwrap() error { return e.Err }
 // Usage makes a usage error.
 func Usage(format string, args ...any) error { return UsageError{fmt.Errorf(format, args...)} }
 
-// patience is how long an interrupted command may take before it prints that it
+// noticeDelay is how long an interrupted command may take before it prints that it
 // is cleaning up.
-const patience = time.Second
+const noticeDelay = time.Second
 
 // Main runs a command until it ends or a signal interrupts it, and returns the
 // exit code. The first signal cancels; a second one ends the process.
@@ -69,7 +69,7 @@ func Main(root *cobra.Command, args []string, stdout, stderr io.Writer) int {
 		stop()
 		select {
 		case <-ended:
-		case <-time.After(patience):
+		case <-time.After(noticeDelay):
 			fmt.Fprintln(stderr, "interrupted; cleaning up (interrupt again to stop at once)")
 		}
 	})

@@ -78,7 +78,7 @@ func TestHowACommandEnds(t *testing.T) {
 		"usage":                             {t.Context(), Usage("--x is wrong"), 2, "error: --x is wrong\n"},
 		"wrapped usage":                     {t.Context(), fmt.Errorf("y: %w", Usage("x")), 2, "error: y: x\n"},
 		"partial":                           {t.Context(), Status(ExitPartial), 3, ""},
-		"refuted":                           {t.Context(), Status(ExitRefuted), 4, ""},
+		"refuted":                           {t.Context(), Status(ExitFailed), 4, ""},
 		"interrupted":                       {over, fmt.Errorf("stopped: %w", context.Canceled), 130, "interrupted: stopped: context canceled\n"},
 		"interrupted, as a library puts it": {over, errors.New("operation was canceled"), 130, "interrupted: operation was canceled\n"},
 		"done in spite of an interrupt":     {over, nil, 0, ""},
