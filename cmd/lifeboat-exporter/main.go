@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/lifeboat-backup/lifeboat/cmd/internal/cli"
+	"github.com/lifeboat-backup/lifeboat/cmd/internal/web"
 	"github.com/lifeboat-backup/lifeboat/core/location"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/exporter"
@@ -93,7 +94,7 @@ func run(ctx context.Context, s settings) error {
 	group.Go(func() error { return serve(listeners, server, s) })
 	group.Go(func() error {
 		<-ctx.Done()
-		return cli.Shutdown(ctx, server)
+		return web.Shutdown(ctx, server)
 	})
 	return group.Wait()
 }

@@ -150,7 +150,7 @@ func TestTheExporterServesWhatALocationHolds(t *testing.T) {
 	p.metrics(t, "velero_backup_total 2")
 
 	for path, want := range map[string]string{
-		"/-/healthy": "healthy", "/-/ready": "ready", "/": `href="/metrics"`, "/?schedule=db": "db", "/api/v1/status": `"schema": "lifeboat.dev/status/v1alpha1"`,
+		"/-/healthy": "healthy", "/-/ready": "ready", "/healthz": "healthy", "/readyz": "ready", "/": `href="/metrics"`, "/?schedule=db": "db", "/api/v1/status": `"schema": "lifeboat.dev/status/v1alpha1"`,
 		"/api/v1/status?schedule=db": `"recoveryBackup": "db-2"`,
 	} {
 		code, body := p.get(t, path)

@@ -2,11 +2,8 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
 	_ "embed" // the status page
-	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"html/template"
 	"net/http"
@@ -15,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lifeboat-backup/lifeboat/cmd/internal/web"
 	"github.com/lifeboat-backup/lifeboat/exporter"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
@@ -60,8 +58,7 @@ func writeJSON(w http.ResponseWriter, v any) {
 // reports read the evidence of a drill, by the name of its location.
 type reports map[string]func(ctx context.Context, backup, drill string) (report.Report, error)
 
-// evidencePage serves the page of a drill. It is made from the JSON: a page that
-// lies in the location is what somebody put there.
+// evidencePage serves the page of a drill.
 func evidencePage(w http.ResponseWriter, r *http.Request, read reports) {
 	q := r.URL.Query()
 	from, ok := read[q.Get("location")]
@@ -69,22 +66,9 @@ func evidencePage(w http.ResponseWriter, r *http.Request, read reports) {
 		http.NotFound(w, r)
 		return
 	}
-	rep, err := from(r.Context(), q.Get("backup"), q.Get("drill"))
-	if errors.Is(err, exporter.ErrNoEvidence) {
-		http.NotFound(w, r)
-		return
-	}
-	if err != nil {
-		http.Error(w, "the evidence cannot be read: "+err.Error(), http.StatusBadGateway)
-		return
-	}
-	page, err := rep.HTML()
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_, _ = w.Write(page) // whoever asked has gone
+	web.Evidence(w, r, exporter.ErrNoEvidence, func(ctx context.Context) (report.Report, error) {
+		return from(ctx, q.Get("backup"), q.Get("drill"))
+	})
 }
 
 func pageTemplate() (*template.Template, error) {
@@ -98,9 +82,8 @@ func pageTemplate() (*template.Template, error) {
 // pageView is what the template shows.
 type pageView struct {
 	exporter.Status
-	CSS  template.CSS
-	CSP  template.HTML // the <meta> element of the content security policy
-	One  bool          // of one schedule
+	web.Style
+	One  bool // of one schedule
 	Down []exporter.SourceStatus
 	// Counts are of schedules by severity, worst first.
 	Counts []tally
@@ -123,20 +106,12 @@ func statusPage(w http.ResponseWriter, r *http.Request, page *template.Template,
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.WriteHeader(code)
-	_, _ = w.Write([]byte(out)) // whoever asked has gone
+	web.WritePage(w, code, []byte(out))
 }
 
 // render makes the page. The same status makes the same bytes.
 func render(page *template.Template, s exporter.Status, one bool) (string, error) {
-	css := strings.TrimSpace(pageCSS)
-	sum := sha256.Sum256([]byte(css))
-	v := pageView{
-		Status: s, One: one, CSS: template.CSS(css), Counts: tallies(s.Schedules),
-		CSP: template.HTML(`<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'sha256-` +
-			base64.StdEncoding.EncodeToString(sum[:]) + `'; base-uri 'none'; form-action 'none'">`),
-	}
+	v := pageView{Status: s, Style: web.NewStyle(pageCSS), One: one, Counts: tallies(s.Schedules)}
 	v.Down = down(s.Sources)
 	var b strings.Builder
 	err := page.Execute(&b, v)
@@ -180,7 +155,7 @@ func pageFuncs() template.FuncMap {
 		"text":    func(v any) string { return report.Printable(fmt.Sprint(v)) },
 		"at":      func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
 		"when":    when,
-		"span":    func(seconds float64) string { return distance(time.Duration(seconds * float64(time.Second))) },
+		"span":    func(seconds float64) string { return web.Distance(time.Duration(seconds * float64(time.Second))) },
 		"past":    func(now, t time.Time) bool { return now.After(t) },
 		"bar":     newBar,
 		"answers": answers,
@@ -195,9 +170,9 @@ func pageFuncs() template.FuncMap {
 // when is a time as a distance from now.
 func when(now, t time.Time) string {
 	if now.Before(t) {
-		return "in " + distance(t.Sub(now))
+		return "in " + web.Distance(t.Sub(now))
 	}
-	return distance(now.Sub(t)) + " ago"
+	return web.Distance(now.Sub(t)) + " ago"
 }
 
 // bar shows an age against the target for it.
@@ -213,7 +188,7 @@ func newBar(age, target float64) *bar {
 		return nil
 	}
 	used := age / target
-	b := &bar{Width: fmt.Sprintf("%.1f", 100*min(used, 1)), Class: "ok", Text: fmt.Sprintf("%.0f %% of %s", 100*used, distance(time.Duration(target*float64(time.Second))))}
+	b := &bar{Width: fmt.Sprintf("%.1f", 100*min(used, 1)), Class: "ok", Text: fmt.Sprintf("%.0f %% of %s", 100*used, web.Distance(time.Duration(target*float64(time.Second))))}
 	switch {
 	case used > 1:
 		b.Class = "critical"
@@ -232,26 +207,4 @@ func answers(available *bool) *bar {
 		return &bar{Class: "ok", Text: "yes"}
 	}
 	return &bar{Class: "critical", Text: "no"}
-}
-
-// distance is a time span in the one or two units that matter to a reader.
-func distance(d time.Duration) string {
-	switch {
-	case d < time.Minute:
-		return fmt.Sprintf("%d s", int(max(d, 0).Seconds()))
-	case d < time.Hour:
-		return fmt.Sprintf("%d min", int(d.Minutes()))
-	case d < 24*time.Hour:
-		return unit(int(d.Hours()), "h", int(d.Minutes())%60, "min")
-	case d < 365*24*time.Hour:
-		return unit(int(d.Hours())/24, "d", int(d.Hours())%24, "h")
-	}
-	return unit(int(d.Hours())/24/365, "y", int(d.Hours())/24%365, "d")
-}
-
-func unit(n int, of string, rest int, ofRest string) string {
-	if rest == 0 {
-		return fmt.Sprintf("%d %s", n, of)
-	}
-	return fmt.Sprintf("%d %s %d %s", n, of, rest, ofRest)
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/net/html"
 
-	"github.com/lifeboat-backup/lifeboat/cmd/internal/cli"
+	"github.com/lifeboat-backup/lifeboat/cmd/internal/web"
 	"github.com/lifeboat-backup/lifeboat/exporter"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
@@ -192,7 +192,7 @@ func fixed(t *testing.T) *httptest.Server {
 	mux.HandleFunc("GET /api/v1/status", func(w http.ResponseWriter, r *http.Request) { statusJSON(w, r, aBadDay()) })
 	mux.HandleFunc("GET /evidence", func(w http.ResponseWriter, r *http.Request) { evidencePage(w, r, read) })
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { statusPage(w, r, page, aBadDay()) })
-	server := httptest.NewServer(cli.Secured(mux))
+	server := httptest.NewServer(web.Secured(mux))
 	t.Cleanup(server.Close)
 	return server
 }
@@ -252,15 +252,5 @@ func TestBrowsersAreToldToShowAndNothingMore(t *testing.T) {
 	defer res.Body.Close()
 	for header, want := range map[string]string{"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "no-referrer", "Content-Type": "text/html; charset=utf-8"} {
 		assert.Equal(t, want, res.Header.Get(header), header)
-	}
-}
-
-func TestADistanceHasTheUnitsThatMatter(t *testing.T) {
-	const day = 24 * time.Hour
-	for d, want := range map[time.Duration]string{
-		-time.Second: "0 s", 59 * time.Second: "59 s", 90 * time.Second: "1 min", 2 * time.Hour: "2 h", 150 * time.Minute: "2 h 30 min",
-		49 * time.Hour: "2 d 1 h", 7 * day: "7 d", 400 * day: "1 y 35 d",
-	} {
-		assert.Equal(t, want, distance(d))
 	}
 }

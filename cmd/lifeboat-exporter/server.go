@@ -15,9 +15,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	dto "github.com/prometheus/client_model/go"
-	"github.com/prometheus/exporter-toolkit/web"
+	toolkit "github.com/prometheus/exporter-toolkit/web"
 
-	"github.com/lifeboat-backup/lifeboat/cmd/internal/cli"
+	"github.com/lifeboat-backup/lifeboat/cmd/internal/web"
 	"github.com/lifeboat-backup/lifeboat/exporter"
 )
 
@@ -60,20 +60,16 @@ func newHandler(e *exporter.Exporter, read reports, log *slog.Logger) (http.Hand
 		MaxRequestsInFlight: inFlight,
 		EnableOpenMetrics:   true,
 	}))
-	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprintln(w, "healthy")
-	})
-	mux.HandleFunc("GET /-/ready", func(w http.ResponseWriter, _ *http.Request) {
+	web.Health(mux, func() error {
 		if !e.Ready() {
-			http.Error(w, "not ready: a source has not been tried yet", http.StatusServiceUnavailable)
-			return
+			return errors.New("a source has not been tried yet")
 		}
-		fmt.Fprintln(w, "ready")
+		return nil
 	})
 	mux.HandleFunc("GET /api/v1/status", func(w http.ResponseWriter, r *http.Request) { statusJSON(w, r, e.Status()) })
 	mux.HandleFunc("GET /evidence", func(w http.ResponseWriter, r *http.Request) { evidencePage(w, r, read) })
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { statusPage(w, r, page, e.Status()) })
-	return cli.Secured(mux), nil
+	return web.Secured(mux), nil
 }
 
 // together gathers from sources that have no metric in common, without the checks
@@ -110,8 +106,8 @@ func listen(ctx context.Context, addresses []string) ([]net.Listener, error) {
 
 func serve(listeners []net.Listener, server *http.Server, s settings) error {
 	off := false
-	flags := &web.FlagConfig{WebListenAddresses: &s.listen, WebSystemdSocket: &off, WebConfigFile: &s.webConfig}
-	if err := web.ServeMultiple(listeners, server, flags, s.log); err != nil && !errors.Is(err, http.ErrServerClosed) {
+	flags := &toolkit.FlagConfig{WebListenAddresses: &s.listen, WebSystemdSocket: &off, WebConfigFile: &s.webConfig}
+	if err := toolkit.ServeMultiple(listeners, server, flags, s.log); err != nil && !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve metrics: %w", err)
 	}
 	return nil

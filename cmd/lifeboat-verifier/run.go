@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/lifeboat-backup/lifeboat/cmd/internal/cli"
+	"github.com/lifeboat-backup/lifeboat/cmd/internal/web"
 	"github.com/lifeboat-backup/lifeboat/core/api"
 	"github.com/lifeboat-backup/lifeboat/core/backup"
 	"github.com/lifeboat-backup/lifeboat/core/location"
@@ -53,8 +54,8 @@ restart a run continues and drills no backup twice, and several verifiers can
 share a location.
 
 Serves a status page, the evidence, /metrics, /healthz (alive) and /readyz (the
-locations of all policies can be read). It has no login: keep it on the loopback
-interface or behind a proxy that has one.
+locations of all policies can be read); /-/healthy and /-/ready answer the same.
+It has no login: keep it on the loopback interface or behind a proxy that has one.
 
 With --once, the command does what is due now and exits: for a systemd timer or a
 CronJob. A policy that never ran is due.
@@ -249,7 +250,7 @@ func (f *runFlags) serve(ctx context.Context, stderr io.Writer, s *scheduler.Sch
 	group.Go(func() error { return serve(server, listener) })
 	group.Go(func() error {
 		<-ctx.Done()
-		return cli.Shutdown(ctx, server)
+		return web.Shutdown(ctx, server)
 	})
 	return group.Wait()
 }

@@ -1,4 +1,6 @@
-package cli
+// Package web holds what the programs that serve pages have in common: headers,
+// health endpoints, style, and the page of a drill's evidence.
+package web
 
 import (
 	"context"
