@@ -32,7 +32,7 @@ func (a *Applier) recreate(ctx context.Context, w Work) (Change, error) {
 	case change.Outcome == Created:
 		change.Outcome = Updated
 	case change.Outcome == Failed && err == nil:
-		change.Reason = "deleted, and cannot be created anew: " + change.Reason + a.putBack(ctx, w, was)
+		change.Reason = "deleted, and cannot be recreated: " + change.Reason + a.putBack(ctx, w, was)
 	}
 	return change, err
 }

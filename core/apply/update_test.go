@@ -449,7 +449,7 @@ func TestWhatPreventsThatAnObjectIsMadeAnew(t *testing.T) {
 	}{
 		"it may not be read":    {refuse("GET"), "cannot be read: not that", true},
 		"it may not be deleted": {refuse("DELETE"), "cannot be deleted: not that", true},
-		"it may not be created": {refuse("POST"), "deleted, and cannot be created anew: not that; the one that was there is gone, and cannot be put back: not that", false},
+		"it may not be created": {refuse("POST"), "deleted, and cannot be recreated: not that; the one that was there is gone, and cannot be put back: not that", false},
 		"a finalizer holds it": {func(w *world) {
 			w.held = true
 		}, "was deleted and still exists after 1m0s; finalizers: [keep] (restore again when it is gone)", true},
@@ -484,7 +484,7 @@ func TestWhatCannotBeMadeAnewIsPutBackAsItWas(t *testing.T) {
 	}
 	changes := run(t, w.applier(), work)
 	assert.Equal(t, Failed, changes[0].Outcome)
-	assert.Equal(t, `deleted, and cannot be created anew: configmaps "a" is forbidden: exceeded quota; the one that was there has been put back`, changes[0].Reason)
+	assert.Equal(t, `deleted, and cannot be recreated: configmaps "a" is forbidden: exceeded quota; the one that was there has been put back`, changes[0].Reason)
 	now := w.objects[cmA]
 	for _, field := range []string{"uid", "resourceVersion"} {
 		before, after := was["metadata"].(map[string]any), now["metadata"].(map[string]any)

@@ -22,7 +22,7 @@ func ordered(o filter.Order, choices []Choice) (map[int][]string, error) {
 	out := map[int][]string{}
 	errs := []error{o.Check()}
 	for _, name := range slices.Sorted(maps.Keys(o)) {
-		i := meant(name, choices)
+		i := resolve(name, choices)
 		switch {
 		case i < 0:
 			errs = append(errs, fmt.Errorf("no resource is named %q (see: kubectl api-resources)", name))
@@ -36,9 +36,9 @@ func ordered(o filter.Order, choices []Choice) (map[int][]string, error) {
 	return out, errors.Join(errs...)
 }
 
-// meant is the choice that a name means, a selected one before others, -1 if
+// resolve is the choice that a name means, a selected one before others, -1 if
 // there is none.
-func meant(name string, choices []Choice) int {
+func resolve(name string, choices []Choice) int {
 	found := -1
 	for i, ch := range choices {
 		if filter.MatchResource(name, ch.Resource) && (found < 0 || choices[found].Excluded != "" && ch.Excluded == "") {
@@ -61,7 +61,7 @@ func scoped(ch Choice, names []string) error {
 }
 
 // errNotSelected says why an object of the order is not in the backup.
-var errNotSelected = errors.New("is to come first and is not selected")
+var errNotSelected = errors.New("is in the order and is not selected")
 
 // warnOfOrder says of which resources the order is pointless.
 func (c *Collection) warnOfOrder() {
@@ -74,7 +74,7 @@ func (c *Collection) warnOfOrder() {
 
 // yieldOrdered reads the objects of a resource that are to come before those of
 // its list. One that does not exist or is not selected is a warning, as with
-// Velero; one that may not be read stands where the list has it.
+// Velero; one that cannot be read keeps its place in the list.
 func (c *Collection) yieldOrdered(ctx context.Context, choice int, yield func(item.Item, error) bool) bool {
 	r := c.choices[choice]
 	for _, name := range c.order[choice] {
@@ -107,10 +107,10 @@ func (c *Collection) yieldFirst(ctx context.Context, r item.Resource, key item.K
 		yield(item.Item{}, err)
 		return false
 	case apierrors.IsNotFound(err):
-		c.warn(key.String(), errors.New("is to come first and does not exist"))
+		c.warn(key.String(), errors.New("is in the order and does not exist"))
 		return true
 	case err != nil:
-		c.warn(key.String(), fmt.Errorf("is to come first and could not be read by itself: %w", err))
+		c.warn(key.String(), fmt.Errorf("is in the order and could not be read by itself: %w", err))
 		return true
 	}
 	selected, err := c.selects(r, it)

@@ -49,11 +49,11 @@ func TestWhatIsToComeFirstAndDoesNotIsAWarning(t *testing.T) {
 		warning string
 		keys    []string
 	}{
-		"it does not exist":              {filter.Filter{}, filter.Order{"configmaps": {"shop/z", "shop/c"}}, "configmaps shop/z: is to come first and does not exist", nil},
-		"its namespace is not selected":  {filter.Filter{IncludedNamespaces: []string{"web"}}, filter.Order{"configmaps": {"shop/a"}}, "configmaps shop/a: is to come first and is not selected", []string{"configmaps web/d", "namespaces web"}},
-		"its labels are not selected":    {filter.Filter{LabelSelector: "x=y"}, filter.Order{"configmaps": {"shop/a"}}, "configmaps shop/a: is to come first and is not selected", []string{"configmaps web/d", "namespaces web"}},
+		"it does not exist":              {filter.Filter{}, filter.Order{"configmaps": {"shop/z", "shop/c"}}, "configmaps shop/z: is in the order and does not exist", nil},
+		"its namespace is not selected":  {filter.Filter{IncludedNamespaces: []string{"web"}}, filter.Order{"configmaps": {"shop/a"}}, "configmaps shop/a: is in the order and is not selected", []string{"configmaps web/d", "namespaces web"}},
+		"its labels are not selected":    {filter.Filter{LabelSelector: "x=y"}, filter.Order{"configmaps": {"shop/a"}}, "configmaps shop/a: is in the order and is not selected", []string{"configmaps web/d", "namespaces web"}},
 		"its resource is not selected":   {filter.Filter{IncludeClusterResources: &no}, filter.Order{"persistentvolumes": {"one"}}, "persistentvolumes: has an order and is not in the backup: " + noClusterScoped, nil},
-		"it may not be read by itself":   {filter.Filter{}, filter.Order{"configmaps": {"shop/b"}}, "configmaps shop/b: is to come first and could not be read by itself", nil},
+		"it may not be read by itself":   {filter.Filter{}, filter.Order{"configmaps": {"shop/b"}}, "configmaps shop/b: is in the order and could not be read by itself", nil},
 		"it is selected by its label":    {filter.Filter{LabelSelector: "x=y"}, filter.Order{"configmaps": {"web/d"}}, "", []string{"configmaps web/d", "namespaces web"}},
 		"by one of its labels, or other": {filter.Filter{OrLabelSelectors: []string{"x=y", "z"}}, filter.Order{"configmaps": {"web/d"}}, "", []string{"configmaps web/d", "namespaces web"}},
 	} {

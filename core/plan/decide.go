@@ -185,6 +185,6 @@ func (o Options) Refused(s *Step, live Live, r Refusal) {
 	case live.Bound:
 		s.Reason += " (what is bound is never deleted, since its data could go)"
 	default:
-		s.Action, s.Reason = Recreate, "exists, and is deleted and created anew, since it cannot be updated: "+r.Words
+		s.Action, s.Reason = Recreate, "exists, and is deleted and recreated, since it cannot be updated: "+r.Words
 	}
 }

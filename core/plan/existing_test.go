@@ -53,7 +53,7 @@ func TestAnUpdateThatWouldBeRefused(t *testing.T) {
 		"a namespace gets none": {
 			policy: PolicyUpdate, resource: "namespaces", refusal: Refusal{words, true}, action: Fail, reason: "cannot be updated: " + words},
 		"under recreate it is made anew": {
-			policy: PolicyRecreate, resource: namespaced, refusal: Refusal{words, true}, action: Recreate, reason: "exists, and is deleted and created anew, since it cannot be updated: " + words},
+			policy: PolicyRecreate, resource: namespaced, refusal: Refusal{words, true}, action: Recreate, reason: "exists, and is deleted and recreated, since it cannot be updated: " + words},
 		"but not when its creation would be refused too": {
 			policy: PolicyRecreate, resource: namespaced, refusal: Refusal{"denied by a webhook", false}, action: Fail, reason: "cannot be updated: denied by a webhook (it is not deleted, since its creation could be refused too)"},
 		"nor a namespace": {
@@ -63,7 +63,7 @@ func TestAnUpdateThatWouldBeRefused(t *testing.T) {
 		"nor what is bound": {
 			policy: PolicyRecreate, resource: "persistentvolumeclaims", live: Live{Bound: true}, refusal: Refusal{words, true}, action: Fail, reason: "cannot be updated: " + words + " (what is bound is never deleted, since its data could go)"},
 		"a claim that waits is": {
-			policy: PolicyRecreate, resource: "persistentvolumeclaims", refusal: Refusal{words, true}, action: Recreate, reason: "exists, and is deleted and created anew, since it cannot be updated: " + words},
+			policy: PolicyRecreate, resource: "persistentvolumeclaims", refusal: Refusal{words, true}, action: Recreate, reason: "exists, and is deleted and recreated, since it cannot be updated: " + words},
 		"a service account is only ever completed": {
 			policy: PolicyRecreate, resource: "serviceaccounts", step: Step{Merge: true}, refusal: Refusal{words, true}, action: Fail, reason: "cannot be updated: " + words},
 		"and gets no labels under none": {
@@ -291,11 +291,11 @@ func TestOwners(t *testing.T) {
 		"one of the same name and another UID": {items: []item.Item{plain, object(t, "v1 ConfigMap configmaps shop/owner", uid("u2"))},
 			reason: "absent in the cluster; without its owner, ConfigMap owner, which is not in the backup"},
 		"one of the same UID and another name": {items: []item.Item{plain, object(t, "v1 ConfigMap configmaps shop/other", uid("u1"))},
-			reason: "absent in the cluster; without its owner, ConfigMap owner, which is another object in the backup"},
+			reason: "absent in the cluster; without its owner, ConfigMap owner, which is a different object in the backup"},
 		"one of the same UID and another kind": {items: []item.Item{plain, object(t, "v1 Pod pods shop/owner", uid("u1"))},
-			reason: "absent in the cluster; without its owner, ConfigMap owner, which is another object in the backup"},
+			reason: "absent in the cluster; without its owner, ConfigMap owner, which is a different object in the backup"},
 		"one in another namespace": {items: []item.Item{plain, object(t, "v1 ConfigMap configmaps calm/owner", uid("u1"))},
-			reason: "absent in the cluster; without its owner, ConfigMap owner, which is another object in the backup"},
+			reason: "absent in the cluster; without its owner, ConfigMap owner, which is a different object in the backup"},
 		"one in no namespace": {items: []item.Item{object(t, "v1 Secret secrets shop/owned", ref("v1", "Namespace", "shop", "u1", "")), object(t, ns, uid("u1"))},
 			owners: []Owner{{Key: object(t, ns, "").Key, APIVersion: "v1", Kind: "Namespace"}}, reason: "absent in the cluster"},
 		"one whose namespace is mapped with it": {items: []item.Item{plain, owner}, o: Options{NamespaceMapping: map[string]string{"shop": "copy"}},
@@ -305,8 +305,8 @@ func TestOwners(t *testing.T) {
 		"one that is called like it": {items: []item.Item{object(t, "v1 Pod pods shop/p", ref("example.com/v1", "Job", "j", "u1", `,"controller":true`)), object(t, "example.com/v1 Job widgets shop/j", uid("u1"))},
 			seen:   func(o *Observed) { o.Served["widgets.example.com"] = []string{"v1"} },
 			owners: []Owner{{Key: item.Key{Group: "example.com", Resource: "widgets", Namespace: "shop", Name: "j"}, APIVersion: "example.com/v1", Kind: "Job", Controller: true}}, reason: "absent in the cluster"},
-		"a job, which makes its pods anew": {items: []item.Item{object(t, "v1 Pod pods shop/p", ref("batch/v1", "Job", "j", "u1", `,"controller":true`)), object(t, "batch/v1 Job jobs shop/j", uid("u1"))},
-			reason: "absent in the cluster; without its owner, Job j, which makes its pods anew"},
+		"a job, which makes new pods": {items: []item.Item{object(t, "v1 Pod pods shop/p", ref("batch/v1", "Job", "j", "u1", `,"controller":true`)), object(t, "batch/v1 Job jobs shop/j", uid("u1"))},
+			reason: "absent in the cluster; without its owner, Job j, which makes new pods"},
 		"a job that owns and does not control": {items: []item.Item{object(t, "v1 Secret secrets shop/s", ref("batch/v1", "Job", "j", "u1", "")), object(t, "batch/v1 Job jobs shop/j", uid("u1"))},
 			owners: []Owner{{Key: item.Key{Group: "batch", Resource: "jobs", Namespace: "shop", Name: "j"}, APIVersion: "batch/v1", Kind: "Job"}}, reason: "absent in the cluster"},
 		"a core controller that adopts": {items: []item.Item{object(t, "v1 Pod pods shop/p", ref("v1", "ReplicationController", "rc", "u1", `,"controller":true`)), object(t, "v1 ReplicationController replicationcontrollers shop/rc", uid("u1"))},

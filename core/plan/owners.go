@@ -126,7 +126,7 @@ func (p *Plan) ownStep(s *Step, refs []ownerRef, byUID map[uidSum]int, seen Obse
 // dropped.
 func (p *Plan) ownerOf(s *Step, r ownerRef, byUID map[uidSum]int, seen Observed) (Owner, string) {
 	if r.controller && r.kind == "Job" && strings.HasPrefix(r.apiVersion, "batch/") {
-		return Owner{}, "makes its pods anew" // its selector is made of its UID
+		return Owner{}, "makes new pods" // its selector is made of its UID
 	}
 	i, found := byUID[r.uid]
 	if !found || i < 0 {
@@ -136,7 +136,7 @@ func (p *Plan) ownerOf(s *Step, r ownerRef, byUID map[uidSum]int, seen Observed)
 	live, exists := seen.Existing[o.Key]
 	switch {
 	case o.Kind != r.kind || o.Source().Name != r.name || o.Namespace != "" && o.Namespace != s.Namespace:
-		return Owner{}, "is another object in the backup"
+		return Owner{}, "is a different object in the backup"
 	case o.Action == Fail && !exists, o.Action == Skip && !exists:
 		return Owner{}, "is not restored"
 	case live.Deleting && o.Action != Create:

@@ -21,7 +21,7 @@ type Action string
 const (
 	Create    Action = "create"
 	Update    Action = "update"    // exists and is changed into what the backup holds
-	Recreate  Action = "recreate"  // exists, cannot be changed, is deleted and created anew
+	Recreate  Action = "recreate"  // exists, cannot be changed, is deleted and recreated
 	Label     Action = "label"     // exists and is equal; only the labels of the restore are written
 	Unchanged Action = "unchanged" // exists and is equal
 	Skip      Action = "skip"

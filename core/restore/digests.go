@@ -14,9 +14,9 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/store"
 )
 
-// ErrNotWritten says that a backup does not hold what was written when it was
+// ErrDigestMismatch says that a backup does not hold what was written when it was
 // made, by the digests of its manifest.
-var ErrNotWritten = errors.New("the archive is not the one that was written")
+var ErrDigestMismatch = errors.New("the archive does not match its manifest")
 
 // digests are those of a backup's manifest, compared while the archive goes
 // by. The zero value compares nothing.
@@ -53,15 +53,15 @@ func (d *digests) item(e plan.Entry) error {
 		return nil
 	}
 	if d.next == len(d.items) {
-		return fmt.Errorf("%w: %s is not in the manifest", ErrNotWritten, e.Source())
+		return fmt.Errorf("%w: %s is not in the manifest", ErrDigestMismatch, e.Source())
 	}
 	want := d.items[d.next]
 	d.next++
 	switch {
 	case want.Key != e.Source():
-		return fmt.Errorf("%w: %s stands where %s was written", ErrNotWritten, e.Source(), want.Key)
+		return fmt.Errorf("%w: found %s where the manifest lists %s", ErrDigestMismatch, e.Source(), want.Key)
 	case want.SHA256 != d.key.Digest(hex.EncodeToString(e.Sum[:])):
-		return fmt.Errorf("%w: %s has another digest", ErrNotWritten, e.Source())
+		return fmt.Errorf("%w: %s has another digest", ErrDigestMismatch, e.Source())
 	}
 	return nil
 }
@@ -72,9 +72,9 @@ func (d *digests) end(file manifest.Digest) error {
 	case !d.known:
 		return nil
 	case d.next < len(d.items):
-		return fmt.Errorf("%w: %d items are missing, the first is %s", ErrNotWritten, len(d.items)-d.next, d.items[d.next].Key)
+		return fmt.Errorf("%w: %d items are missing, the first is %s", ErrDigestMismatch, len(d.items)-d.next, d.items[d.next].Key)
 	case d.key == nil && d.file != file: // of an encrypted file, file is of what is in it
-		return fmt.Errorf("%w: the file has another digest", ErrNotWritten)
+		return fmt.Errorf("%w: the file has another digest", ErrDigestMismatch)
 	}
 	return nil
 }

@@ -157,13 +157,13 @@ func (x *executor) execute(ctx context.Context, awaits []string) error {
 	if err != nil {
 		return err
 	}
-	if err := x.again(ctx); err != nil {
+	if err := x.retryRefused(ctx); err != nil {
 		return err
 	}
 	if err := x.restoreData(ctx); err != nil {
 		return err
 	}
-	return x.own(ctx)
+	return x.setOwners(ctx)
 }
 
 // run applies a window: definitions first; when they are served, the rest; what
@@ -203,19 +203,19 @@ func parts(work []apply.Work) [][]apply.Work {
 	return out
 }
 
-// againWait is the time before what was refused is tried again.
-const againWait = 2 * time.Second
+// retryWait is the time before what was refused is tried again.
+const retryWait = 2 * time.Second
 
-// again tries what could not be created because a webhook did not answer: its
+// retryRefused retries what could not be created because a webhook did not answer: its
 // server may be among what was restored since. It goes on while that helps.
-func (x *executor) again(ctx context.Context) error {
+func (x *executor) retryRefused(ctx context.Context) error {
 	for {
-		later, places := x.later()
+		later, places := x.retryable()
 		if len(later) == 0 {
 			return nil
 		}
 		x.job.stage("trying %d items again that a webhook did not answer for", len(later))
-		if !cluster.Sleep(ctx, againWait) {
+		if !cluster.Sleep(ctx, retryWait) {
 			return ctx.Err()
 		}
 		helped := false
@@ -233,8 +233,8 @@ func (x *executor) again(ctx context.Context) error {
 	}
 }
 
-// later are the steps that are worth another try, and where their changes are.
-func (x *executor) later() ([]plan.Step, map[item.Key]int) {
+// retryable are the steps that are worth another try, and where their changes are.
+func (x *executor) retryable() ([]plan.Step, map[item.Key]int) {
 	places := map[item.Key]int{}
 	for i, c := range x.changes {
 		if c.Later {
@@ -250,8 +250,8 @@ func (x *executor) later() ([]plan.Step, map[item.Key]int) {
 	return steps, places
 }
 
-// own gives what was created before its owner the reference to it.
-func (x *executor) own(ctx context.Context) error {
+// setOwners gives what was created before its owner the reference to it.
+func (x *executor) setOwners(ctx context.Context) error {
 	reasons := map[item.Key]string{}
 	err := x.applier.Own(ctx, func(s plan.Step, reason string) { reasons[s.Key] = reason })
 	for i := range x.changes {

@@ -54,16 +54,16 @@ func ReadFile(r io.Reader) (File, error) {
 	}
 	var f File
 	if err := yaml.UnmarshalStrict(b, &f); err != nil {
-		return File{}, fmt.Errorf("this is no plan (lifeboat plan --output json writes one): %w", err)
+		return File{}, fmt.Errorf("not a plan (lifeboat plan --output json writes one): %w", err)
 	}
 	if f.APIVersion != fileAPIVersion || f.Kind != fileKind {
-		return File{}, fmt.Errorf("this is no plan: apiVersion %q, kind %q (lifeboat plan --output json writes one, %s %s)", f.APIVersion, f.Kind, fileAPIVersion, fileKind)
+		return File{}, fmt.Errorf("not a plan: apiVersion %q, kind %q (lifeboat plan --output json writes one, %s %s)", f.APIVersion, f.Kind, fileAPIVersion, fileKind)
 	}
 	return f, nil
 }
 
 // ErrDrift says that a reviewed plan is not the one that would be made now.
-var ErrDrift = errors.New("the plan does not hold any more")
+var ErrDrift = errors.New("the plan no longer applies")
 
 // maxDrift is how many differences an error lists.
 const maxDrift = 10

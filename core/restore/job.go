@@ -155,7 +155,7 @@ func (j Job) plan(ctx context.Context, t target, p *Prepared) error {
 	return nil
 }
 
-// restorable refuses backups that nobody finished.
+// restorable rejects unfinished backups.
 func restorable(b velerov1.Backup) error {
 	if b.Status.Phase.Restorable() {
 		return nil
@@ -219,7 +219,7 @@ func (j Job) index(ctx context.Context, metadata velerov1.Backup, target []item.
 		err = digests.end(file)
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w: nothing has been restored (lifeboat backup verify %s says more)", err, j.Backup)
+		return nil, nil, fmt.Errorf("%w: nothing has been restored (lifeboat backup verify %s shows details)", err, j.Backup)
 	}
 	return entries, warnings, nil
 }

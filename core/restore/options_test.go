@@ -392,19 +392,19 @@ func TestWhatIsNoPlanIsRefused(t *testing.T) {
 		"nothing":                    {"", `apiVersion "", kind ""`},
 		"another kind":               {`{"apiVersion":"lifeboat.dev/v1alpha1","kind":"Drill"}`, `kind "Drill"`},
 		"another version":            {`{"apiVersion":"lifeboat.dev/v2","kind":"Plan"}`, `apiVersion "lifeboat.dev/v2"`},
-		"a list":                     {`[]`, "this is no plan"},
-		"half of one":                {`{` + head + `,"steps":[{`, "this is no plan"},
+		"a list":                     {`[]`, "not a plan"},
+		"half of one":                {`{` + head + `,"steps":[{`, "not a plan"},
 		"a field nobody knows":       {`{` + head + `,"force":true}`, "force"},
 		"one in an option":           {`{` + head + `,"options":{"preserveNodePort":true}}`, "preserveNodePort"},
 		"one in a step":              {`{` + head + `,"steps":[{"resource":"pods","name":"a","actoin":"create"}]}`, "actoin"},
 		"a field twice":              {`{` + head + `,"backup":"a","backup":"b"}`, "backup"},
 		"a digest that is none":      {`{` + head + `,"steps":[{"sum":"00"}]}`, "no SHA-256"},
-		"modifiers that are wrong":   {`{` + head + `,"options":{"resourceModifiers":{"version":"v1","resourceModifierRules":[{"conditions":{}}]}}}`, "this is no plan"},
-		"an alias that stands often": {"a: &a [x,x,x,x,x,x,x,x,x]\n" + aliases(), "this is no plan"},
+		"modifiers that are wrong":   {`{` + head + `,"options":{"resourceModifiers":{"version":"v1","resourceModifierRules":[{"conditions":{}}]}}}`, "not a plan"},
+		"an alias that stands often": {"a: &a [x,x,x,x,x,x,x,x,x]\n" + aliases(), "not a plan"},
 	} {
 		_, err := ReadFile(strings.NewReader(c.text))
 		assert.ErrorContains(t, err, c.want, name)
-		assert.ErrorContains(t, err, "no plan", name)
+		assert.ErrorContains(t, err, "not a plan", name)
 	}
 	_, err := ReadFile(failing{})
 	assert.EqualError(t, err, "read the plan: the disk is gone")

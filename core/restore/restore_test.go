@@ -359,10 +359,10 @@ func TestTheArchiveIsComparedWithTheManifestItemByItem(t *testing.T) {
 		want  string
 	}{
 		"an item has changed": {[]item.Item{a, other, c}, "configmaps shop/b has another digest"},
-		"one is missing":      {[]item.Item{a, c}, "configmaps shop/c stands where configmaps shop/b was written"},
+		"one is missing":      {[]item.Item{a, c}, "found configmaps shop/c where the manifest lists configmaps shop/b"},
 		"the last is missing": {[]item.Item{a, b}, "1 items are missing, the first is configmaps shop/c"},
 		"one is too many":     {[]item.Item{a, b, c, configMap("d")}, "configmaps shop/d is not in the manifest"},
-		"they changed places": {[]item.Item{b, a, c}, "configmaps shop/b stands where configmaps shop/a was written"},
+		"they changed places": {[]item.Item{b, a, c}, "found configmaps shop/b where the manifest lists configmaps shop/a"},
 	} {
 		s := written(t, false, x.items...)
 		m, err := good.Get(t.Context(), store.Manifest("b"))
@@ -370,7 +370,7 @@ func TestTheArchiveIsComparedWithTheManifestItemByItem(t *testing.T) {
 		require.NoError(t, s.Put(t.Context(), store.Manifest("b"), m))
 		to := newTarget()
 		_, err = job(s, to).Run(t.Context())
-		assert.ErrorIs(t, err, ErrNotWritten, name)
+		assert.ErrorIs(t, err, ErrDigestMismatch, name)
 		assert.ErrorContains(t, err, x.want, name)
 		assert.ErrorContains(t, err, "lifeboat backup verify b", name)
 		assert.Empty(t, to.objects, name)
@@ -387,7 +387,7 @@ func TestAnArchiveThatWasPackedAgainIsNotTheOneThatWasWritten(t *testing.T) {
 	require.NoError(t, w.Close())
 	put(t, s, store.Contents("b"), b.Bytes())
 	_, err = job(s, newTarget()).Prepare(t.Context())
-	assert.ErrorIs(t, err, ErrNotWritten)
+	assert.ErrorIs(t, err, ErrDigestMismatch)
 	assert.ErrorContains(t, err, "the file has another digest")
 }
 
@@ -397,12 +397,12 @@ func TestAnArchiveThatChangesBetweenPlanAndRestoreIsNoticed(t *testing.T) {
 	p, err := job(s, to).Prepare(t.Context())
 	require.NoError(t, err)
 	for name, items := range map[string][]item.Item{
-		"has changed: configmaps shop/a is another": {func() item.Item {
+		"changed after the plan was made: the digest of configmaps shop/a differs": {func() item.Item {
 			it := configMap("a")
 			it.Raw = bytes.Replace(it.Raw, []byte(`"k":"a"`), []byte(`"k":"z"`), 1)
 			return it
 		}(), configMap("b")},
-		"has changed: configmaps shop/b is gone": {configMap("a")},
+		"changed after the plan was made: configmaps shop/b is missing": {configMap("a")},
 	} {
 		r, err := job(written(t, false, items...), to).Execute(t.Context(), p)
 		assert.ErrorContains(t, err, name)

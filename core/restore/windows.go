@@ -96,7 +96,7 @@ func (w *windows) pass(ctx context.Context, s store.Store, backup string) error 
 	_, err := readArchive(ctx, s, backup, only, func(it item.Item) error {
 		i, _ := w.wanted(it.Key)
 		if sha256.Sum256(it.Raw) != w.steps[i].Sum {
-			return fmt.Errorf("the archive of backup %s has changed: %s is another", backup, it.Key)
+			return fmt.Errorf("the archive of backup %s changed after the plan was made: the digest of %s differs", backup, it.Key)
 		}
 		if err := w.take(i, it); err != nil {
 			return err
@@ -110,7 +110,7 @@ func (w *windows) pass(ctx context.Context, s store.Store, backup string) error 
 	case err != nil && !errors.Is(err, errEnough):
 		return err
 	case !w.done() && w.steps[w.next].Stage == earliest:
-		return fmt.Errorf("the archive of backup %s has changed: %s is gone", backup, w.steps[w.next].Key)
+		return fmt.Errorf("the archive of backup %s changed after the plan was made: %s is missing", backup, w.steps[w.next].Key)
 	}
 	return nil
 }

@@ -190,7 +190,7 @@ func TestNamedObjectsComeFirstInTheArchive(t *testing.T) {
 	last, second := configMaps[len(configMaps)-1], configMaps[1]
 	r, after := run(t, c, shop, filter.Order{"cm": {"shop/" + last.Name, "shop/no-such-thing", "shop/" + second.Name}, "pv": {"pv-retained"}})
 	assert.True(t, r.Complete())
-	assert.Contains(t, r.Warnings, "configmaps shop/no-such-thing: is to come first and does not exist")
+	assert.Contains(t, r.Warnings, "configmaps shop/no-such-thing: is in the order and does not exist")
 	assert.Contains(t, strings.Join(r.Warnings, "\n"), "persistentvolumes: has an order and is not in the backup: cluster-scoped, and not all namespaces are selected")
 	assert.ElementsMatch(t, before, after)
 	at := slices.Index(after, last)
