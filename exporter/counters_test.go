@@ -68,10 +68,10 @@ func kept(t testing.TB, l LedgerKeeper, known state.State, cfg state.Config) sta
 func countersOf(known state.State, cfg state.Config) map[string]float64 {
 	cfg = cfg.WithDefaults()
 	cfg.CompatNames, cfg.CompatAliases = true, true
-	out := &metrics.Samples{Hidden: metrics.Hidden(cfg)}
+	out := metrics.NewSamples(cfg)
 	metrics.CounterSamples(out, known, cfg)
 	got := map[string]float64{}
-	for _, s := range out.List {
+	for _, s := range out.List() {
 		got[s.String()] = s.Value
 	}
 	return got
@@ -241,11 +241,11 @@ func TestAHistogramCumulatesVelerosBuckets(t *testing.T) {
 	long.Completed = start.Add(5 * time.Hour)
 	cfg := state.Config{CompatNames: true}.WithDefaults()
 	known := kept(t, aLedger(t, beganYesterday(t)), bucketState([]fact.Backup{completedBackup("db", "db-1", start), long}), cfg)
-	out := &metrics.Samples{}
+	out := metrics.NewSamples(state.Config{CompatNames: true, CompatAliases: true})
 	metrics.CounterSamples(out, known, cfg)
-	i := slices.IndexFunc(out.List, func(s metrics.Sample) bool { return s.String() == series(metrics.VeleroBackupDuration, "db") })
+	i := slices.IndexFunc(out.List(), func(s metrics.Sample) bool { return s.String() == series(metrics.VeleroBackupDuration, "db") })
 	require.GreaterOrEqual(t, i, 0)
-	s := out.List[i]
+	s := out.List()[i]
 	assert.Equal(t, noon.AddDate(0, 0, -1), s.Created, "a counter was created when the ledger began")
 	assert.Equal(t, &metrics.Distribution{Count: 2, Sum: 600 + 5*3600, Buckets: map[float64]uint64{
 		60: 0, 300: 0, 600: 1, 900: 1, 1800: 1, 3600: 1, 7200: 1, 10800: 1, 14400: 1,

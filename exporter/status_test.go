@@ -17,7 +17,6 @@ import (
 	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
 	"github.com/lifeboat-backup/lifeboat/core/schedule"
 	"github.com/lifeboat-backup/lifeboat/exporter/internal/fact"
-	"github.com/lifeboat-backup/lifeboat/exporter/internal/metrics"
 	"github.com/lifeboat-backup/lifeboat/exporter/internal/state"
 	"github.com/lifeboat-backup/lifeboat/exporter/internal/status"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
@@ -99,7 +98,7 @@ func TestTheWordForASchedule(t *testing.T) {
 
 func TestASchedulePausedOrInvalidSaysSo(t *testing.T) {
 	fine := status.ScheduleStatus{RecoveryPoint: noon, LastResult: "Completed", DrillResult: "passed", Paused: true}
-	known := status.Values{metrics.ScheduleLastBackupPhase: {"Completed": 1}, metrics.SchedulePaused: {"": 1}, metrics.ScheduleValid: {"": 1}}
+	known := state.Judged{ScheduleState: state.ScheduleState{Kube: &fact.Schedule{Paused: true}}, Known: state.Known{Runs: true, Cluster: true}}
 	word, severity, _, _ := status.Verdict(noon, fine, known)
 	assert.Equal(t, []any{status.Paused, status.Info}, []any{word, severity})
 
@@ -108,7 +107,7 @@ func TestASchedulePausedOrInvalidSaysSo(t *testing.T) {
 	word, severity, _, _ = status.Verdict(noon, late, known)
 	assert.Equal(t, []any{status.Breach, status.Critical}, []any{word, severity}, "a pause does not make old backups younger")
 
-	known[metrics.ScheduleValid][""] = 0
+	known.Kube.Invalid = "never"
 	word, severity, _, _ = status.Verdict(noon, late, known)
 	assert.Equal(t, []any{status.Invalid, status.Critical}, []any{word, severity}, "it is the cause of the rest")
 }

@@ -14,7 +14,7 @@ import (
 // CounterSamples are the counters and histograms, all of the ledger. There is
 // one of each for every schedule that is known, from 0 on, so that the first
 // failure is seen as a rise; backups made by hand are schedule "".
-func CounterSamples(out *Samples, known state.State, cfg state.Config) {
+func CounterSamples(out Samples, known state.State, cfg state.Config) {
 	if known.Ledger == nil || known.Ledger.Since.IsZero() {
 		return
 	}
@@ -57,7 +57,7 @@ func boundRepositories(all []fact.Repository) []fact.Repository {
 
 // counters turns the counts of a ledger into samples.
 type counters struct {
-	out    *Samples
+	out    Samples
 	ledger fact.Totals
 	// all sums up the outcomes and reasons of a kind and a subject, those that
 	// this version does not know included.

@@ -28,7 +28,7 @@ type Distribution struct {
 	Buckets map[float64]uint64
 }
 
-// Derive turns what is known into what is served. It is pure: now is an
+// Of turns what is known into what is served. It is pure: now is an
 // argument, state and cfg are not changed.
 //
 // Nothing is said of schedules before a source was read: an exporter that has
@@ -36,47 +36,71 @@ type Distribution struct {
 // cluster was tried, which alone can tell which schedules there are no more.
 func Of(now time.Time, known state.State, cfg state.Config) []Sample {
 	cfg = cfg.WithDefaults()
-	out := &Samples{Hidden: Hidden(cfg)}
-	exporterSamples(out, now, known, cfg)
-	locationSamples(out, now, known, cfg)
-	claimSamples(out, now, known, cfg)
-	present := state.NewFreshness(now, known, cfg)
-	locationViewSamples(out, known, present)
+	out := NewSamples(cfg)
+	in := input{now, known, cfg, state.NewFreshness(now, known, cfg)}
+	for _, print := range []func(Samples, input){exporterSamples, locationSamples, claimSamples, locationViewSamples} {
+		print(out, in)
+	}
 	if !state.HasData(known) {
-		return out.List
+		return out.List()
 	}
-	backupTotal(out, known, present)
-	for _, s := range state.Within(known.Schedules, cfg) {
-		backupSamples(out, s, present)
-		scheduleSamples(out, s, known, present, cfg)
-		out.stale = !present.Of(s, present.Drills)
-		drillSamples(out, s, known, cfg)
+	backupTotal(out, in)
+	for _, s := range state.Judge(now, known, cfg) {
+		for _, print := range ofSchedule {
+			print(out, s)
+		}
 	}
-	out.stale = false
 	CounterSamples(out, known, cfg)
-	return out.List
+	return out.List()
 }
+
+// input is what the samples of a subject are made of.
+type input struct {
+	now   time.Time
+	known state.State
+	cfg   state.Config
+	fresh state.Freshness
+}
+
+// ofSchedule print one schedule each, a subject a function.
+var ofSchedule = []func(Samples, state.Judged){backupSamples, scheduleSamples, recoverySamples, runSamples, promiseSamples, drillSamples}
 
 // Samples collects samples, and leaves out those that a stale source withholds.
 type Samples struct {
-	List   []Sample
+	list   *[]Sample
+	hidden *[MetricCount]bool
 	stale  bool
-	Hidden [MetricCount]bool
 }
 
-func (s *Samples) add(id ID, value float64, labels ...string) {
+// NewSamples makes a list to which only what cfg wants is added.
+func NewSamples(cfg state.Config) Samples {
+	unwanted := hidden(cfg)
+	return Samples{list: new([]Sample), hidden: &unwanted}
+}
+
+// List is what was added.
+func (s Samples) List() []Sample { return *s.list }
+
+// when is the same list for what is fresh or not: metrics of the present are
+// withheld when it is not.
+func (s Samples) when(fresh bool) Samples {
+	s.stale = !fresh
+	return s
+}
+
+func (s Samples) add(id ID, value float64, labels ...string) {
 	s.addSample(Sample{Metric: id, Labels: labels, Value: value})
 }
 
-func (s *Samples) addSample(sample Sample) {
-	if s.Hidden[sample.Metric] || s.stale && Catalog[sample.Metric].WhenStale == Withheld {
+func (s Samples) addSample(sample Sample) {
+	if s.hidden[sample.Metric] || s.stale && Catalog[sample.Metric].WhenStale == Withheld {
 		return
 	}
-	s.List = append(s.List, sample)
+	*s.list = append(*s.list, sample)
 }
 
-// Hidden are the metrics that the user does not want.
-func Hidden(cfg state.Config) (out [MetricCount]bool) {
+// hidden are the metrics that the user does not want.
+func hidden(cfg state.Config) (out [MetricCount]bool) {
 	for id, m := range Catalog {
 		out[id] = !cfg.CompatNames && strings.HasPrefix(m.Name, "velero_")
 	}
@@ -85,14 +109,14 @@ func Hidden(cfg state.Config) (out [MetricCount]bool) {
 }
 
 // addTime adds a timestamp, unless it is not known.
-func (s *Samples) addTime(id ID, t time.Time, labels ...string) {
+func (s Samples) addTime(id ID, t time.Time, labels ...string) {
 	if !t.IsZero() {
 		s.add(id, float64(t.UnixMilli())/1000, labels...)
 	}
 }
 
 // addSet adds a state set: one series for each state, 1 for the one that holds.
-func (s *Samples) addSet(id ID, states []string, holds, first string) {
+func (s Samples) addSet(id ID, states []string, holds, first string) {
 	for _, known := range states {
 		s.add(id, fact.Boolean(known == holds), first, known)
 	}

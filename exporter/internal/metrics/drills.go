@@ -7,27 +7,25 @@ import (
 )
 
 // drillSamples say what the drills of a schedule's backups proved.
-func drillSamples(out *Samples, s state.ScheduleState, known state.State, cfg state.Config) {
-	agreed := state.Agreement(s)
+func drillSamples(out Samples, s state.Judged) {
+	out = out.when(s.Known.Drills)
 	if s.Name != "" {
-		if target := state.ProvenTarget(s, agreed, cfg); target > 0 {
-			out.add(DrillProvenTarget, target.Seconds(), s.Name)
+		if s.ProvenTarget > 0 {
+			out.add(DrillProvenTarget, s.ProvenTarget.Seconds(), s.Name)
 		}
 		out.add(DrillVerified, float64(s.Proof.Verified), s.Name)
 	}
-	if target := state.RtoTarget(s, agreed); target > 0 {
-		out.add(drillRTOTarget, target.Seconds(), s.Name)
+	if s.RTOTarget > 0 {
+		out.add(drillRTOTarget, s.RTOTarget.Seconds(), s.Name)
 	}
-	if len(s.Drills) == 0 {
-		// Backups made by hand are not expected to be drilled.
-		if s.Name != "" {
-			out.addSet(DrillLastResult, state.Results, state.ResultNone, s.Name)
-		}
+	if s.DrillResult != "" {
+		out.addSet(DrillLastResult, state.Results, s.DrillResult, s.Name)
+	}
+	last := s.LastDrill
+	if last == nil {
 		return
 	}
-	last := s.Drills[0]
 	out.addTime(drillLastRun, last.Finished, s.Name)
-	out.addSet(DrillLastResult, state.Results, state.Standing(s.Drills), s.Name)
 	for _, stage := range last.Stages {
 		out.add(drillStageDuration, stage.Seconds, s.Name, stage.Name)
 	}
@@ -37,10 +35,10 @@ func drillSamples(out *Samples, s state.ScheduleState, known state.State, cfg st
 	out.add(drillChecks, float64(last.Asked.Passed), s.Name, "passed")
 	out.add(drillChecks, float64(last.Asked.Failed), s.Name, "failed")
 	out.add(drillChecks, float64(last.Asked.Skipped), s.Name, "skipped")
-	if passed, ok := state.NewestDrill(s.Drills, func(d state.DrillState) bool { return d.Verdict == report.Passed }); ok {
-		out.addTime(drillLastSuccess, passed.Finished, s.Name)
+	if s.LastPassed != nil {
+		out.addTime(drillLastSuccess, s.LastPassed.Finished, s.Name)
 	}
-	if restored, ok := state.NewestDrill(s.Drills, restoredSomething); ok {
+	if restored := s.LastRestored; restored != nil {
 		out.add(drillExpectedItems, float64(restored.Expected), s.Name)
 		out.add(drillRestoredItems, float64(restored.Restored), s.Name)
 		if restored.RestoredBytes > 0 {
@@ -48,16 +46,8 @@ func drillSamples(out *Samples, s state.ScheduleState, known state.State, cfg st
 		}
 	}
 	out.addTime(DrillProvenRecoveryPoint, s.Proof.Existing, s.Name)
-	if s.Name != "" {
-		out.addTime(DrillProvenDeadline, state.ProvenDeadline(s, agreed, cfg), s.Name)
-		out.addTime(DrillDeadline, state.NextDrillBy(s, known), s.Name)
-	}
-}
-
-// restoredSomething leaves out drills that have no counts to speak of: they
-// restore nothing by their level, or could not run.
-func restoredSomething(d state.DrillState) bool {
-	return d.Verdict != report.Error && d.Level != report.LevelIntegrity
+	out.addTime(DrillProvenDeadline, s.ProvenDeadline, s.Name)
+	out.addTime(DrillDeadline, s.DrillDeadline, s.Name)
 }
 
 // mergedChecks counts the checks of newest drills that have no series of their

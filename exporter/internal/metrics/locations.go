@@ -10,7 +10,8 @@ import (
 // locationSamples say how the reading of each location went. Unlike what is
 // derived from backups, they speak of the last attempt, be it a failure, and
 // are withheld when that is too old.
-func locationSamples(out *Samples, now time.Time, known state.State, cfg state.Config) {
+func locationSamples(out Samples, in input) {
+	now, known, cfg := in.now, in.known, in.cfg
 	for _, l := range known.Locations {
 		out.add(locationRequests, float64(l.Requests.List), l.Name, "list")
 		out.add(locationRequests, float64(l.Requests.Get), l.Name, "get")
@@ -22,69 +23,68 @@ func locationSamples(out *Samples, now time.Time, known state.State, cfg state.C
 		if last.IsZero() {
 			continue
 		}
-		out.stale = now.Sub(last) > cfg.StaleAfter()
-		out.add(locationAvailable, fact.Boolean(l.Answered), l.Name)
-		out.add(locationScanSuccess, fact.Boolean(l.Backups.Succeeded() && l.Drills.Succeeded()), l.Name)
+		tried := out.when(now.Sub(last) <= cfg.StaleAfter())
+		tried.add(locationAvailable, fact.Boolean(l.Answered), l.Name)
+		tried.add(locationScanSuccess, fact.Boolean(l.Backups.Succeeded() && l.Drills.Succeeded()), l.Name)
 		out.addTime(locationLastScan, last, l.Name)
 		out.add(locationScanDuration, (l.Backups.Duration + l.Drills.Duration).Seconds(), l.Name)
 
-		out.stale = !l.Backups.Fresh(now, cfg.StaleAfter())
+		read := out.when(l.Backups.Fresh(now, cfg.StaleAfter()))
 		if l.Backups.Read() {
-			out.add(locationIncompleteBackups, float64(l.Incomplete), l.Name)
-			out.add(locationUnreadableObjects, float64(l.Unreadable), l.Name)
+			read.add(locationIncompleteBackups, float64(l.Incomplete), l.Name)
+			read.add(locationUnreadableObjects, float64(l.Unreadable), l.Name)
 			for _, operation := range []string{fact.ProbeList, fact.ProbeGet, fact.ProbePut, fact.ProbeDelete} {
 				if took, ok := l.Probes[operation]; ok {
-					out.add(locationProbeDuration, took.Seconds(), l.Name, operation)
+					read.add(locationProbeDuration, took.Seconds(), l.Name, operation)
 				}
 			}
 		}
 	}
-	out.stale = false
 }
 
-// homeSamples say what the cluster knows of locations, and where it and they
+// locationViewSamples say what the cluster knows of locations, and where it and they
 // disagree.
-func locationViewSamples(out *Samples, known state.State, k state.Freshness) {
+func locationViewSamples(out Samples, in input) {
+	known, k := in.known, in.fresh
+	cluster := out.when(k.Cluster)
 	for _, h := range known.Homes {
 		inBucket := h.Location >= 0 && k.Backups[h.Location]
 		statusSample(out, h, known, k)
-		out.stale = !k.Cluster
 		if h.Storage != nil {
-			out.add(locationAccessMode, fact.Boolean(!h.Storage.ReadOnly), h.Name, "ReadWrite")
-			out.add(locationAccessMode, fact.Boolean(h.Storage.ReadOnly), h.Name, "ReadOnly")
-			out.addTime(locationLastValidation, h.Storage.Validated, h.Name)
+			cluster.add(locationAccessMode, fact.Boolean(!h.Storage.ReadOnly), h.Name, "ReadWrite")
+			cluster.add(locationAccessMode, fact.Boolean(h.Storage.ReadOnly), h.Name, "ReadOnly")
+			cluster.addTime(locationLastValidation, h.Storage.Validated, h.Name)
 			if h.Storage.ValidationInterval > 0 {
-				out.add(locationValidationInterval, h.Storage.ValidationInterval.Seconds(), h.Name)
+				cluster.add(locationValidationInterval, h.Storage.ValidationInterval.Seconds(), h.Name)
 			}
 		}
-		out.addTime(locationMaintenance, h.LastMaintained, h.Name)
+		cluster.addTime(locationMaintenance, h.LastMaintained, h.Name)
 		if k.Watched && known.Kube.Source.Read() {
-			out.add(locationForeign, float64(h.Foreign), h.Name)
+			cluster.add(locationForeign, float64(h.Foreign), h.Name)
 			if h.Location >= 0 && known.Locations[h.Location].Backups.Read() {
-				out.stale = !k.Cluster || !inBucket
-				out.add(locationMissing, float64(h.Missing), h.Name)
-				out.add(locationOrphaned, float64(h.Overdue(k.Now)), h.Name)
+				both := out.when(k.Cluster && inBucket)
+				both.add(locationMissing, float64(h.Missing), h.Name)
+				both.add(locationOrphaned, float64(h.Overdue(k.Now)), h.Name)
 			}
 		}
 	}
-	out.stale = false
 }
 
 // statusSample is Velero's word on a location, or where there is no cluster that
 // could have one, whether the location answered.
-func statusSample(out *Samples, h state.LocationView, known state.State, k state.Freshness) {
+func statusSample(out Samples, h state.LocationView, known state.State, k state.Freshness) {
 	switch {
 	case h.Storage != nil:
-		out.stale = !k.Cluster
-		out.add(veleroLocationStatus, fact.Boolean(h.Storage.Available), h.Name)
+		out.when(k.Cluster).add(veleroLocationStatus, fact.Boolean(h.Storage.Available), h.Name)
 	case !k.Watched && !known.Locations[h.Location].Backups.LastAttempt.IsZero():
-		out.stale = k.Now.Sub(known.Locations[h.Location].Backups.LastAttempt) > k.StaleAfter
-		out.add(veleroLocationStatus, fact.Boolean(known.Locations[h.Location].Answered), h.Name)
+		tried := k.Now.Sub(known.Locations[h.Location].Backups.LastAttempt) <= k.StaleAfter
+		out.when(tried).add(veleroLocationStatus, fact.Boolean(known.Locations[h.Location].Answered), h.Name)
 	}
 }
 
 // exporterSamples say how well the exporter itself sees.
-func exporterSamples(out *Samples, now time.Time, known state.State, cfg state.Config) {
+func exporterSamples(out Samples, in input) {
+	now, known, cfg := in.now, in.known, in.cfg
 	out.add(exporterBuildInfo, 1, cfg.Build.Version, cfg.Build.Revision, cfg.Build.GoVersion)
 	if known.Kube != nil {
 		out.add(exporterSourceUp, fact.Boolean(known.Kube.Source.Up(now, cfg.StaleAfter())), fact.SourceKube, "")
@@ -113,7 +113,7 @@ func exporterSamples(out *Samples, now time.Time, known state.State, cfg state.C
 
 // collectorSamples say how the last refresh of each collector went. Of several
 // locations the worst success and the longest duration count.
-func collectorSamples(out *Samples, known state.State) {
+func collectorSamples(out Samples, known state.State) {
 	add := func(collector string, sources ...state.SourceState) {
 		success, longest, tried := true, time.Duration(0), false
 		for _, s := range sources {
@@ -146,7 +146,7 @@ func collectorSamples(out *Samples, known state.State) {
 }
 
 // ledgerSamples say of what the counters are made.
-func ledgerSamples(out *Samples, now time.Time, known state.State, cfg state.Config) {
+func ledgerSamples(out Samples, now time.Time, known state.State, cfg state.Config) {
 	if known.Ledger == nil {
 		out.add(exporterSourceUp, 0, fact.SourceLedger, "")
 		return

@@ -9,7 +9,7 @@ import (
 
 // storageSamples say what a location stores and how it is protected, as of the
 // last storage scan.
-func storageSamples(out *Samples, now time.Time, l state.LocationState, cfg state.Config) {
+func storageSamples(out Samples, now time.Time, l state.LocationState, cfg state.Config) {
 	out.add(locationLockRequired, fact.Boolean(cfg.LockRequired), l.Name)
 	if !l.StorageSource.Read() {
 		return
@@ -23,7 +23,7 @@ func storageSamples(out *Samples, now time.Time, l state.LocationState, cfg stat
 	if p == nil {
 		return
 	}
-	out.stale = !l.StorageSource.Fresh(now, state.StaleIntervals*cfg.StorageInterval)
+	out = out.when(l.StorageSource.Fresh(now, state.StaleIntervals*cfg.StorageInterval))
 	out.add(locationLockEnabled, fact.Boolean(p.Lock), l.Name)
 	out.add(locationVersioning, fact.Boolean(p.Versioning), l.Name)
 	mode := p.Mode
@@ -32,7 +32,6 @@ func storageSamples(out *Samples, now time.Time, l state.LocationState, cfg stat
 	}
 	out.addSet(locationLockMode, lockModes, mode, l.Name)
 	out.add(locationLockRetention, p.Retention.Seconds(), l.Name)
-	out.stale = false
 }
 
 // lockModes are S3's, and that there is none.
@@ -40,7 +39,7 @@ var lockModes = []string{"GOVERNANCE", "COMPLIANCE", "none"}
 
 // logicalSample is withheld until the records of all backups are read: a part of
 // the sum would look like data that got lost.
-func logicalSample(out *Samples, l state.LocationState) {
+func logicalSample(out Samples, l state.LocationState) {
 	if !l.Backups.Read() || l.VolumesPending > 0 {
 		return
 	}

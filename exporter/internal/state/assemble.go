@@ -203,7 +203,7 @@ func (s *ScheduleState) in(h *LocationView) {
 func (a *assembly) addDrill(h *LocationView, d fact.Drill, b *fact.Backup) {
 	known := DrillState{Drill: d, Location: h.Name}
 	if b != nil && sameBackup(*b, d) {
-		known.Exists, known.Completed = !b.Gone && !b.Missing, Recoverable(*b)
+		known.Exists, known.Completed = !b.Gone && !b.Missing, recoverable(*b)
 		// What the backup says of itself counts more than what was written
 		// about it.
 		known.Schedule, known.BackupStart = b.Schedule, b.Start

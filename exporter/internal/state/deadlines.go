@@ -7,9 +7,9 @@ import (
 	"github.com/lifeboat-backup/lifeboat/exporter/internal/fact"
 )
 
-// Paused reports whether nothing is expected to run: the Schedule is paused, or
+// paused reports whether nothing is expected to run: the Schedule is paused, or
 // can never run, which lifeboat_schedule_valid says.
-func Paused(s ScheduleState) bool {
+func paused(s ScheduleState) bool {
 	return s.Kube != nil && (s.Kube.Paused || s.Kube.Invalid != "")
 }
 
@@ -18,7 +18,7 @@ func Paused(s ScheduleState) bool {
 // Without a Schedule and without a success it is the start of the oldest run, or,
 // when nothing ever ran, the moment the exporter began to watch.
 func anchor(s ScheduleState, started time.Time) time.Time {
-	success, _ := fact.Newest(s.Backups, Recoverable)
+	success, _ := fact.Newest(s.Backups, recoverable)
 	since := fact.Later(success.Start, s.Ledger.Succeeded)
 	switch {
 	case s.Kube != nil:
@@ -31,10 +31,10 @@ func anchor(s ScheduleState, started time.Time) time.Time {
 	return since
 }
 
-// SuccessDeadline is zero when nothing is expected.
-func SuccessDeadline(s ScheduleState, started time.Time) time.Time {
+// successDeadline is zero when nothing is expected.
+func successDeadline(s ScheduleState, started time.Time) time.Time {
 	since := anchor(s, started)
-	last, _ := fact.Newest(s.Backups, Recoverable)
+	last, _ := fact.Newest(s.Backups, recoverable)
 	switch {
 	case s.Cron.IsZero():
 		return schedule.InferredDeadline(since, s.Interval, fact.Took(last))
@@ -44,26 +44,26 @@ func SuccessDeadline(s ScheduleState, started time.Time) time.Time {
 	return s.Cron.Deadline(since, fact.Took(last))
 }
 
-// RpoAnchor is the newest recovery point, or since when there should be one.
-func RpoAnchor(s ScheduleState) time.Time {
-	if point, ok := fact.Newest(s.Backups, Recoverable); ok {
+// rpoAnchor is the newest recovery point, or since when there should be one.
+func rpoAnchor(s ScheduleState) time.Time {
+	if point, ok := fact.Newest(s.Backups, recoverable); ok {
 		return point.Start
 	}
 	return s.Created
 }
 
-// Grace is how long after its due time a run may still succeed.
-func Grace(s ScheduleState) time.Duration {
+// grace is how long after its due time a run may still succeed.
+func grace(s ScheduleState) time.Duration {
 	if s.Kube != nil && s.Kube.Grace > 0 {
 		return s.Kube.Grace
 	}
 	return schedule.Grace(s.Interval)
 }
 
-// RpoTarget is what was agreed with the Schedule, else by the flags, else two
+// rpoTarget is what was agreed with the Schedule, else by the flags, else two
 // intervals and a grace; zero when nothing was agreed and nothing can be
 // inferred.
-func RpoTarget(s ScheduleState, cfg Config) time.Duration {
+func rpoTarget(s ScheduleState, cfg Config) time.Duration {
 	if s.Kube != nil && s.Kube.RPO > 0 {
 		return s.Kube.RPO
 	}
@@ -73,14 +73,14 @@ func RpoTarget(s ScheduleState, cfg Config) time.Duration {
 	if s.Interval == 0 {
 		return 0
 	}
-	return 2*s.Interval + Grace(s)
+	return 2*s.Interval + grace(s)
 }
 
-// NextRun is when the controller starts the next run, by Velero's own rule
+// nextRun is when the controller starts the next run, by Velero's own rule
 // (Velero v1.18.1, pkg/controller/schedule_controller.go): the first due time
 // after the last run, or after the making of the Schedule, or after a run it was
 // told to skip. Zero when it will not.
-func NextRun(k fact.Schedule) time.Time {
+func nextRun(k fact.Schedule) time.Time {
 	if k.Paused || k.Invalid != "" {
 		return time.Time{}
 	}
@@ -91,9 +91,9 @@ func NextRun(k fact.Schedule) time.Time {
 	return k.Cron.Next(fact.Later(last, k.LastSkipped))
 }
 
-// EffectiveTTL is how long backups of the Schedule are kept: Velero takes a ttl of
+// effectiveTTL is how long backups of the Schedule are kept: Velero takes a ttl of
 // 0 for not set.
-func EffectiveTTL(k fact.Schedule, cfg Config) time.Duration {
+func effectiveTTL(k fact.Schedule, cfg Config) time.Duration {
 	if k.TTL <= 0 {
 		return cfg.ServerTTL
 	}
@@ -118,7 +118,7 @@ func firings(s ScheduleState, before *ScheduleState, now time.Time, cfg Config) 
 	if s.Kube == nil || s.Cron.IsZero() {
 		return Firings{}
 	}
-	f := Firings{Expr: s.Kube.Expr, From: fact.Later(s.Created, now.Add(-EffectiveTTL(*s.Kube, cfg))), To: now}
+	f := Firings{Expr: s.Kube.Expr, From: fact.Later(s.Created, now.Add(-effectiveTTL(*s.Kube, cfg))), To: now}
 	if before == nil || before.Firings.Expr != f.Expr || s.Cron.Every() ||
 		f.From.Before(before.Firings.From) || f.To.Before(before.Firings.To) || f.From.After(before.Firings.To) {
 		f.Count = s.Cron.Count(f.From, f.To, maxFirings+1)
@@ -133,11 +133,11 @@ func firings(s ScheduleState, before *ScheduleState, now time.Time, cfg Config) 
 // each run of one that counts from the run before that much later.
 const checkPeriod = time.Minute
 
-// Expected are the fewest Completed backups and the most backups that there may
+// expected are the fewest Completed backups and the most backups that there may
 // be: the newest may still run, and expired ones wait for garbage collection.
 // While nothing runs there is no telling.
-func Expected(s ScheduleState, cfg Config) (fewest, most int, ok bool) {
-	if Paused(s) || s.Interval <= 0 || s.Firings.Count > maxFirings {
+func expected(s ScheduleState, cfg Config) (fewest, most int, ok bool) {
+	if paused(s) || s.Interval <= 0 || s.Firings.Count > maxFirings {
 		return 0, 0, false
 	}
 	n := s.Firings.Count

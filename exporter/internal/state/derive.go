@@ -19,7 +19,7 @@ func HasData(known State) bool {
 	return known.Kube.Source.Read() || (inBucket && !known.Kube.Source.LastAttempt.IsZero())
 }
 
-// knowledge says of which sources the present is known.
+// Freshness says of which sources the present is known.
 type Freshness struct {
 	Now        time.Time
 	StaleAfter time.Duration
@@ -30,6 +30,7 @@ type Freshness struct {
 	Backups, Drills []bool
 }
 
+// NewFreshness asks every source.
 func NewFreshness(now time.Time, known State, cfg Config) Freshness {
 	k := Freshness{Now: now, StaleAfter: cfg.StaleAfter(), Watched: known.Kube != nil}
 	k.Cluster = k.Watched && known.Kube.Source.Fresh(now, cfg.StaleAfter())

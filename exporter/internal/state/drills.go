@@ -18,9 +18,9 @@ const (
 
 var Results = []string{string(report.Passed), string(report.Failed), string(report.Error), resultTimeout, ResultNone}
 
-// Agreement is what the annotations of the Schedule say; zero when no Schedule
+// agreement is what the annotations of the Schedule say; zero when no Schedule
 // is known.
-func Agreement(s ScheduleState) fact.Schedule {
+func agreement(s ScheduleState) fact.Schedule {
 	if s.Kube == nil {
 		return fact.Schedule{}
 	}
@@ -35,12 +35,12 @@ func NewestDrill(drills []DrillState, wanted func(DrillState) bool) (DrillState,
 	return drills[i], true
 }
 
-// Standing is the result that counts, of drills sorted newest first. The newest
+// standing is the result that counts, of drills sorted newest first. The newest
 // drill of each level has the word on its level and on all that prove less; the
 // worst of these words stands. So an integrity drill that passes every hour does
 // not hide that last night's restore failed. A level nobody runs any more is
 // forgotten when the backup it was run on is gone.
-func Standing(drills []DrillState) string {
+func standing(drills []DrillState) string {
 	worst, settled := DrillState{Drill: fact.Drill{Verdict: report.Passed}}, -1
 	for i, d := range drills {
 		if rank(d.Level) <= settled || (i > 0 && !d.Exists) {
@@ -120,11 +120,11 @@ type identity struct {
 	start       time.Time
 }
 
-// ProvenTarget is how old the newest proven recovery point may become: what was
+// provenTarget is how old the newest proven recovery point may become: what was
 // agreed, else what --proven-within allows, else what the drill policy implies,
 // else an interval and a week. Zero when nothing is known of the interval.
-func ProvenTarget(s ScheduleState, agreed fact.Schedule, cfg Config) time.Duration {
-	rpo := RpoTarget(s, cfg)
+func provenTarget(s ScheduleState, agreed fact.Schedule, cfg Config) time.Duration {
+	rpo := rpoTarget(s, cfg)
 	switch {
 	case agreed.ProvenRPO > 0:
 		return agreed.ProvenRPO
@@ -140,19 +140,19 @@ func ProvenTarget(s ScheduleState, agreed fact.Schedule, cfg Config) time.Durati
 
 const DefaultProvenWithin = 7 * 24 * time.Hour
 
-// ProvenDeadline counts from the newest backup ever proven, so that it does not
+// provenDeadline counts from the newest backup ever proven, so that it does not
 // move when that backup expires, or from the oldest one drilled when none was.
-func ProvenDeadline(s ScheduleState, agreed fact.Schedule, cfg Config) time.Time {
+func provenDeadline(s ScheduleState, agreed fact.Schedule, cfg Config) time.Time {
 	from := s.Proof.Ever
 	if from.IsZero() {
 		from = s.Proof.Oldest
 	}
-	return from.Add(cmp.Or(ProvenTarget(s, agreed, cfg), DefaultProvenWithin))
+	return from.Add(cmp.Or(provenTarget(s, agreed, cfg), DefaultProvenWithin))
 }
 
-// RtoTarget is what was agreed, else the target of the policy that asked for
+// rtoTarget is what was agreed, else the target of the policy that asked for
 // the newest drill that could measure it.
-func RtoTarget(s ScheduleState, agreed fact.Schedule) time.Duration {
+func rtoTarget(s ScheduleState, agreed fact.Schedule) time.Duration {
 	if agreed.RTO > 0 {
 		return agreed.RTO
 	}
@@ -167,11 +167,11 @@ func drillPolicy(drills []DrillState) DrillState {
 	return d
 }
 
-// NextDrillBy is the moment by which the next drill must have ended; zero when
+// nextDrillBy is the moment by which the next drill must have ended; zero when
 // that cannot be told, or nothing is left to drill and no backup is awaited.
 // A policy does not drill again what is proven (verifier/scheduler), so where
 // every backup is older than one that passed, the next one is waited for first.
-func NextDrillBy(s ScheduleState, known State) time.Time {
+func nextDrillBy(s ScheduleState, known State) time.Time {
 	last := drillPolicy(s.Drills)
 	if last.Cron.IsZero() {
 		last = s.Drills[0]
@@ -204,7 +204,7 @@ func awaited(s ScheduleState, known State) time.Time {
 		}
 	}
 	if first.IsZero() {
-		return SuccessDeadline(s, anchor(s, known.Started))
+		return successDeadline(s, anchor(s, known.Started))
 	}
 	return first
 }

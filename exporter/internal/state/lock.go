@@ -10,7 +10,7 @@ func CountLocked(backups []fact.Backup) (locked int, known bool) {
 	asked := 0
 	for i := range backups {
 		b := &backups[i]
-		if !Recoverable(*b) || !b.InLocation {
+		if !recoverable(*b) || !b.InLocation {
 			continue
 		}
 		if !b.LockAsked {

@@ -117,9 +117,9 @@ func own(b fact.Backup, seen *fact.Schedule) bool {
 	return b.Start.Before(seen.Created) || (!b.Stray && !b.Foreign)
 }
 
-// Recoverable reports whether a backup can be restored as far as anybody knows:
+// recoverable reports whether a backup can be restored as far as anybody knows:
 // it exists, it is Completed, and its data was not found missing.
-func Recoverable(b fact.Backup) bool {
+func recoverable(b fact.Backup) bool {
 	return b.Phase == velerov1.BackupPhaseCompleted && !b.Gone && !b.Missing
 }
 

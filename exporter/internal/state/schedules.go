@@ -50,9 +50,9 @@ func countPhases(backups []fact.Backup) [6]int {
 	return n
 }
 
-// LastPhase is that of the newest run that has ended, by its backup or, if that
+// lastPhase is that of the newest run that has ended, by its backup or, if that
 // is gone, by the ledger: deleting a failed backup makes nothing well.
-func LastPhase(s ScheduleState) string {
+func lastPhase(s ScheduleState) string {
 	last, ok := fact.Newest(s.Backups, fact.Finished)
 	if s.Ledger.Ended.After(last.Start) && slices.Contains(LastPhases, s.Ledger.Outcome) {
 		return s.Ledger.Outcome
@@ -63,7 +63,7 @@ func LastPhase(s ScheduleState) string {
 	return PhaseNone
 }
 
-func ConsecutiveFailures(backups []fact.Backup) int {
+func consecutiveFailures(backups []fact.Backup) int {
 	n := 0
 	for _, b := range backups {
 		if fact.Completed(b) {
@@ -76,8 +76,8 @@ func ConsecutiveFailures(backups []fact.Backup) int {
 	return n
 }
 
-// Expired counts backups that expired before t and exist.
-func Expired(s ScheduleState, t time.Time) int {
+// expired counts backups that expired before t and exist.
+func expired(s ScheduleState, t time.Time) int {
 	n, _ := slices.BinarySearchFunc(s.Expiries, t, time.Time.Compare)
 	return n
 }
@@ -113,9 +113,9 @@ func lastRuns(l *LedgerState) map[string]LastRuns {
 	return out
 }
 
-// LastRun is the start of the newest run, by its backup, by Velero's own note, or
+// lastRun is the start of the newest run, by its backup, by Velero's own note, or
 // by the ledger.
-func LastRun(s ScheduleState) time.Time {
+func lastRun(s ScheduleState) time.Time {
 	t := s.Ledger.Ended
 	if len(s.Backups) > 0 {
 		t = fact.Later(t, s.Backups[0].Start)
@@ -126,14 +126,14 @@ func LastRun(s ScheduleState) time.Time {
 	return t
 }
 
-func LastFailure(s ScheduleState) time.Time {
+func lastFailure(s ScheduleState) time.Time {
 	failed, _ := fact.Newest(s.Backups, func(b fact.Backup) bool { return fact.Finished(b) && !fact.Completed(b) })
 	return fact.Later(failed.Start, s.Ledger.Failed)
 }
 
-// HomeOf is the location of the newest backup; "" when there is none and more
+// locationOf is the location of the newest backup; "" when there is none and more
 // than one it could be in.
-func HomeOf(s ScheduleState, known State) string {
+func locationOf(s ScheduleState, known State) string {
 	switch {
 	case len(s.Backups) > 0 && s.Backups[0].Location != "":
 		return s.Backups[0].Location

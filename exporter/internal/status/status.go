@@ -3,15 +3,12 @@ package status
 import (
 	"cmp"
 	"fmt"
-	"math"
 	"slices"
-	"strings"
 	"time"
 
 	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/exporter/internal/fact"
-	"github.com/lifeboat-backup/lifeboat/exporter/internal/metrics"
 	"github.com/lifeboat-backup/lifeboat/exporter/internal/state"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
@@ -173,23 +170,19 @@ type LocationStatus struct {
 	Message       string    `json:"message,omitempty"`
 }
 
-// StatusOf says of what is known how each schedule is. It is pure, and takes its
-// numbers from Derive, so that it never says anything else than the metrics, and
-// so the alerts, do.
+// Of says of what is known how each schedule is. It is pure, and prints what
+// state.Judge decides, as the metrics do, so that the two never differ.
 func Of(now time.Time, known state.State, cfg state.Config) Status {
 	cfg = cfg.WithDefaults()
-	served := index(metrics.Of(now, known, cfg))
 	out := Status{
 		Schema: Schema, At: now.UTC(), Version: cfg.Build.Version,
 		Schedules: []ScheduleStatus{}, Sources: sourceStatuses(now, known, cfg), Locations: []LocationStatus{},
 	}
-	for _, s := range state.Within(known.Schedules, cfg) {
-		switch v, ok := served[s.Name]; {
-		case !ok: // nothing is said of it yet
-		case s.Name == "":
-			out.ByHand = v.sets(metrics.ScheduleBackups)
-		default:
-			out.Schedules = append(out.Schedules, scheduleStatus(now, s, v))
+	for _, s := range state.Judge(now, known, cfg) {
+		if s.Name == "" {
+			out.ByHand = phases(s)
+		} else {
+			out.Schedules = append(out.Schedules, scheduleStatus(now, s))
 		}
 	}
 	slices.SortStableFunc(out.Schedules, func(a, b ScheduleStatus) int {
@@ -201,81 +194,37 @@ func Of(now time.Time, known state.State, cfg state.Config) Status {
 	return out
 }
 
-// Values are the samples of one schedule: those without another label by their
-// metric, the others by that label's value, too.
-type Values map[metrics.ID]map[string]float64
+// moment is a time as metrics have it: to the millisecond.
+func moment(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 
-// index sorts samples by schedule, if that is their first label.
-func index(all []metrics.Sample) map[string]Values {
-	out := map[string]Values{}
-	for _, s := range all {
-		labels := metrics.Catalog[s.Metric].Labels
-		if len(labels) == 0 || labels[0] != metrics.LabelSchedule || s.Histogram != nil {
-			continue
-		}
-		v := out[s.Labels[0]]
-		if v == nil {
-			v = Values{}
-			out[s.Labels[0]] = v
-		}
-		if v[s.Metric] == nil {
-			v[s.Metric] = map[string]float64{}
-		}
-		v[s.Metric][strings.Join(s.Labels[1:], "\x00")] = s.Value
+// present is n when it is known, else nothing.
+func present[T any](known bool, n T) (out T) {
+	if known {
+		out = n
 	}
 	return out
 }
 
-// number is the value of a metric that has no further label, 0 when it is not
-// served.
-func (v Values) number(id metrics.ID) float64 { return v[id][""] }
-
-// time is that of a timestamp, the zero time when it is not served.
-func (v Values) time(id metrics.ID) time.Time {
-	s, ok := v[id][""]
-	if !ok {
-		return time.Time{}
-	}
-	whole, part := math.Modf(s)
-	return time.Unix(int64(whole), int64(part*1e9)).UTC()
-}
-
-// holds is the state of a set that holds, "" when it is not served.
-func (v Values) holds(id metrics.ID) string {
-	for known, n := range v[id] {
-		if n == 1 {
-			return known
-		}
-	}
-	return ""
-}
-
-func (v Values) is(id metrics.ID, want float64) bool {
-	n, ok := v[id][""]
-	return ok && n == want
-}
-
-func (v Values) sets(id metrics.ID) map[string]int {
+func phases(s state.Judged) map[string]int {
 	out := map[string]int{}
-	for label, n := range v[id] {
-		if n > 0 {
-			out[label] = int(n)
+	for i, n := range s.Phases {
+		if n > 0 && s.Known.Existence {
+			out[state.ExistingPhases[i]] = n
 		}
 	}
 	return out
 }
 
-func scheduleStatus(now time.Time, s state.ScheduleState, v Values) ScheduleStatus {
+func scheduleStatus(now time.Time, s state.Judged) ScheduleStatus {
 	out := ScheduleStatus{
-		Name: s.Name, Cron: s.Cron.String(), Paused: v.is(metrics.SchedulePaused, 1),
-		RecoveryPoint: v.time(metrics.ScheduleRecoveryPoint), RPOTargetSeconds: v.number(metrics.ScheduleRPOTarget), RPODeadline: v.time(metrics.ScheduleRPODeadline),
-		SuccessDeadline: v.time(metrics.ScheduleSuccessDeadline), NextRun: v.time(metrics.ScheduleNextRun),
-		LastResult: v.holds(metrics.ScheduleLastBackupPhase), ConsecutiveFailures: int(v.number(metrics.ScheduleConsecutiveFailures)), Backups: v.sets(metrics.ScheduleBackups),
-		ProvenRecoveryPoint: v.time(metrics.DrillProvenRecoveryPoint), ProvenTargetSeconds: v.number(metrics.DrillProvenTarget), ProvenDeadline: v.time(metrics.DrillProvenDeadline),
-		VerifiedBackups: int(v.number(metrics.DrillVerified)), DrillResult: v.holds(metrics.DrillLastResult), DrillDeadline: v.time(metrics.DrillDeadline),
+		Name: s.Name, Cron: s.Cron.String(), Location: s.Location, Paused: s.Kube != nil && s.Known.Cluster && s.Kube.Paused,
+		RPOTargetSeconds: max(s.RPOTarget, 0).Seconds(), RPODeadline: moment(s.RPODeadline), SuccessDeadline: moment(s.SuccessDeadline), NextRun: moment(s.NextRun),
+		LastResult: present(s.Known.Runs, s.LastPhase), ConsecutiveFailures: present(s.Known.Runs, s.ConsecutiveFailures), Backups: phases(s),
+		ProvenRecoveryPoint: moment(s.Proof.Existing), ProvenTargetSeconds: max(s.ProvenTarget, 0).Seconds(), ProvenDeadline: moment(s.ProvenDeadline),
+		VerifiedBackups: present(s.Known.Drills, s.Proof.Verified), DrillResult: present(s.Known.Drills, s.DrillResult), DrillDeadline: moment(s.DrillDeadline),
 	}
-	if labels := strings.Split(v.holds(metrics.ScheduleInfo), "\x00"); len(labels) == len(metrics.Catalog[metrics.ScheduleInfo].Labels)-1 {
-		out.Location = labels[len(labels)-1]
+	if s.RecoveryPoint != nil && !s.RecoveryPoint.Start.IsZero() {
+		out.RecoveryPoint, out.RecoveryBackup = moment(s.RecoveryPoint.Start), s.RecoveryPoint.Name
 	}
 	out.AgeSeconds, out.ProvenAgeSeconds = age(now, out.RecoveryPoint), age(now, out.ProvenRecoveryPoint)
 	if out.NextRun.IsZero() && s.Kube == nil {
@@ -284,13 +233,10 @@ func scheduleStatus(now time.Time, s state.ScheduleState, v Values) ScheduleStat
 	if len(s.Backups) > 0 {
 		out.Newest = backupStatus(s.Backups[0])
 	}
-	if success, ok := fact.Newest(s.Backups, state.Recoverable); ok && !out.RecoveryPoint.IsZero() {
-		out.RecoveryBackup = success.Name
+	if s.LastDrill != nil {
+		out.LastDrill = drillStatus(*s.LastDrill)
 	}
-	if len(s.Drills) > 0 {
-		out.LastDrill = drillStatus(s.Drills[0])
-	}
-	out.Status, out.Severity, out.Why, out.Runbook = Verdict(now, out, v)
+	out.Status, out.Severity, out.Why, out.Runbook = Verdict(now, out, s)
 	return out
 }
 
@@ -316,14 +262,13 @@ func drillStatus(d state.DrillState) *DrillStatus {
 // Verdict finds the word for a schedule, and why. What was agreed with the user and
 // is broken comes first; what cannot be known is said before anything that would
 // need it to be known.
-func Verdict(now time.Time, s ScheduleStatus, v Values) (Health, Severity, string, string) {
+func Verdict(now time.Time, s ScheduleStatus, j state.Judged) (Health, Severity, string, string) {
 	past := func(t time.Time) bool { return !t.IsZero() && now.After(t) }
 	none := s.RecoveryPoint.IsZero()
-	_, known := v[metrics.ScheduleLastBackupPhase]
 	switch {
-	case !known:
+	case !j.Known.Runs:
 		return Unknown, Warning, "Its location or its cluster cannot be read: what is shown is what was known last.", "LifeboatExporterSourceDown"
-	case v.is(metrics.ScheduleValid, 0):
+	case j.Known.Cluster && j.Kube != nil && j.Kube.Invalid != "":
 		return Invalid, Critical, "It can never run: its cron expression is wrong or matches no date, or the controller refused it.", "LifeboatScheduleInvalid"
 	case none && past(s.RPODeadline):
 		return Never, Critical, "No backup that is there has succeeded, and the age that was agreed is exceeded.", "LifeboatRPOBreached"
@@ -339,7 +284,7 @@ func Verdict(now time.Time, s ScheduleStatus, v Values) (Health, Severity, strin
 		return Overdue, Warning, "A run was due, and no backup that started since has succeeded.", "LifeboatBackupOverdue"
 	case s.LastResult != string(velerov1.BackupPhaseCompleted) && s.LastResult != state.PhaseNone:
 		return Failing, Warning, failures(s), "LifeboatLastBackupFailed"
-	case s.DrillResult == state.ResultNone && neverDrilled(now, v, s):
+	case s.DrillResult == state.ResultNone && neverDrilled(now, j):
 		return Unproven, Warning, "No backup was ever drilled.", "LifeboatNeverDrilled"
 	case s.Paused:
 		return Paused, Info, "It is paused: no run will start.", "LifeboatSchedulePaused"
@@ -358,10 +303,9 @@ func failures(s ScheduleStatus) string {
 
 // neverDrilled reports whether there have been backups for as long as one may
 // stay unproven, or a week where that is not known.
-func neverDrilled(now time.Time, v Values, s ScheduleStatus) bool {
-	oldest := v.time(metrics.ScheduleOldestRecoveryPoint)
-	may := cmp.Or(time.Duration(s.ProvenTargetSeconds*float64(time.Second)), state.DefaultProvenWithin)
-	return !oldest.IsZero() && now.Sub(oldest) > may
+func neverDrilled(now time.Time, j state.Judged) bool {
+	may := cmp.Or(max(j.ProvenTarget, 0), state.DefaultProvenWithin)
+	return !j.OldestRecoveryPoint.IsZero() && now.Sub(j.OldestRecoveryPoint) > may
 }
 
 // badness orders schedules: by severity, and then by word.
