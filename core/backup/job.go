@@ -52,7 +52,7 @@ type Job struct {
 	Recipients seal.Recipients
 	// Now tells the time, for everything that is recorded.
 	Now func() time.Time
-	// Progress, when set, is told each item that is written, by Run's goroutine.
+	// Progress, when set, receives each item that is written, by Run's goroutine.
 	Progress progress.Sink
 }
 

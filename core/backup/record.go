@@ -68,10 +68,10 @@ func (r *record) refuse(k item.Key, err error) {
 	r.problem(Problem{Object: k.String(), Err: err})
 }
 
-// leftByArchive is the reason of refused items. It stands in manifests.
+// leftByArchive is the reason for rejected items. It is part of the manifest format.
 const leftByArchive = "the archive cannot hold it"
 
-// conclude takes over what the collection knows at its end.
+// conclude records what the collection reports at its end.
 func (r *record) conclude(c *collect.Collection) {
 	for _, p := range c.Problems() {
 		r.problem(p)

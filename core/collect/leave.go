@@ -9,7 +9,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/item"
 )
 
-// The reasons for which a listed object is left out. They stand in manifests
+// The reasons for which a listed object is left out. They are part of the manifest format
 // and must stay as they are.
 const (
 	leftByLabel     = "label " + api.LabelExcludeFromBackup + "=true"

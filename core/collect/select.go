@@ -14,7 +14,7 @@ type Choice struct {
 	Excluded string
 }
 
-// The reasons for which a whole resource is left out. They stand in manifests
+// The reasons for which a whole resource is left out. They are part of the manifest format
 // and must stay as they are.
 const (
 	notListable     = "cannot be listed"

@@ -164,7 +164,7 @@ type Refusal struct {
 }
 
 // Refused settles an update that the API server would refuse: the object is
-// made anew where the policy allows it, that can help, and nothing is lost by
+// recreated where the policy allows it, that can help, and nothing is lost by
 // it.
 func (o Options) Refused(s *Step, live Live, r Refusal) {
 	s.Action, s.Reason = Fail, "cannot be updated: "+r.Words

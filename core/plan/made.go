@@ -11,7 +11,7 @@ import (
 // Some objects look as if a controller had made them, and the controller of the
 // target makes them again only if another object of the backup asks for them:
 // Endpoints for a Service with a selector, for example. Those of a Service
-// without one are somebody's own and have to be restored, whatever marks an
+// without one belong to a user and have to be restored, whatever marks an
 // earlier controller left on them.
 
 // madeOf names what makes an object in the target, "" when it is not an object
@@ -53,7 +53,7 @@ func makes(u *unstructured.Unstructured, k item.Key) []string {
 		return []string{endpointsOf(k.Namespace, k.Name)}
 	case "serviceaccounts":
 		// Clusters before 1.24 list the tokens that they made; nothing lists those
-		// that somebody made by hand.
+		// that a user made.
 		var tokens []string
 		for _, s := range item.Maps(u.Object["secrets"]) {
 			if hasRandomSuffix(nameOf(s), k.Name+"-token-") {

@@ -23,9 +23,9 @@ import (
 //     resourceVersion, generation, creationTimestamp, deletionTimestamp,
 //     deletionGracePeriodSeconds, selfLink, generateName, managedFields); owner
 //     references, since the owner's UID is gone (Plan.own gives them back)
-//   - pods: node, priority (admission computes it anew), the service account
+//   - pods: node, priority (admission computes it again), the service account
 //     token volume that admission adds
-//   - services: cluster IPs unless headless; node ports that nobody asked for,
+//   - services: cluster IPs unless headless; node ports that no user asked for,
 //     unless preserveNodePorts says that all are kept
 //   - persistentvolumeclaims: binding annotations and, once bound, volumeName,
 //     the source it was filled from and, with a storage class, the selector
@@ -34,7 +34,7 @@ import (
 //   - jobs: the generated selector and its labels
 //   - serviceaccounts: generated token secrets
 //   - secrets of type service-account-token: the token, its CA and the
-//     account's UID, which the target issues anew
+//     account's UID, which the target issues again
 //   - customresourcedefinitions: preserveUnknownFields, which v1 refuses, is
 //     said in the schemas instead
 func prepare(u *unstructured.Unstructured, preserveNodePorts bool) {
@@ -178,7 +178,7 @@ func prepareService(u *unstructured.Unstructured, preserveNodePorts bool) {
 
 const healthCheckNodePort = "healthCheckNodePort"
 
-// wantedNodePorts are the ports of a Service whose node port somebody asked
+// wantedNodePorts are the ports of a Service whose node port a user asked
 // for, and healthCheckNodePort if it is one, as kubectl's annotation or the record of field managers tells; the
 // others were allocated (Velero v1.18, pkg/restore/actions, service action).
 func wantedNodePorts(u *unstructured.Unstructured) map[string]bool {

@@ -68,7 +68,7 @@ func gone(ctx context.Context, c Cluster, name string, limit time.Duration) (hel
 			return "", err
 		}
 		if u.GetDeletionTimestamp() == nil {
-			return "", nil // made anew by somebody
+			return "", nil // recreated meanwhile
 		}
 		if time.Now().After(deadline) {
 			return holders(u), nil

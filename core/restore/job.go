@@ -65,7 +65,7 @@ type Job struct {
 	Record bool
 	// Now tells the time, for durations and the log.
 	Now func() time.Time
-	// Progress, when set, is told each stage, and each step of Execute that acts
+	// Progress, when set, receives each stage, and each step of Execute that acts
 	// on the cluster.
 	Progress progress.Sink
 }

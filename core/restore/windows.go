@@ -39,7 +39,7 @@ func Windows(ctx context.Context, s store.Store, backup string, steps []plan.Ste
 	return w.give()
 }
 
-// windows is what stands between the archive's order and that of the steps.
+// windows converts the order of the archive into that of the steps.
 type windows struct {
 	steps []plan.Step
 	use   func([]apply.Work) error

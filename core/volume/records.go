@@ -114,7 +114,7 @@ type PodVolumeInfo struct {
 	Phase           string
 }
 
-// PVInfo is what a restore needs of a volume that is provisioned anew.
+// PVInfo is what a restore needs of a volume that is newly provisioned.
 type PVInfo struct {
 	ReclaimPolicy string            `json:"reclaimPolicy"`
 	Labels        map[string]string `json:"labels"`
