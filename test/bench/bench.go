@@ -16,6 +16,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/collect"
 	"github.com/lifeboat-backup/lifeboat/core/manifest"
 	"github.com/lifeboat-backup/lifeboat/test/fixtures/populate"
+	"github.com/lifeboat-backup/lifeboat/test/rig"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 	"github.com/lifeboat-backup/lifeboat/verifier/sandbox"
 )
@@ -125,12 +126,12 @@ func (l *lab) backups(ctx context.Context) error {
 			return err
 		}
 		l.results.Objects, l.results.ObjectBytes, l.results.ArchiveBytes = first.Items, first.Bytes, first.Stored
-		var s3 s3Server
+		var s3 rig.S3Server
 		if !l.noS3 {
-			if s3, err = startS3(ctx, l.dir); err != nil {
+			if s3, err = l.startS3(ctx); err != nil {
 				return err
 			}
-			defer s3.stop()
+			defer s3.Stop()
 		}
 		for turn := range l.runs {
 			l.log.Info("LIST and backup", "turn", turn+1, "of", l.runs)
@@ -145,7 +146,7 @@ func (l *lab) backups(ctx context.Context) error {
 	})
 }
 
-func (l *lab) backupTurn(ctx context.Context, kubeconfig []byte, path, turn string, coverage []manifest.Resource, s3 s3Server) error {
+func (l *lab) backupTurn(ctx context.Context, kubeconfig []byte, path, turn string, coverage []manifest.Resource, s3 rig.S3Server) error {
 	for _, list := range []struct {
 		name     string
 		parallel int
@@ -166,7 +167,7 @@ func (l *lab) backupTurn(ctx context.Context, kubeconfig []byte, path, turn stri
 	if l.noS3 {
 		return nil
 	}
-	_, err := l.backup(ctx, backupS3, path, "turn-"+turn, s3.url(), s3.env())
+	_, err := l.backup(ctx, backupS3, path, "turn-"+turn, s3.URL("bench"), s3.Environ())
 	return err
 }
 

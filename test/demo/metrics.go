@@ -5,13 +5,14 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/lifeboat-backup/lifeboat/test/rig"
 )
 
 // shown are the metrics the demo prints; claims are made of some of them.
@@ -48,7 +49,7 @@ func (d *demo) measured(ctx context.Context) error {
 // scrape runs the exporter on a location until it has read it, and returns its
 // samples by series.
 func (d *demo) scrape(ctx context.Context, location string) (map[string]string, error) {
-	address, err := freeAddress()
+	address, err := rig.FreeAddress()
 	if err != nil {
 		return nil, err
 	}
@@ -70,14 +71,6 @@ func (d *demo) scrape(ctx context.Context, location string) (map[string]string, 
 		fmt.Fprintln(d.out, line)
 	}
 	return samples.values, err
-}
-
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
 }
 
 type samples struct {

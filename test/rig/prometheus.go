@@ -94,7 +94,7 @@ func Prometheus(t testing.TB, c PrometheusConfig) (url string) {
 // waits until it is ready, and returns its URL. It ends with the test.
 func daemon(t testing.TB, path string, args ...string) (url string) {
 	t.Helper()
-	address, err := freeAddress()
+	address, err := FreeAddress()
 	if err != nil {
 		t.Fatal(err)
 	}

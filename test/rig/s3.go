@@ -1,6 +1,6 @@
-// Package rig is what end-to-end tests stand on: it starts real servers for
-// the time of a test. What it needs is built by `make tools`; when that is
-// missing a test fails and says so, it never skips.
+// Package rig starts the real servers that end-to-end tests, benchmarks and the
+// demo use. What it needs is built by `make tools`; when that is missing a test
+// fails and says so, it never skips.
 package rig
 
 import (
@@ -45,8 +45,9 @@ type S3Server struct {
 
 // s3Process is the process that serves, which Stop and Start change.
 type s3Process struct {
-	stop func()
-	cmd  *exec.Cmd
+	stop   func()
+	cmd    *exec.Cmd
+	output *bytes.Buffer // read only after the process has ended
 }
 
 // Another starts a second server with the same credentials and with an empty
@@ -58,7 +59,10 @@ func (s S3Server) Another(t testing.TB) S3Server {
 		o.versions = t.TempDir()
 	}
 	o = o.WithBucket(t, s.Bucket)
-	o.Endpoint = startS3(t, o)
+	if err := o.startAnywhere(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	o.endWith(t)
 	return o
 }
 
@@ -82,11 +86,18 @@ func (s S3Server) Continue(t testing.TB) {
 func (s S3Server) WithBucket(t testing.TB, name string) S3Server {
 	t.Helper()
 	s.Bucket = name
-	// A folder below the server's is a bucket.
-	if err := os.Mkdir(filepath.Join(s.Dir, name), 0o755); err != nil {
-		t.Fatalf("make bucket: %v", err)
+	if err := s.makeBucket(); err != nil {
+		t.Fatal(err)
 	}
 	return s
+}
+
+// makeBucket makes a folder below the server's, which is a bucket.
+func (s S3Server) makeBucket() error {
+	if err := os.Mkdir(filepath.Join(s.Dir, s.Bucket), 0o755); err != nil {
+		return fmt.Errorf("make bucket: %w", err)
+	}
+	return nil
 }
 
 // Stop ends the server: nobody answers at its endpoint any more.
@@ -95,9 +106,10 @@ func (s S3Server) Stop() { s.process.stop() }
 // Start serves again what was served before Stop, at the same endpoint.
 func (s S3Server) Start(t testing.TB) {
 	t.Helper()
-	if err := tryS3(t, s, strings.TrimPrefix(s.Endpoint, "http://")); err != nil {
+	if err := s.start(t.Context(), strings.TrimPrefix(s.Endpoint, "http://")); err != nil {
 		t.Fatalf("start the S3 server again: %v", err)
 	}
+	s.endWith(t)
 }
 
 // URL is the location of a prefix in the bucket; "" is the bucket itself.
@@ -123,52 +135,87 @@ func VersionedS3(t testing.TB) S3Server {
 	return newS3(t, t.TempDir())
 }
 
+// StartS3 starts an S3 server that keeps its objects in dir, with one empty bucket
+// and random credentials. It serves until Stop.
+func StartS3(ctx context.Context, dir string) (S3Server, error) {
+	return newServer(ctx, dir, "")
+}
+
+func newServer(ctx context.Context, dir, versions string) (S3Server, error) {
+	s := S3Server{
+		Region: "us-east-1", Bucket: "lifeboat-test",
+		AccessKey: rand.Text(), SecretKey: rand.Text(),
+		Dir: dir, versions: versions, process: &s3Process{},
+	}
+	if err := s.makeBucket(); err != nil {
+		return S3Server{}, err
+	}
+	if err := s.startAnywhere(ctx); err != nil {
+		return S3Server{}, err
+	}
+	return s, nil
+}
+
 func newS3(t testing.TB, versions string) S3Server {
 	t.Helper()
-	s := S3Server{
-		Region:    "us-east-1",
-		AccessKey: rand.Text(), SecretKey: rand.Text(),
-		Dir: t.TempDir(), versions: versions, process: &s3Process{},
+	s, err := newServer(t.Context(), t.TempDir(), versions)
+	if err != nil {
+		t.Fatal(err)
 	}
-	s = s.WithBucket(t, "lifeboat-test")
-	s.Endpoint = startS3(t, s)
-	for name, value := range map[string]string{
-		"AWS_ACCESS_KEY_ID": s.AccessKey, "AWS_SECRET_ACCESS_KEY": s.SecretKey, "AWS_SESSION_TOKEN": "",
-		"AWS_REGION": "", "AWS_PROFILE": "", "AWS_ENDPOINT_URL": "", "AWS_ENDPOINT_URL_S3": "",
-		"AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull,
-		"AWS_EC2_METADATA_DISABLED": "true",
-	} {
+	s.endWith(t)
+	for name, value := range s.env() {
 		t.Setenv(name, value)
 	}
 	return s
 }
 
-// startS3 returns the endpoint. Between the choice of a free port and its use
-// someone else may take it; then the next one is tried.
-func startS3(t testing.TB, s S3Server) string {
-	t.Helper()
+// Environ is the environment of a program that uses the bucket, free of whatever
+// this user has set up for others.
+func (s S3Server) Environ() []string {
+	var out []string
+	for name, value := range s.env() {
+		out = append(out, name+"="+value)
+	}
+	return out
+}
+
+func (s S3Server) env() map[string]string {
+	return map[string]string{
+		"AWS_ACCESS_KEY_ID": s.AccessKey, "AWS_SECRET_ACCESS_KEY": s.SecretKey, "AWS_SESSION_TOKEN": "",
+		"AWS_REGION": "", "AWS_PROFILE": "", "AWS_ENDPOINT_URL": "", "AWS_ENDPOINT_URL_S3": "",
+		"AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull,
+		"AWS_EC2_METADATA_DISABLED": "true",
+	}
+}
+
+// startAnywhere starts the server on a free port. Between the choice of a port and
+// its use someone else may take it; then the next one is tried.
+func (s *S3Server) startAnywhere(ctx context.Context) error {
 	var err error
 	for range 3 {
 		var address string
-		if address, err = freeAddress(); err != nil {
+		if address, err = FreeAddress(); err != nil {
 			break
 		}
-		if err = tryS3(t, s, address); err == nil {
-			return "http://" + address
+		if err = s.start(ctx, address); err == nil {
+			s.Endpoint = "http://" + address
+			return nil
 		}
 	}
-	t.Fatalf("start the S3 server: %v", err)
-	return ""
+	return fmt.Errorf("start the S3 server: %w", err)
 }
 
-func tryS3(t testing.TB, s S3Server, address string) error {
-	t.Helper()
-	var output bytes.Buffer // read only after the process has ended
+func (s S3Server) start(ctx context.Context, address string) error {
+	binary, err := toolPath("versitygw", "VERSITYGW_VERSION")
+	if err != nil {
+		return err
+	}
+	var output bytes.Buffer
 	args := []string{"--port", address, "--region", s.Region, "--quiet", "--keep-alive", "--virtual-domain", S3Domain, "posix"}
 	if s.versions != "" {
 		args = append(args, "--versioning-dir", s.versions)
 	}
-	cmd := exec.Command(tool(t, "versitygw", "VERSITYGW_VERSION"), append(args, s.Dir)...)
+	cmd := exec.Command(binary, append(args, s.Dir)...)
 	cmd.Env = []string{"ROOT_ACCESS_KEY=" + s.AccessKey, "ROOT_SECRET_KEY=" + s.SecretKey}
 	cmd.Stdout, cmd.Stderr = &output, &output
 	cmd.SysProcAttr = endWithParent()
@@ -179,18 +226,23 @@ func tryS3(t testing.TB, s S3Server, address string) error {
 	go func() { _ = cmd.Wait(); close(ended) }()
 	stop := func() { _ = cmd.Process.Kill(); <-ended }
 
-	if err := ready(t.Context(), "http://"+address, ended); err != nil {
+	if err := ready(ctx, "http://"+address, ended); err != nil {
 		stop()
-		return fmt.Errorf("%w; it said: %s", err, output.String())
+		return fmt.Errorf("%w; its output: %s", err, output.String())
 	}
-	s.process.stop, s.process.cmd = stop, cmd
+	*s.process = s3Process{stop: stop, cmd: cmd, output: &output}
+	return nil
+}
+
+// endWith stops the process that serves now when the test ends.
+func (s S3Server) endWith(t testing.TB) {
+	p := *s.process
 	t.Cleanup(func() {
-		stop()
+		p.stop()
 		if t.Failed() {
-			t.Logf("the S3 server said: %s", output.String())
+			t.Logf("output of the S3 server: %s", p.output.String())
 		}
 	})
-	return nil
 }
 
 // ready waits until the server answers anything.
@@ -217,7 +269,8 @@ func ready(ctx context.Context, endpoint string, ended <-chan struct{}) error {
 	}
 }
 
-func freeAddress() (string, error) {
+// FreeAddress is an address of the loopback interface that nobody listens on now.
+func FreeAddress() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
@@ -226,40 +279,50 @@ func freeAddress() (string, error) {
 	return l.Addr().String(), nil
 }
 
-// tool is the path of a program that `make tools` builds, in the version that
+// toolPath is the path of a program that `make tools` builds, in the version that
 // tools/versions.mk names.
-func tool(t testing.TB, name, versionVariable string) string {
-	t.Helper()
-	root := repoRoot(t)
+func toolPath(name, versionVariable string) (string, error) {
+	root, err := findRoot()
+	if err != nil {
+		return "", err
+	}
 	versions, err := os.ReadFile(filepath.Join(root, "tools", "versions.mk"))
 	if err != nil {
-		t.Fatal(err)
+		return "", err
 	}
 	m := regexp.MustCompile(`(?m)^` + versionVariable + `\s*:=\s*(\S+)`).FindSubmatch(versions)
 	if m == nil {
-		t.Fatalf("tools/versions.mk does not set %s", versionVariable)
+		return "", fmt.Errorf("tools/versions.mk does not set %s", versionVariable)
 	}
 	path := filepath.Join(root, ".cache", "tools", name+"-"+string(m[1]))
 	if _, err := os.Stat(path); err != nil {
-		t.Fatalf("%s %s is not built (%v): run `make tools`, or `make -f tools/tools.mk tools`", name, m[1], err)
+		return "", fmt.Errorf("%s %s is not built: %w (run `make tools`, or `make -f tools/tools.mk tools`)", name, m[1], err)
 	}
-	return path
+	return path, nil
 }
 
-// repoRoot is found from the working directory, which for a test is its
-// package's.
-func repoRoot(t testing.TB) string {
-	t.Helper()
+// findRoot finds the repository from the working directory, which for a test is
+// its package's.
+func findRoot() (string, error) {
 	start, err := os.Getwd()
 	if err != nil {
-		t.Fatal(err)
+		return "", err
 	}
 	for dir := start; ; dir = filepath.Dir(dir) {
 		if _, err := os.Stat(filepath.Join(dir, "tools", "versions.mk")); err == nil {
-			return dir
+			return dir, nil
 		}
 		if strings.TrimSuffix(dir, string(filepath.Separator)) == filepath.VolumeName(dir) {
-			t.Fatalf("no tools/versions.mk above %s", start)
+			return "", fmt.Errorf("no tools/versions.mk above %s", start)
 		}
 	}
+}
+
+func repoRoot(t testing.TB) string {
+	t.Helper()
+	root, err := findRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return root
 }

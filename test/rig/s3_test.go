@@ -1,7 +1,6 @@
 package rig
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -22,31 +21,20 @@ func TestAToolThatIsNotBuiltFailsWithTheCommandThatBuildsIt(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(root, "tools", "versions.mk"), []byte("# x\nSOME_VERSION := v1.2.3\n"), 0o600))
 	t.Chdir(root)
 
-	rec := &fatal{TB: t}
-	assert.PanicsWithValue(t, rec, func() { tool(rec, "some", "SOME_VERSION") })
-	assert.Regexp(t, "^some v1.2.3 is not built .*: run `make tools`", rec.text)
+	_, err := toolPath("some", "SOME_VERSION")
+	assert.ErrorContains(t, err, "some v1.2.3 is not built: ")
+	assert.ErrorContains(t, err, "(run `make tools`, or")
 
 	require.NoError(t, os.MkdirAll(filepath.Join(root, ".cache", "tools"), 0o700))
 	want := filepath.Join(root, ".cache", "tools", "some-v1.2.3")
 	require.NoError(t, os.WriteFile(want, nil, 0o700))
-	assert.Equal(t, want, tool(t, "some", "SOME_VERSION"))
+	got, err := toolPath("some", "SOME_VERSION")
+	require.NoError(t, err)
+	assert.Equal(t, want, got)
 }
 
 func TestTheVersionsOfToolsAreNamedWhereTheRigLooks(t *testing.T) {
 	versions, err := os.ReadFile(filepath.Join(repoRoot(t), "tools", "versions.mk"))
 	require.NoError(t, err)
 	assert.Regexp(t, regexp.MustCompile(`(?m)^VERSITYGW_VERSION := v\d+\.\d+\.\d+$`), string(versions))
-}
-
-// fatal takes the end of a test that is to fail.
-type fatal struct {
-	testing.TB
-	text string
-}
-
-func (f *fatal) Helper() {}
-
-func (f *fatal) Fatalf(format string, args ...any) {
-	f.text = fmt.Sprintf(format, args...)
-	panic(f)
 }
