@@ -54,7 +54,7 @@ func (l *Location) protection(ctx context.Context, s *counted) (*fact.Protection
 	}
 	l.noteOnce("protection", err, "how the location protects its objects is not served")
 	if err != nil {
-		return nil, nil
+		return nil, nil //nolint:nilerr // it was logged; without protection the rest is still served
 	}
 	return &protection, nil
 }
@@ -63,6 +63,6 @@ func (l *Location) protection(ctx context.Context, s *counted) (*fact.Protection
 // went well in between: their texts differ, by key and by request.
 func (l *Location) noteOnce(kind string, err error, message string) {
 	if before, _ := l.noted.Swap(kind, err != nil); err != nil && before != true {
-		l.Log.Warn(message, "err", err)
+		l.Log.Warn(message, "err", err) //nolint:sloglint // callers pass constants
 	}
 }
