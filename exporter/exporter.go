@@ -149,7 +149,7 @@ func (e *Exporter) refreshLedger(ctx context.Context) {
 			next = *s.Ledger
 		}
 		for _, unreadable := range totals.Unreadable[min(len(next.Unreadable), len(totals.Unreadable)):] {
-			e.log.Warn("object of the ledger left out: it makes no sense", "err", unreadable)
+			e.log.Warn("skipping malformed object of the ledger", "err", unreadable)
 		}
 		next.Source, next.Totals = attempt(next.Source, began, time.Now(), err), totals
 		s.Ledger = &next

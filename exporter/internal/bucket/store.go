@@ -163,7 +163,7 @@ func (l *Location) addVolumes(scan *fact.BackupScan, f *Folder, b *fact.Backup) 
 }
 
 func (l *Location) noteUnreadable(key string, err error) {
-	l.Log.Warn("object left out: it cannot be read or makes no sense", "key", key, "err", err)
+	l.Log.Warn("skipping unreadable or malformed object", "key", key, "err", err)
 }
 
 // opened returns what is open, or opens it.
