@@ -18,7 +18,7 @@ check: lint ## before a commit: lint and the unit tests without the race detecto
 
 .PHONY: ci
 ci: ## before a merge, and what .ci/run runs: two lanes, without Docker and with it; 35 minutes
-	@rm -f $(REPORTS)/*.json
+	@rm -f $(REPORTS)/*.jsonl
 	@echo "ci: part $(PART) of the long lists of cases; make full takes all"
 	@TIMEFORMAT='prepare: %0R s'; time $(MAKE) --no-print-directory prepare
 	@status=0; MAKE='$(MAKE)' tools/lanes.sh lane-core lane-kind || status=$$?; \
@@ -44,13 +44,13 @@ lane-kind: test-kind
 .PHONY: summary
 summary: $(GOTESTSUM)
 	@echo; echo "The ten slowest tests, subtests included:"
-	@cat $(REPORTS)/*.json | $(GOTESTSUM) tool slowest --num 10 --threshold 1s
+	@cat $(REPORTS)/*.jsonl | $(GOTESTSUM) tool slowest --num 10 --threshold 1s
 	@echo; grep -h '^DONE ' $(ROOT_DIR)/.cache/lanes/*.log || { echo "no test has run" >&2; exit 1; }
 
 .PHONY: no-skips
 no-skips: ## fail if a test of the last run was skipped
-	@ls $(REPORTS)/*.json >/dev/null || { echo "there is no report of a test run in $(REPORTS)" >&2; exit 1; }
-	@skipped=$$(grep -h '"Action":"skip"' $(REPORTS)/*.json | grep '"Test":' || true); \
+	@ls $(REPORTS)/*.jsonl >/dev/null || { echo "there is no report of a test run in $(REPORTS)" >&2; exit 1; }
+	@skipped=$$(grep -h '"Action":"skip"' $(REPORTS)/*.jsonl | grep '"Test":' || true); \
 	if [ -n "$$skipped" ]; then echo "tests were skipped; a required test never is:" >&2; echo "$$skipped" >&2; exit 1; fi
 	@echo "no test was skipped"
 

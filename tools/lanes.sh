@@ -28,7 +28,7 @@ trap stop INT TERM
 
 # running lists the tests of the reports that have started and not ended.
 running() {
-	cat .cache/reports/*.json 2>/dev/null | awk '
+	cat .cache/reports/*.jsonl 2>/dev/null | awk '
 		match($0, /"Action":"(run|pass|fail|skip)"/) {
 			action = substr($0, RSTART + 10, RLENGTH - 11)
 			if (!match($0, /"Test":"[^"]*"/)) next

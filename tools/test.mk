@@ -7,7 +7,7 @@ REPORTS := $(ROOT_DIR)/.cache/reports
 # Arguments: name of the report, environment, packages. Real clusters on a busy
 # machine are late now and then, so up to three tests that fail are run once
 # more; both results are printed. A test that is wrong fails twice.
-run-tests = mkdir -p $(REPORTS) && $(2) $(GOTESTSUM) --format pkgname --hide-summary skipped --jsonfile $(REPORTS)/$(1).json --rerun-fails=1 --rerun-fails-max-failures=3 --packages="$(3)" --
+run-tests = mkdir -p $(REPORTS) && $(2) $(GOTESTSUM) --format pkgname --hide-summary skipped --jsonfile $(REPORTS)/$(1).jsonl --rerun-fails=1 --rerun-fails-max-failures=3 --packages="$(3)" --
 
 # -count=1 in make full: no result is taken from Go's cache.
 FRESH ?=
