@@ -2,10 +2,11 @@ package verifier
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
-	"github.com/lifeboat-backup/lifeboat/core/api"
-	"github.com/lifeboat-backup/lifeboat/core/backup"
+	"github.com/lifeboat-backup/lifeboat/core/catalog"
+
 	"github.com/lifeboat-backup/lifeboat/core/store"
 )
 
@@ -22,30 +23,12 @@ func Choose(ctx context.Context, s store.Store, c Choice) (string, error) {
 	if c.Backup != "" {
 		return c.Backup, store.CheckName(c.Backup)
 	}
-	all, err := backup.List(ctx, s)
-	if err != nil {
-		return "", err
-	}
-	name, ok := newest(all, c.Schedule)
+	e, err := catalog.Newest(ctx, s, c.Schedule)
 	switch {
-	case ok:
-		return name, nil
-	case c.Schedule != "":
+	case errors.Is(err, catalog.ErrNoBackup) && c.Schedule != "":
 		return "", fmt.Errorf("%s has no restorable backup of schedule %q", s, c.Schedule)
+	case errors.Is(err, catalog.ErrNoBackup):
+		return "", fmt.Errorf("%s has no restorable backup", s)
 	}
-	return "", fmt.Errorf("%s has no restorable backup", s)
-}
-
-// newest is the first backup of a list, newest first, that claims to be
-// restorable; any schedule if none is named.
-func newest(all []backup.Listed, schedule string) (string, bool) {
-	for _, l := range all {
-		if l.Err != nil || schedule != "" && l.Backup.Labels[api.LabelScheduleName] != schedule {
-			continue
-		}
-		if l.Backup.Status.Phase.Restorable() {
-			return l.Name, true
-		}
-	}
-	return "", false
+	return e.Name, err
 }

@@ -3,6 +3,7 @@ package verifier
 import (
 	"context"
 	"fmt"
+	"github.com/lifeboat-backup/lifeboat/core/catalog"
 	"maps"
 	"slices"
 	"strings"
@@ -11,7 +12,6 @@ import (
 
 	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
 	"github.com/lifeboat-backup/lifeboat/core/apply"
-	"github.com/lifeboat-backup/lifeboat/core/backup"
 	"github.com/lifeboat-backup/lifeboat/core/item"
 	"github.com/lifeboat-backup/lifeboat/core/plan"
 	"github.com/lifeboat-backup/lifeboat/core/restore"
@@ -183,7 +183,7 @@ func (r *run) explainDifferences(ctx context.Context, steps []plan.Step) (findin
 	if !newer && len(steps) > maxExplained {
 		rest, steps = len(steps)-maxExplained, steps[:maxExplained]
 	}
-	err = restore.Windows(ctx, restore.Readable(r.Store, r.prepared.Metadata, r.Identities), r.Backup, steps, func(work []apply.Work) error {
+	err = restore.Windows(ctx, catalog.Readable(r.Store, r.prepared.Metadata, r.Identities), r.Backup, steps, func(work []apply.Work) error {
 		for _, w := range work {
 			only, paths, err := r.difference(ctx, w)
 			switch {
@@ -262,7 +262,7 @@ func (r *run) wanted(w apply.Work) (item.Item, error) {
 // differ reports how objects of the backup are compared: the evidence is in
 // the same location, and must not reveal what an encrypted backup holds.
 func differ(b velerov1.Backup) func(backup, live item.Item) ([]string, error) {
-	if backup.Encrypted(b) {
+	if catalog.Encrypted(b) {
 		return plan.DiffHidden
 	}
 	return plan.Diff

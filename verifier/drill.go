@@ -13,6 +13,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"github.com/lifeboat-backup/lifeboat/core/catalog"
 	"slices"
 	"strings"
 	"time"
@@ -121,7 +122,7 @@ func (d Drill) Run(ctx context.Context) (report.Report, error) {
 	if ctx.Err() != nil {
 		return r.report, errors.Join(ctx.Err(), downErr)
 	}
-	if errors.Is(err, check.ErrNoBackup) {
+	if errors.Is(err, catalog.ErrNoBackup) {
 		return r.report, err
 	}
 	r.facts.err, r.facts.spec = errors.Join(err, downErr), r.Spec

@@ -3,6 +3,7 @@ package verifier_test
 import (
 	"context"
 	"errors"
+	"github.com/lifeboat-backup/lifeboat/core/catalog"
 	"io"
 	"slices"
 	"strings"
@@ -15,7 +16,6 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/core/store/mem"
 	"github.com/lifeboat-backup/lifeboat/verifier"
-	"github.com/lifeboat-backup/lifeboat/verifier/check"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 	"github.com/lifeboat-backup/lifeboat/verifier/sandbox"
 )
@@ -168,7 +168,7 @@ func TestAnInterruptedDrillRemovesItsSandboxAndWritesNoEvidence(t *testing.T) {
 func TestABackupThatIsNotThereIsNoVerdict(t *testing.T) {
 	s := mem.New()
 	rep, err := drill(s, report.LevelIntegrity, nil).Run(t.Context())
-	require.ErrorIs(t, err, check.ErrNoBackup)
+	require.ErrorIs(t, err, catalog.ErrNoBackup)
 	assert.Empty(t, rep.Verdict)
 	assert.Empty(t, evidence(t, s))
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"github.com/lifeboat-backup/lifeboat/core/catalog"
 	"maps"
 	"slices"
 	"strings"
@@ -70,7 +71,7 @@ func (r *run) survey(ctx context.Context) (survey, error) {
 	as := r.prepared.Options
 	as.Adapt = nil
 	adapter := adapter(r.Spec)
-	err := restore.Windows(ctx, restore.Readable(r.Store, r.prepared.Metadata, r.Identities), r.Backup, steps, func(work []apply.Work) error {
+	err := restore.Windows(ctx, catalog.Readable(r.Store, r.prepared.Metadata, r.Identities), r.Backup, steps, func(work []apply.Work) error {
 		for _, w := range work {
 			u, err := w.Item.Object()
 			if err != nil {

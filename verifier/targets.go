@@ -2,11 +2,13 @@ package verifier
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
-	"github.com/lifeboat-backup/lifeboat/core/backup"
+	"github.com/lifeboat-backup/lifeboat/core/catalog"
+
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
@@ -58,18 +60,14 @@ func withRecovery(rep report.Report, change func(*report.Recovery)) report.Repor
 // newestPoint returns when the newest backup of the same schedule began: a drill
 // of an older one does not make what could be recovered older.
 func newestPoint(ctx context.Context, s store.Store, b report.Backup) (time.Time, error) {
-	point := b.Started
-	all, err := backup.List(ctx, s)
-	if err != nil {
+	e, err := catalog.Newest(ctx, s, b.Schedule)
+	if err != nil && !errors.Is(err, catalog.ErrNoBackup) {
 		return time.Time{}, err
 	}
-	name, found := newest(all, b.Schedule)
-	for _, l := range all {
-		if found && l.Name == name && l.Backup.Status.StartTimestamp != nil && l.Backup.Status.StartTimestamp.After(point) {
-			point = l.Backup.Status.StartTimestamp.Time
-		}
+	if start := e.Backup.Status.StartTimestamp; start != nil && start.After(b.Started) {
+		return start.Time, nil
 	}
-	return point, nil
+	return b.Started, nil
 }
 
 func rpo(age, target time.Duration) answer {

@@ -5,11 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/lifeboat-backup/lifeboat/core/catalog"
 	"strings"
 	"time"
 
 	"github.com/lifeboat-backup/lifeboat/core/apply"
-	"github.com/lifeboat-backup/lifeboat/core/backup"
 	"github.com/lifeboat-backup/lifeboat/core/cluster"
 	"github.com/lifeboat-backup/lifeboat/core/item"
 	"github.com/lifeboat-backup/lifeboat/core/plan"
@@ -44,7 +44,7 @@ func (r *run) workloads(ctx context.Context, missing map[string]string) error {
 	r.facts.idle = d.Idle
 	// Logs may hold anything: those of an encrypted backup stay out of the
 	// evidence, which is not encrypted.
-	if !backup.Encrypted(r.prepared.Metadata) {
+	if !catalog.Encrypted(r.prepared.Metadata) {
 		addLogs(ctx, r.cluster, d.Problems)
 	}
 	findings, environment := workload.Settle(d.Problems)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"github.com/lifeboat-backup/lifeboat/core/catalog"
 	"io"
 	"time"
 
@@ -10,7 +11,6 @@ import (
 
 	"github.com/lifeboat-backup/lifeboat/cmd/internal/cli"
 	"github.com/lifeboat-backup/lifeboat/core/api"
-	"github.com/lifeboat-backup/lifeboat/core/backup"
 	"github.com/lifeboat-backup/lifeboat/verifier"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
@@ -66,9 +66,9 @@ func (f *drillFlags) run(c *cobra.Command) error {
 	}
 	// Metadata that cannot be read is a finding of the drill.
 	source := ""
-	if b, err := backup.Read(ctx, s, name); err == nil {
+	if b, err := catalog.Read(ctx, s, name); err == nil {
 		source = b.Annotations[api.AnnotationSourceGitVersion]
-		if err := backup.CheckReadable(b, identities); err != nil {
+		if err := catalog.CheckReadable(b, identities); err != nil {
 			return err
 		}
 	}

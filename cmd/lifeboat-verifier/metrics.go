@@ -10,7 +10,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/verifier/scheduler"
 )
 
-// metric is one row of the catalog of what `run` serves, apart from the metrics
+// metric is one row of the table of what `run` serves, apart from the metrics
 // of the Go runtime and the process. What drills proved is the exporter's to
 // say, from the evidence; these say whether the verifier does its work.
 type metric struct {
@@ -29,8 +29,8 @@ type sample struct {
 
 func single(value float64) []sample { return []sample{{value: value}} }
 
-// catalog is every metric of a policy.
-func catalog() []metric {
+// metricTable is every metric of a policy.
+func metricTable() []metric {
 	return []metric{
 		{"lifeboat_verifier_drills_total", prometheus.CounterValue, []string{"policy", "level", "verdict"},
 			"Drills that this verifier finished since it started. verdict=\"none\" counts drills that left no evidence: the backup was deleted or could not be decrypted, or the report could not be written.",
@@ -103,7 +103,7 @@ func buildDesc() *prometheus.Desc {
 
 // Describe implements prometheus.Collector.
 func (c collector) Describe(out chan<- *prometheus.Desc) {
-	for _, m := range catalog() {
+	for _, m := range metricTable() {
 		out <- m.desc()
 	}
 	out <- buildDesc()
@@ -112,7 +112,7 @@ func (c collector) Describe(out chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (c collector) Collect(out chan<- prometheus.Metric) {
 	all := c.status()
-	for _, m := range catalog() {
+	for _, m := range metricTable() {
 		desc := m.desc()
 		for _, s := range all {
 			for _, v := range m.values(s) {

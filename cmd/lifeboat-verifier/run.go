@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"github.com/lifeboat-backup/lifeboat/core/catalog"
 	"io"
 	"log/slog"
 	"net"
@@ -17,7 +18,6 @@ import (
 	"github.com/lifeboat-backup/lifeboat/cmd/internal/cli"
 	"github.com/lifeboat-backup/lifeboat/cmd/internal/web"
 	"github.com/lifeboat-backup/lifeboat/core/api"
-	"github.com/lifeboat-backup/lifeboat/core/backup"
 	"github.com/lifeboat-backup/lifeboat/core/location"
 	"github.com/lifeboat-backup/lifeboat/core/schedule"
 	"github.com/lifeboat-backup/lifeboat/core/seal"
@@ -203,9 +203,9 @@ func open(ctx context.Context, policies []policy.Policy) (jobs []scheduler.Job, 
 func (f *runFlags) drill(ctx context.Context, identities seal.Identities, pool *kind.Pool, r scheduler.Request) (report.Report, error) {
 	source := ""
 	// What cannot be read of the metadata is for the drill to find.
-	if b, err := backup.Read(ctx, r.Store, r.Backup); err == nil {
+	if b, err := catalog.Read(ctx, r.Store, r.Backup); err == nil {
 		source = b.Annotations[api.AnnotationSourceGitVersion]
-		if err := backup.CheckReadable(b, identities); err != nil {
+		if err := catalog.CheckReadable(b, identities); err != nil {
 			return report.Report{}, err
 		}
 	}

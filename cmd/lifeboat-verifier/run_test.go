@@ -155,7 +155,7 @@ lifeboat_verifier_running_drills{policy="monthly"} 0
 lifeboat_verifier_running_drills{policy="nightly"} 1
 `
 	var names []string
-	for _, m := range catalog() {
+	for _, m := range metricTable() {
 		names = append(names, m.Name)
 	}
 	assert.NoError(t, testutil.GatherAndCompare(registry, strings.NewReader(want), names...))
@@ -174,7 +174,7 @@ func TestTheDocumentHasEveryMetricOfRun(t *testing.T) {
 	require.True(t, ok)
 	var want strings.Builder
 	want.WriteString("| metric | type | labels | meaning |\n|---|---|---|---|\n")
-	for _, m := range catalog() {
+	for _, m := range metricTable() {
 		kind := "gauge"
 		if m.Type == prometheus.CounterValue {
 			kind = "counter"

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"fmt"
+	"github.com/lifeboat-backup/lifeboat/core/catalog"
 	"io"
 	"os"
 	"strings"
@@ -11,7 +12,6 @@ import (
 	"golang.org/x/term"
 
 	"github.com/lifeboat-backup/lifeboat/cmd/internal/cli"
-	"github.com/lifeboat-backup/lifeboat/core/backup"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 )
 
@@ -48,7 +48,7 @@ until a lifecycle rule removes them.
 			return err
 		}
 		if n == 0 {
-			return fmt.Errorf("%w: %s in %s (lifeboat backup get lists them)", backup.ErrNoBackup, args[0], s)
+			return fmt.Errorf("%w: %s in %s (lifeboat backup get lists them)", catalog.ErrNoBackup, args[0], s)
 		}
 		fmt.Fprintf(c.OutOrStdout(), "Backup %s deleted: %d files.\n", args[0], n)
 		return nil

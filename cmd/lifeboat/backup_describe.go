@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/lifeboat-backup/lifeboat/core/catalog"
 	"io"
 	"maps"
 	"slices"
@@ -17,7 +18,6 @@ import (
 	"github.com/lifeboat-backup/lifeboat/cmd/internal/cli"
 	"github.com/lifeboat-backup/lifeboat/core/api"
 	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
-	"github.com/lifeboat-backup/lifeboat/core/backup"
 	"github.com/lifeboat-backup/lifeboat/core/manifest"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 )
@@ -65,12 +65,12 @@ func newBackupDescribe() *cobra.Command {
 }
 
 func describe(ctx context.Context, s store.Store, name string, details bool) (description, error) {
-	b, err := backup.Read(ctx, s, name)
+	b, err := catalog.Read(ctx, s, name)
 	if err != nil {
 		return description{}, err
 	}
 	d := description{Backup: b, Location: s.String()}
-	m, err := backup.ReadManifest(ctx, s, name)
+	m, err := catalog.ReadManifest(ctx, s, name)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return description{}, err
 	}
@@ -85,7 +85,7 @@ func describe(ctx context.Context, s store.Store, name string, details bool) (de
 	if !details {
 		return d, nil
 	}
-	if d.Items, err = backup.Items(ctx, s, name, m); err != nil {
+	if d.Items, err = catalog.Items(ctx, s, name, m); err != nil {
 		return description{}, err
 	}
 	return d, nil

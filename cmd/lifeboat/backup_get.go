@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"github.com/lifeboat-backup/lifeboat/core/catalog"
 	"io"
 	"slices"
 	"strings"
@@ -13,7 +14,6 @@ import (
 
 	"github.com/lifeboat-backup/lifeboat/cmd/internal/cli"
 	"github.com/lifeboat-backup/lifeboat/core/api"
-	"github.com/lifeboat-backup/lifeboat/core/backup"
 )
 
 func newBackupGet() *cobra.Command {
@@ -33,13 +33,13 @@ func newBackupGet() *cobra.Command {
 			return err
 		}
 		if len(args) == 1 {
-			b, err := backup.Read(c.Context(), s, args[0])
+			b, err := catalog.Read(c.Context(), s, args[0])
 			if err != nil {
 				return err
 			}
-			return cli.Print(c.OutOrStdout(), out, b, func(w io.Writer) error { return printBackups(w, []backup.Listed{{Name: b.Name, Backup: b}}) })
+			return cli.Print(c.OutOrStdout(), out, b, func(w io.Writer) error { return printBackups(w, []catalog.Entry{{Name: b.Name, Backup: b}}) })
 		}
-		all, err := backup.List(c.Context(), s)
+		all, err := catalog.List(c.Context(), s)
 		if err != nil {
 			return err
 		}
@@ -64,7 +64,7 @@ type backupList struct {
 	Items      []any  `json:"items"`
 }
 
-func objects(l []backup.Listed) []any {
+func objects(l []catalog.Entry) []any {
 	out := make([]any, len(l))
 	for i := range l {
 		out[i] = l[i].Backup
@@ -73,7 +73,7 @@ func objects(l []backup.Listed) []any {
 }
 
 // split separates backups from incomplete ones.
-func split(all []backup.Listed) (good []backup.Listed, note string) {
+func split(all []catalog.Entry) (good []catalog.Entry, note string) {
 	var bad []string
 	for _, l := range all {
 		if l.Err != nil {
@@ -88,9 +88,9 @@ func split(all []backup.Listed) (good []backup.Listed, note string) {
 	return good, note
 }
 
-func printBackups(w io.Writer, l []backup.Listed) error {
+func printBackups(w io.Writer, l []catalog.Entry) error {
 	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
-	encrypted := slices.ContainsFunc(l, func(b backup.Listed) bool { return backup.Encrypted(b.Backup) })
+	encrypted := slices.ContainsFunc(l, func(b catalog.Entry) bool { return catalog.Encrypted(b.Backup) })
 	header := "NAME\tSTATUS\tERRORS\tWARNINGS\tITEMS\tCREATED\tEXPIRES"
 	if encrypted {
 		header += "\tENCRYPTED"

@@ -15,11 +15,12 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/lifeboat-backup/lifeboat/core/catalog"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -32,8 +33,6 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/cluster"
 	"github.com/lifeboat-backup/lifeboat/core/filter"
 	"github.com/lifeboat-backup/lifeboat/core/item"
-	"github.com/lifeboat-backup/lifeboat/core/jsonbound"
-	"github.com/lifeboat-backup/lifeboat/core/manifest"
 	"github.com/lifeboat-backup/lifeboat/core/spec"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/core/store/mem"
@@ -234,7 +233,7 @@ func TestAFilterStandsInTheBackupAsVeleroWritesIt(t *testing.T) {
 	j.Object.Labels = map[string]string{api.LabelScheduleName: "daily"}
 	r, err := j.Run(t.Context())
 	require.NoError(t, err)
-	b, err := Read(t.Context(), s, "nightly")
+	b, err := catalog.Read(t.Context(), s, "nightly")
 	require.NoError(t, err)
 	assert.Equal(t, []string{"*"}, b.Spec.IncludedNamespaces)
 	assert.Equal(t, []string{"tmp-*"}, b.Spec.ExcludedNamespaces)
@@ -303,7 +302,7 @@ func TestTheObjectOfTheUserIsStoredAsItIs(t *testing.T) {
 	r, err := j.Run(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, *before, j.Object, "the job does not change it")
-	b, err := Read(t.Context(), s, "nightly")
+	b, err := catalog.Read(t.Context(), s, "nightly")
 	require.NoError(t, err)
 	assert.Equal(t, velerov1.BackupPhaseCompleted, b.Status.Phase)
 	assert.Zero(t, b.Status.QueuePosition)
@@ -387,7 +386,7 @@ func TestTheFilesOfABackup(t *testing.T) {
 		"namespaces":{"shop":[" resource: /persistentvolumeclaims name: /data message: /`+volume.ReasonObjectsOnly+`"]}}}`, unzipped(t, s, store.Results("nightly")))
 	assert.Contains(t, unzipped(t, s, store.Log("nightly")), `level=info msg="Completed: 5 items, 0 errors, 2 warnings" backup=velero/nightly`)
 
-	m, err := ReadManifest(t.Context(), s, "nightly")
+	m, err := catalog.ReadManifest(t.Context(), s, "nightly")
 	require.NoError(t, err)
 	n := 0
 	for info, err := range s.List(t.Context(), "", true) {
@@ -479,33 +478,6 @@ func TestWhatIsWrongIsSaidBeforeAnythingIsWritten(t *testing.T) {
 	}
 }
 
-func TestListTellsBackupsFromRests(t *testing.T) {
-	s := mem.New()
-	_, err := job(s, town()).Run(t.Context())
-	require.NoError(t, err)
-	put := func(key, text string) { require.NoError(t, s.Put(t.Context(), key, strings.NewReader(text))) }
-	put(store.Contents("half"), "x")
-	put(store.Metadata("broken"), "{")
-	put(store.Metadata("alien"), `{"kind":"Pod","apiVersion":"v1","metadata":{"name":"alien"}}`)
-	put(store.Metadata("renamed"), `{"kind":"Backup","apiVersion":"velero.io/v1","metadata":{"name":"other"}}`)
-	put("backups/README", "not a folder")
-	put("backups/Not A Name/velero-backup.json", "{}")
-	all, err := List(t.Context(), s)
-	require.NoError(t, err)
-	got := map[string]string{}
-	for _, l := range all {
-		got[l.Name] = fmt.Sprint(l.Err)
-	}
-	assert.Equal(t, "<nil>", got["nightly"])
-	assert.Contains(t, got["half"], "no such backup")
-	assert.Contains(t, got["broken"], "damaged")
-	assert.Contains(t, got["alien"], "holds v1 Pod")
-	assert.Contains(t, got["renamed"], `"other"`)
-	assert.Contains(t, got["Not A Name"], "not valid")
-	assert.Len(t, got, 6)
-	assert.Equal(t, "nightly", all[0].Name, "newest first")
-}
-
 func sumOf(b []byte) string {
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:])
@@ -530,88 +502,4 @@ func TestTheOrderOfTheFilesIsTheDocumentedOne(t *testing.T) {
 		at += next
 	}
 	assert.Contains(t, string(doc), "\n| "+leftByArchive+" |")
-}
-
-// What a bucket holds under that name anybody may have put there.
-func TestABombInPlaceOfABackupIsNoBackup(t *testing.T) {
-	s := mem.New()
-	put := func(name, text string) {
-		require.NoError(t, s.Put(t.Context(), store.Metadata(name), strings.NewReader(text)))
-	}
-	put("values", `{"kind":"Backup","apiVersion":"velero.io/v1","metadata":{"name":"values"},"spec":{"hooks":{"resources":[`+strings.Repeat("{},", maxMetadataValues)+`{}]}}}`)
-	put("long", `{"kind":"Backup","apiVersion":"velero.io/v1","metadata":{"name":"long"},"spec":{"storageLocation":"`+strings.Repeat("a", maxMetadata)+`"}}`)
-	put("deep", strings.Repeat(`{"metadata":`, 1000)+"{}"+strings.Repeat("}", 1000))
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	all, err := List(t.Context(), s)
-	runtime.ReadMemStats(&after)
-	require.NoError(t, err)
-	require.Len(t, all, 3)
-	for _, l := range all {
-		assert.Error(t, l.Err, l.Name)
-		assert.Empty(t, l.Backup.Name)
-	}
-	assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(256<<20), "bytes allocated in all")
-}
-
-func TestABombInPlaceOfAResourceListIsRefused(t *testing.T) {
-	s := mem.New()
-	var z bytes.Buffer
-	w := gzip.NewWriter(&z)
-	_, err := io.WriteString(w, `{"v1/Pod":[`+strings.Repeat(`"",`, 2*maxResourceListValues)+`""]}`)
-	require.NoError(t, err)
-	require.NoError(t, w.Close())
-	require.NoError(t, s.Put(t.Context(), store.ResourceList("b"), &z))
-	_, err = Items(t.Context(), s, "b", manifest.Manifest{})
-	assert.ErrorIs(t, err, jsonbound.ErrTooLarge)
-}
-
-func TestAListOfBackupsReadsEachOnceAndIsNewestFirst(t *testing.T) {
-	const backups = 300
-	inner := mem.New()
-	for i := range backups {
-		j := job(inner, town())
-		j.Object.Name = fmt.Sprint("b", i)
-		j.Now = func() time.Time { return now.Add(time.Duration(i) * time.Minute) }
-		_, err := j.Run(t.Context())
-		require.NoError(t, err)
-	}
-	s := storetest.Calls(inner)
-	all, err := List(t.Context(), s)
-	require.NoError(t, err)
-	assert.Equal(t, 1, s.Count(storetest.List))
-	assert.Equal(t, backups, s.Count(storetest.Get))
-	require.Len(t, all, backups)
-	for i, l := range all {
-		require.NoError(t, l.Err)
-		assert.Equal(t, fmt.Sprint("b", backups-1-i), l.Name)
-	}
-}
-
-func FuzzDecodeBackup(f *testing.F) {
-	s := mem.New()
-	_, err := job(s, town()).Run(f.Context())
-	require.NoError(f, err)
-	r, err := s.Get(f.Context(), store.Metadata("nightly"))
-	require.NoError(f, err)
-	raw, err := io.ReadAll(r)
-	require.NoError(f, err)
-	f.Add(raw)
-	f.Add([]byte(`{"kind":"Backup","apiVersion":"velero.io/v1","metadata":{"name":"nightly","creationTimestamp":"0000-01-01T00:00:00Z"},"status":{"phase":"New"}}`))
-	f.Add([]byte(`{"kind":"Backup","apiVersion":"velero.io/v1","metadata":{"name":"nightly"},"spec":{"ttl":"1e9h"},"status":{"progress":null}}`))
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		b, err := decodeBackup("nightly", raw)
-		if err != nil {
-			require.Empty(t, b.Name, "nothing of a bad one is believed")
-			return
-		}
-		require.Equal(t, "nightly", b.Name)
-		_ = Listed{Name: b.Name, Backup: b}.Started()
-		again, err := json.Marshal(b)
-		if err != nil {
-			return // a time that JSON cannot hold
-		}
-		_, err = decodeBackup("nightly", again)
-		require.NoError(t, err, "what was read can be written and read again")
-	})
 }

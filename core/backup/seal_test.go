@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lifeboat-backup/lifeboat/core/catalog"
+
 	"filippo.io/age"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -73,9 +75,9 @@ func TestAnEncryptedBackupTellsNoContent(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, content(t, plain, store.Contents("nightly")), tarball, "what is encrypted is the very tarball of a plain backup")
 
-	m, err := ReadManifest(t.Context(), s, "nightly")
+	m, err := catalog.ReadManifest(t.Context(), s, "nightly")
 	require.NoError(t, err)
-	key, err := DigestKey(m, identities)
+	key, err := catalog.DigestKey(m, identities)
 	require.NoError(t, err)
 	all, open := everything(t, s), everything(t, plain)
 	assert.Contains(t, all, `"shop/key"`, "names can be read")
@@ -101,7 +103,7 @@ func TestAnEncryptedBackupTellsNoContent(t *testing.T) {
 	j.Open = at(again)
 	_, err = j.Run(t.Context())
 	require.NoError(t, err)
-	m2, err := ReadManifest(t.Context(), again, "nightly")
+	m2, err := catalog.ReadManifest(t.Context(), again, "nightly")
 	require.NoError(t, err)
 	assert.NotEqual(t, m.Items, m2.Items, "two backups do not tell what has changed between them")
 	deleted, err := store.DeleteBackup(t.Context(), s, "nightly")
@@ -169,15 +171,15 @@ func TestTheKeyOfTheDigestsNeedsTheIdentity(t *testing.T) {
 	j.Recipients = recipients
 	_, err := j.Run(t.Context())
 	require.NoError(t, err)
-	m, err := ReadManifest(t.Context(), s, "nightly")
+	m, err := catalog.ReadManifest(t.Context(), s, "nightly")
 	require.NoError(t, err)
-	_, err = DigestKey(m, nil)
+	_, err = catalog.DigestKey(m, nil)
 	assert.ErrorIs(t, err, seal.ErrNoIdentity)
-	_, err = DigestKey(m, stranger)
+	_, err = catalog.DigestKey(m, stranger)
 	assert.ErrorIs(t, err, seal.ErrWrongIdentity)
 	m.DigestKey, err = recipients.Wrap([]byte("short"))
 	require.NoError(t, err)
-	_, err = DigestKey(m, identities)
+	_, err = catalog.DigestKey(m, identities)
 	assert.ErrorContains(t, err, "another length")
 }
 
@@ -185,10 +187,10 @@ func TestABackupEncryptedInAWayWeDoNotKnowIsSaidToBe(t *testing.T) {
 	identities, _ := keys(t)
 	b := velerov1.Backup{}
 	b.Name = "b"
-	require.NoError(t, CheckReadable(b, nil))
+	require.NoError(t, catalog.CheckReadable(b, nil))
 	b.Annotations = map[string]string{api.AnnotationEncryption: "rot13"}
-	assert.EqualError(t, CheckReadable(b, identities), `backup b is encrypted by "rot13", which this version does not know`)
+	assert.EqualError(t, catalog.CheckReadable(b, identities), `backup b is encrypted by "rot13", which this version does not know`)
 	b.Annotations[api.AnnotationEncryption] = api.EncryptionAge
-	assert.EqualError(t, CheckReadable(b, nil), "backup b cannot be read: it is encrypted and no identity was given (--identity FILE)")
-	assert.NoError(t, CheckReadable(b, identities))
+	assert.EqualError(t, catalog.CheckReadable(b, nil), "backup b cannot be read: it is encrypted and no identity was given (--identity FILE)")
+	assert.NoError(t, catalog.CheckReadable(b, identities))
 }

@@ -5,10 +5,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"github.com/lifeboat-backup/lifeboat/core/catalog"
 
 	"github.com/lifeboat-backup/lifeboat/core/api"
 	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
-	"github.com/lifeboat-backup/lifeboat/core/backup"
 	"github.com/lifeboat-backup/lifeboat/core/manifest"
 	"github.com/lifeboat-backup/lifeboat/core/plan"
 	"github.com/lifeboat-backup/lifeboat/core/store"
@@ -31,7 +31,7 @@ type digests struct {
 // digests reads the manifest. A backup made by Velero has none; one of ours
 // that has lost it can be restored, with a warning.
 func (j Job) digests(ctx context.Context, metadata velerov1.Backup) (*digests, []string, error) {
-	m, err := backup.ReadManifest(ctx, j.Store, j.Backup)
+	m, err := catalog.ReadManifest(ctx, j.Store, j.Backup)
 	switch {
 	case errors.Is(err, store.ErrNotFound) && metadata.Annotations[api.AnnotationManifest] == "":
 		return &digests{}, nil, nil
@@ -40,7 +40,7 @@ func (j Job) digests(ctx context.Context, metadata velerov1.Backup) (*digests, [
 	case err != nil:
 		return nil, nil, fmt.Errorf("%w: nothing has been restored", err)
 	}
-	key, err := backup.DigestKey(m, j.Identities)
+	key, err := catalog.DigestKey(m, j.Identities)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: nothing has been restored", err)
 	}

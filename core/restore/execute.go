@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"github.com/lifeboat-backup/lifeboat/core/catalog"
 	"hash"
 	"io"
 	"maps"
@@ -71,7 +72,7 @@ var errEnough = errors.New("enough")
 // Execute carries out a plan. Every step has its change in the result, also
 // when an error ends the restore early.
 func (j Job) Execute(ctx context.Context, p Prepared) (Result, error) {
-	j.Store = Readable(j.Store, p.Metadata, j.Identities)
+	j.Store = catalog.Readable(j.Store, p.Metadata, j.Identities)
 	r := Result{Restore: j.Name, Backup: j.Backup, Volumes: p.Plan.Volumes, Warnings: p.Warnings}
 	act := make([]plan.Step, 0, len(p.Plan.Steps))
 	r.Changes = make(apply.ChangeSet, 0, len(p.Plan.Steps))

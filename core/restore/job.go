@@ -12,13 +12,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/lifeboat-backup/lifeboat/core/catalog"
 	"iter"
 	"strings"
 	"time"
 
 	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
 	"github.com/lifeboat-backup/lifeboat/core/apply"
-	"github.com/lifeboat-backup/lifeboat/core/backup"
 	"github.com/lifeboat-backup/lifeboat/core/cluster"
 	"github.com/lifeboat-backup/lifeboat/core/filter"
 	"github.com/lifeboat-backup/lifeboat/core/item"
@@ -101,14 +101,14 @@ func (j Job) Prepare(ctx context.Context) (Prepared, error) {
 	if err := errors.Join(j.Options.Check()...); err != nil {
 		return Prepared{}, err
 	}
-	metadata, err := backup.Read(ctx, j.Store, j.Backup)
+	metadata, err := catalog.Read(ctx, j.Store, j.Backup)
 	if err != nil {
 		return Prepared{}, err
 	}
-	if err := errors.Join(restorable(metadata), backup.CheckReadable(metadata, j.Identities)); err != nil {
+	if err := errors.Join(restorable(metadata), catalog.CheckReadable(metadata, j.Identities)); err != nil {
 		return Prepared{}, err
 	}
-	j.Store = Readable(j.Store, metadata, j.Identities)
+	j.Store = catalog.Readable(j.Store, metadata, j.Identities)
 	t, err := discover(ctx, j.Cluster)
 	if err != nil {
 		return Prepared{}, j.Cluster.Explain(err)

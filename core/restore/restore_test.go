@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"github.com/lifeboat-backup/lifeboat/core/catalog"
 	"io"
 	"iter"
 	"sync"
@@ -24,7 +25,6 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/api"
 	"github.com/lifeboat-backup/lifeboat/core/apply"
 	"github.com/lifeboat-backup/lifeboat/core/archive"
-	"github.com/lifeboat-backup/lifeboat/core/backup"
 	"github.com/lifeboat-backup/lifeboat/core/cluster"
 	"github.com/lifeboat-backup/lifeboat/core/filter"
 	"github.com/lifeboat-backup/lifeboat/core/item"
@@ -139,7 +139,7 @@ func written(t *testing.T, manifested bool, items ...item.Item) store.Store {
 func sealed(t *testing.T, to *age.X25519Identity, items ...item.Item) store.Store {
 	t.Helper()
 	s := written(t, true, items...)
-	m, err := backup.ReadManifest(t.Context(), s, "b")
+	m, err := catalog.ReadManifest(t.Context(), s, "b")
 	require.NoError(t, err)
 	key := manifest.Key(bytes.Repeat([]byte{7}, manifest.KeySize))
 	recipients := seal.Recipients{to.Recipient()}

@@ -18,6 +18,8 @@ import (
 	"testing/iotest"
 	"time"
 
+	"github.com/lifeboat-backup/lifeboat/core/catalog"
+
 	"github.com/klauspost/compress/gzip"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -818,7 +820,7 @@ func TestAStoreThatFailsIsAnErrorAndNotAFailure(t *testing.T) {
 func TestNoBackupIsAnError(t *testing.T) {
 	s := velerosBucket(t).store(t)
 	_, err := check.Gather(t.Context(), s, "other", archive.Limits{}, nil)
-	require.ErrorIs(t, err, check.ErrNoBackup)
+	require.ErrorIs(t, err, catalog.ErrNoBackup)
 	_, err = check.Gather(t.Context(), s, "../restores/x", archive.Limits{}, nil)
 	require.Error(t, err)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -14,7 +14,6 @@ import (
 
 // Bounds on what is read of a file, decompressed, in bytes.
 const (
-	maxMetadata  = 16 << 20
 	maxCompanion = 128 << 20 // held in memory: a resource list of a million items has 60 MB
 	maxLog       = 16 << 30  // only looked through
 )
@@ -111,16 +110,4 @@ func noEOF(err error) error {
 		return io.ErrUnexpectedEOF
 	}
 	return err
-}
-
-// decodeJSON reads one plain JSON document.
-func decodeJSON(r io.Reader, limit int64, into any) error {
-	b, err := io.ReadAll(jsonbound.NewReader(r, jsonbound.Limits{Bytes: limit, Values: max(limit/bytesPerValue, 1000)}))
-	if err != nil {
-		return err
-	}
-	if err := json.Unmarshal(b, into); err != nil {
-		return fmt.Errorf("decode JSON: %w", err)
-	}
-	return nil
 }

@@ -22,8 +22,6 @@ func TestWhatIsDecompressedIsBounded(t *testing.T) {
 	require.ErrorIs(t, decodeGzip(bytes.NewReader(packed), int64(len(list)-1), &into), errTooLarge)
 	require.NoError(t, readGzip(bytes.NewReader(packed), int64(len(list))))
 	require.ErrorIs(t, readGzip(bytes.NewReader(packed), int64(len(list)-1)), errTooLarge)
-	require.NoError(t, decodeJSON(strings.NewReader(list), int64(len(list)), &into))
-	require.ErrorIs(t, decodeJSON(strings.NewReader(list), int64(len(list)-1), &into), jsonbound.ErrTooLarge)
 }
 
 func TestTheFaultNamedIsTheFirstCause(t *testing.T) {
@@ -44,6 +42,4 @@ func TestWhatIsDecodedIsBounded(t *testing.T) {
 	runtime.ReadMemStats(&after)
 	require.ErrorIs(t, err, jsonbound.ErrTooLarge)
 	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(512<<20), "bytes allocated in all; the records would take more than 5 GB")
-	var b velerov1.Backup
-	require.ErrorIs(t, decodeJSON(strings.NewReader(`{"spec":{"hooks":{"resources":[`+strings.Repeat("{},", 500_000)+`{}]}}}`), maxMetadata, &b), jsonbound.ErrTooLarge)
 }

@@ -11,12 +11,12 @@ import (
 	"io"
 	"strings"
 
+	"github.com/lifeboat-backup/lifeboat/core/catalog"
+
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/lifeboat-backup/lifeboat/core/api"
-	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
 	"github.com/lifeboat-backup/lifeboat/core/archive"
-	corebackup "github.com/lifeboat-backup/lifeboat/core/backup"
 	"github.com/lifeboat-backup/lifeboat/core/item"
 	"github.com/lifeboat-backup/lifeboat/core/manifest"
 	"github.com/lifeboat-backup/lifeboat/core/seal"
@@ -33,7 +33,7 @@ const maxFiles = 1000
 // SHA-256 taken on the way. Memory grows with the index of items alone.
 //
 // A file the store cannot deliver is an Unreadable of the Input, not an error
-// here; neither is a tarball that the identities cannot decrypt. Errors are: ErrNoBackup, a name that cannot be a backup's, a listing
+// here; neither is a tarball that the identities cannot decrypt. Errors are: catalog.ErrNoBackup, a name that cannot be a backup's, a listing
 // that fails, and the end of ctx.
 func Gather(ctx context.Context, s store.Store, backup string, limits archive.Limits, identities seal.Identities) (Input, error) {
 	if err := store.CheckName(backup); err != nil {
@@ -44,7 +44,7 @@ func Gather(ctx context.Context, s store.Store, backup string, limits archive.Li
 		return Input{}, err
 	}
 	if len(names) == 0 {
-		return Input{}, fmt.Errorf("backup %s in %s: %w", backup, s, ErrNoBackup)
+		return Input{}, fmt.Errorf("backup %s in %s: %w", backup, s, catalog.ErrNoBackup)
 	}
 	g := gatherer{store: s, limits: limits, identities: identities, in: Input{Backup: backup, Files: map[string]File{}}}
 	for _, name := range names {
@@ -66,7 +66,7 @@ func (g *gatherer) encryption() {
 	}
 	in.Encrypted = sealed
 	if in.Manifest != nil {
-		in.DigestKey.Key, in.DigestKey.Err = corebackup.DigestKey(*in.Manifest, g.identities)
+		in.DigestKey.Key, in.DigestKey.Err = catalog.DigestKey(*in.Manifest, g.identities)
 	}
 }
 
@@ -117,8 +117,8 @@ func (g *gatherer) consume(name string, r io.Reader) error {
 	in := &g.in
 	switch name {
 	case store.MetadataFile:
-		var b velerov1.Backup
-		if err := decodeJSON(r, maxMetadata, &b); err != nil {
+		b, err := catalog.Decode(r)
+		if err != nil {
 			return err
 		}
 		in.Metadata = &b

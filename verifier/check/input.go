@@ -2,7 +2,6 @@ package check
 
 import (
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -219,9 +218,6 @@ func (in Input) present(keys ...func(string) string) []string {
 	}
 	return names
 }
-
-// ErrNoBackup means that the location holds nothing under the backup's name.
-var ErrNoBackup = errors.New("no such backup")
 
 // Digest is the SHA-256 of a file by its key in package store's layout, "" for
 // one that is not there or was not read.

@@ -43,7 +43,7 @@ func (r IntegrityResult) Verdict() report.Verdict { return Verdict(r.Checks, r.F
 // everything of the backup once and writes nothing.
 //
 // A bad backup is a result with findings, not an error. It is an error if the
-// backup does not exist (ErrNoBackup), its name is not valid, the location cannot
+// backup does not exist (catalog.ErrNoBackup), its name is not valid, the location cannot
 // be listed, or ctx ends. A file that cannot be read makes the checks that need
 // it report.Error.
 func Integrity(ctx context.Context, s store.Store, backup string, o IntegrityOptions) (IntegrityResult, error) {

@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"testing"
 
+	"github.com/lifeboat-backup/lifeboat/core/catalog"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -45,6 +47,6 @@ func TestIntegrityOfATruncatedBackupFails(t *testing.T) {
 
 func TestIntegrityOfNoBackupIsAnError(t *testing.T) {
 	_, err := check.Integrity(t.Context(), mem.New(), "nightly", check.IntegrityOptions{})
-	require.ErrorIs(t, err, check.ErrNoBackup)
+	require.ErrorIs(t, err, catalog.ErrNoBackup)
 	assert.ErrorContains(t, err, "nightly")
 }

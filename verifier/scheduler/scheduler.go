@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/lifeboat-backup/lifeboat/core/catalog"
 	"log/slog"
 	"sync"
 	"time"
@@ -22,7 +23,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/lifeboat-backup/lifeboat/core/api"
-	"github.com/lifeboat-backup/lifeboat/core/backup"
 	"github.com/lifeboat-backup/lifeboat/core/cluster"
 	"github.com/lifeboat-backup/lifeboat/core/schedule"
 	"github.com/lifeboat-backup/lifeboat/core/store"
@@ -281,16 +281,16 @@ type found struct {
 
 func (k *keeper) read(ctx context.Context) (found, error) {
 	var f found
-	all, err := backup.List(ctx, k.Store)
+	all, err := catalog.List(ctx, k.Store)
 	if err != nil {
 		return f, err
 	}
 	for _, l := range all {
 		switch {
-		case errors.Is(l.Err, backup.ErrNoBackup) || store.CheckName(l.Name) != nil:
+		case errors.Is(l.Err, catalog.ErrNoBackup) || store.CheckName(l.Name) != nil:
 			// No backup; the exporter counts them.
 		case l.Err == nil && !l.Backup.Status.Phase.Restorable():
-		case l.Err == nil || errors.Is(l.Err, backup.ErrDamaged):
+		case l.Err == nil || errors.Is(l.Err, catalog.ErrDamaged):
 			f.backups = append(f.backups, Backup{Name: l.Name, Schedule: l.Backup.Labels[api.LabelScheduleName], Started: l.Started(), MetadataSHA256: l.MetadataSHA256})
 		default:
 			f.unread = append(f.unread, l.Err.Error())

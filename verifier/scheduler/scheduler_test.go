@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/lifeboat-backup/lifeboat/core/catalog"
 	"log/slog"
 	"slices"
 	"strings"
@@ -16,7 +17,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/lifeboat-backup/lifeboat/core/backup"
 	"github.com/lifeboat-backup/lifeboat/core/schedule"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/core/store/mem"
@@ -92,11 +92,11 @@ func (d *drills) run(ctx context.Context, r scheduler.Request) (report.Report, e
 }
 
 func sum(ctx context.Context, s store.Store, name string) string {
-	all, err := backup.List(ctx, s)
+	all, err := catalog.List(ctx, s)
 	if err != nil {
 		return ""
 	}
-	i := slices.IndexFunc(all, func(l backup.Listed) bool { return l.Name == name })
+	i := slices.IndexFunc(all, func(l catalog.Entry) bool { return l.Name == name })
 	return all[i].MetadataSHA256
 }
 

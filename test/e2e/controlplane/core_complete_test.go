@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"github.com/lifeboat-backup/lifeboat/core/catalog"
 	"io"
 	"net/http"
 	"slices"
@@ -242,7 +243,7 @@ func assertMisses(t *testing.T, c *cluster.Client, without filter.Filter, exclud
 	assert.Contains(t, r.Errors[0].String(), object+": ")
 	assert.Contains(t, r.Errors[0].String(), reason)
 	assert.NotEmpty(t, held(t, s, "b"), "the rest is there")
-	read, err := backup.Read(t.Context(), s, "b")
+	read, err := catalog.Read(t.Context(), s, "b")
 	require.NoError(t, err)
 	assert.Equal(t, velerov1.BackupPhasePartiallyFailed, read.Status.Phase)
 	assert.Equal(t, 1, read.Status.Errors)
@@ -354,7 +355,7 @@ func TestAListThatTheAPIServerCannotFinishAtOneMomentGoesOnAndSaysSo(t *testing.
 	require.Positive(t, expired.Load(), "the fault never fired")
 	assert.True(t, r.Complete(), "%v", r.Errors)
 	assert.Contains(t, strings.Join(r.Warnings, "\n"), "configmaps: the list took so long that the API server had forgotten the state it began with")
-	m, err := backup.ReadManifest(t.Context(), s, "b")
+	m, err := catalog.ReadManifest(t.Context(), s, "b")
 	require.NoError(t, err)
 	for _, of := range m.Resources {
 		assert.Equal(t, of.Name == "configmaps", of.Inconsistent, of.Name)
@@ -452,7 +453,7 @@ func assertSameManifest(t *testing.T, first, second store.Store) {
 	t.Helper()
 	var both [2]manifest.Manifest
 	for i, s := range []store.Store{first, second} {
-		m, err := backup.ReadManifest(t.Context(), s, "b")
+		m, err := catalog.ReadManifest(t.Context(), s, "b")
 		require.NoError(t, err)
 		m.Created = time.Time{}
 		for _, file := range []string{"b.tar.gz", "b-logs.gz", store.MetadataFile} {

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"github.com/lifeboat-backup/lifeboat/core/catalog"
 	"io"
 	"sync"
 	"testing"
@@ -13,7 +14,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/lifeboat-backup/lifeboat/core/backup"
 	"github.com/lifeboat-backup/lifeboat/core/filter"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/core/store/mem"
@@ -48,7 +48,7 @@ func TestEveryFlippedBitAndEveryCutOfABackupIsFoundByVerify(t *testing.T) {
 	s := mem.New()
 	_, err := backupJob("b", s, c, filter.Filter{IncludedNamespaces: []string{"guarded"}, IncludedResources: []string{"configmaps"}}).Run(t.Context())
 	require.NoError(t, err)
-	want, err := backup.ReadManifest(t.Context(), s, "b")
+	want, err := catalog.ReadManifest(t.Context(), s, "b")
 	require.NoError(t, err)
 
 	type damage struct {
@@ -67,7 +67,7 @@ func TestEveryFlippedBitAndEveryCutOfABackupIsFoundByVerify(t *testing.T) {
 				}
 				harmless[i]++
 				assert.Equal(t, store.Manifest("b"), d.in.key, d.label)
-				got, err := backup.ReadManifest(t.Context(), d.in, "b")
+				got, err := catalog.ReadManifest(t.Context(), d.in, "b")
 				assert.NoError(t, err, d.label)
 				assert.Equal(t, want, got, d.label)
 			}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/lifeboat-backup/lifeboat/core/catalog"
 	"io"
 	"maps"
 	"net/http"
@@ -27,7 +28,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/lifeboat-backup/lifeboat/core/apply"
-	"github.com/lifeboat-backup/lifeboat/core/backup"
 	"github.com/lifeboat-backup/lifeboat/core/cluster"
 	"github.com/lifeboat-backup/lifeboat/core/filter"
 	"github.com/lifeboat-backup/lifeboat/core/item"
@@ -650,7 +650,7 @@ func TestTheProgramKilledWhileItRestoresIsFinishedByTheNext(t *testing.T) {
 
 func assertWhole(t *testing.T, s store.Store, name, when string) {
 	t.Helper()
-	b, err := backup.Read(t.Context(), s, name)
+	b, err := catalog.Read(t.Context(), s, name)
 	require.NoError(t, err, when)
 	require.EqualValues(t, "Completed", b.Status.Phase, when)
 	proof, err := check.Integrity(t.Context(), s, name, check.IntegrityOptions{})

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"github.com/lifeboat-backup/lifeboat/core/catalog"
 	"io"
 	"iter"
 	"net/http"
@@ -19,7 +20,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/lifeboat-backup/lifeboat/core/apply"
-	"github.com/lifeboat-backup/lifeboat/core/backup"
 	"github.com/lifeboat-backup/lifeboat/core/cluster"
 	"github.com/lifeboat-backup/lifeboat/core/filter"
 	"github.com/lifeboat-backup/lifeboat/core/location"
@@ -52,7 +52,7 @@ func keys(t *testing.T, s store.Store) []string {
 // backup.
 func assertNoBackup(t *testing.T, s store.Store, name, when string) {
 	t.Helper()
-	all, err := backup.List(context.WithoutCancel(t.Context()), s)
+	all, err := catalog.List(context.WithoutCancel(t.Context()), s)
 	require.NoError(t, err, when)
 	for _, l := range all {
 		assert.ErrorIs(t, l.Err, store.ErrNotFound, "%s: %s is listed", when, l.Name)
@@ -351,7 +351,7 @@ func TestWhatTheAPIServerAnswersDecidesHowABackupEnds(t *testing.T) {
 			for i, object := range x.missing {
 				assert.Contains(t, result.Errors[i].String(), object+": ")
 			}
-			read, err := backup.Read(t.Context(), s, "b")
+			read, err := catalog.Read(t.Context(), s, "b")
 			require.NoError(t, err)
 			assert.Equal(t, len(x.missing) == 0, result.Complete())
 			assert.Equal(t, len(x.missing), read.Status.Errors)

@@ -4,6 +4,7 @@ package controlplane_test
 
 import (
 	"fmt"
+	"github.com/lifeboat-backup/lifeboat/core/catalog"
 	"slices"
 	"strings"
 	"sync"
@@ -17,7 +18,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/lifeboat-backup/lifeboat/core/apply"
-	"github.com/lifeboat-backup/lifeboat/core/backup"
 	"github.com/lifeboat-backup/lifeboat/core/cluster"
 	"github.com/lifeboat-backup/lifeboat/core/collect"
 	"github.com/lifeboat-backup/lifeboat/core/filter"
@@ -37,7 +37,7 @@ func TestABackupRestoredIntoAnEmptyClusterIsEqual(t *testing.T) {
 	made, err := backupJob("whole", s, from, filter.Filter{}).Run(t.Context())
 	require.NoError(t, err)
 	require.True(t, made.Complete(), "%v", made.Errors)
-	written, err := backup.ReadManifest(t.Context(), s, "whole")
+	written, err := catalog.ReadManifest(t.Context(), s, "whole")
 	require.NoError(t, err)
 
 	first, err := restoreJob("first", "whole", s, to).Run(t.Context())

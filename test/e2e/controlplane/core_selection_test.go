@@ -5,6 +5,7 @@ package controlplane_test
 import (
 	"archive/tar"
 	"bytes"
+	"github.com/lifeboat-backup/lifeboat/core/catalog"
 	"io"
 	"slices"
 	"strings"
@@ -15,7 +16,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/lifeboat-backup/lifeboat/core/apply"
-	"github.com/lifeboat-backup/lifeboat/core/backup"
 	"github.com/lifeboat-backup/lifeboat/core/filter"
 	"github.com/lifeboat-backup/lifeboat/core/item"
 	"github.com/lifeboat-backup/lifeboat/core/manifest"
@@ -30,7 +30,7 @@ import (
 // held are the items of a backup, by its manifest.
 func held(t *testing.T, s store.Store, name string) []item.Key {
 	t.Helper()
-	m, err := backup.ReadManifest(t.Context(), s, name)
+	m, err := catalog.ReadManifest(t.Context(), s, name)
 	require.NoError(t, err)
 	var out []item.Key
 	for _, it := range m.Items {
@@ -293,7 +293,7 @@ func TestABackupThatIsNotWhatWasWrittenIsNotRestored(t *testing.T) {
 
 func manifestOf(t *testing.T, s store.Store, name string) []manifest.Item {
 	t.Helper()
-	m, err := backup.ReadManifest(t.Context(), s, name)
+	m, err := catalog.ReadManifest(t.Context(), s, name)
 	require.NoError(t, err)
 	return m.Items
 }
@@ -354,12 +354,12 @@ func rewrite(t *testing.T, s store.Store, change func(name string, content []byt
 func TestABackupThatVeleroMadeIsListedPlannedAndRestored(t *testing.T) {
 	s, err := fs.Open(rig.SmallBucket(t), false)
 	require.NoError(t, err)
-	all, err := backup.List(t.Context(), s)
+	all, err := catalog.List(t.Context(), s)
 	require.NoError(t, err)
 	require.Len(t, all, 1)
 	require.NoError(t, all[0].Err)
 	assert.Equal(t, rig.VelerosBackup, all[0].Name)
-	items, err := backup.Items(t.Context(), s, rig.VelerosBackup, manifest.Manifest{})
+	items, err := catalog.Items(t.Context(), s, rig.VelerosBackup, manifest.Manifest{})
 	require.NoError(t, err)
 	assert.Len(t, items, all[0].Backup.Status.Progress.ItemsBackedUp)
 

@@ -5,6 +5,7 @@ package s3_test
 import (
 	"bytes"
 	"fmt"
+	"github.com/lifeboat-backup/lifeboat/core/catalog"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -22,7 +23,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/lifeboat-backup/lifeboat/core/backup"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/test/rig"
 )
@@ -42,7 +42,7 @@ func TestAByteThatChangesBehindTheServersBackIsFoundByReading(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, f.Close())
 
-	_, err = backup.Read(t.Context(), s, "nightly")
+	_, err = catalog.Read(t.Context(), s, "nightly")
 	assert.ErrorContains(t, err, "the object is damaged: its SHA-256 is not that of what was written")
 	out, code := lifeboat(t, "backup", "get", "nightly", "--location", server.URL("prod"))
 	assert.Equal(t, 1, code)

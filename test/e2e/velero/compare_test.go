@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"github.com/lifeboat-backup/lifeboat/core/catalog"
 	"io"
 	"iter"
 	"os"
@@ -89,7 +90,7 @@ type velerosCluster struct {
 
 func clusterOf(t *testing.T, s store.Store, name string) *velerosCluster {
 	t.Helper()
-	b, err := backup.Read(t.Context(), s, name)
+	b, err := catalog.Read(t.Context(), s, name)
 	require.NoError(t, err)
 	r, err := s.Get(t.Context(), store.Contents(name))
 	require.NoError(t, err)

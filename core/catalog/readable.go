@@ -1,4 +1,4 @@
-package restore
+package catalog
 
 import (
 	"context"
@@ -6,7 +6,6 @@ import (
 	"io"
 
 	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
-	"github.com/lifeboat-backup/lifeboat/core/backup"
 	"github.com/lifeboat-backup/lifeboat/core/seal"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 )
@@ -14,7 +13,7 @@ import (
 // Readable is a store in which the tarball of the backup can be read under its
 // usual key, also when it is encrypted.
 func Readable(s store.Store, b velerov1.Backup, identities seal.Identities) store.Store {
-	if !backup.Encrypted(b) {
+	if !Encrypted(b) {
 		return s
 	}
 	return readable{Store: s, backup: b.Name, identities: identities}
