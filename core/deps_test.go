@@ -147,6 +147,7 @@ var rules = []rule{
 
 	{name: "core", why: "core knows neither exporter nor verifier nor commands", in: []string{"core"},
 		deny: []string{"./exporter", "./verifier", "./cmd", "./test"}},
+	{name: "reading", why: "core/catalog reads backups; the pipeline writes them", not: []string{"core/backup", "core/controller", "cmd", "test"}, deny: []string{"./core/backup"}},
 	{name: "controllers", why: "pipelines do not know controllers", not: []string{"core/controller", "cmd"}, deny: []string{"./core/controller"}},
 	{name: "exporter", why: "of the verifier the exporter knows the formats only", in: []string{"exporter"},
 		deny: []string{"./verifier"}, allow: []string{"./verifier/drilllog$", "./verifier/report$"}},
