@@ -180,7 +180,7 @@ func TestTheKeyOfTheDigestsNeedsTheIdentity(t *testing.T) {
 	m.DigestKey, err = recipients.Wrap([]byte("short"))
 	require.NoError(t, err)
 	_, err = catalog.DigestKey(m, identities)
-	assert.ErrorContains(t, err, "another length")
+	assert.ErrorContains(t, err, "its length is wrong")
 }
 
 func TestABackupEncryptedInAWayWeDoNotKnowIsSaidToBe(t *testing.T) {
