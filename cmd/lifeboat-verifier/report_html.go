@@ -31,7 +31,7 @@ from the JSON, so it does not need the page in the location.
 			if err != nil {
 				return err
 			}
-			return os.WriteFile(file, page, 0o644)
+			return os.WriteFile(file, page, 0o600) // as the evidence that it is made from
 		},
 	}
 	o.add(c)

@@ -3,12 +3,15 @@ package main
 import (
 	"cmp"
 	"fmt"
-	"github.com/lifeboat-backup/lifeboat/core/catalog"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/lifeboat-backup/lifeboat/core/catalog"
+	"github.com/lifeboat-backup/lifeboat/core/store"
 
 	"github.com/spf13/cobra"
 
@@ -74,18 +77,24 @@ func objects(l []catalog.Entry) []any {
 
 // split separates backups from incomplete ones.
 func split(all []catalog.Entry) (good []catalog.Entry, note string) {
-	var bad []string
+	var incomplete, foreign, notes []string
 	for _, l := range all {
-		if l.Err != nil {
-			bad = append(bad, l.Name)
-			continue
+		switch {
+		case l.Err == nil:
+			good = append(good, l)
+		case store.CheckName(l.Name) == nil:
+			incomplete = append(incomplete, l.Name)
+		default:
+			foreign = append(foreign, strconv.Quote(l.Name))
 		}
-		good = append(good, l)
 	}
-	if len(bad) > 0 {
-		note = fmt.Sprintf("note: skipped %s: %s (lifeboat backup delete removes them)", plural(len(bad), "incomplete backup"), strings.Join(bad, ", "))
+	if len(incomplete) > 0 {
+		notes = append(notes, fmt.Sprintf("note: skipped %s: %s (lifeboat backup delete removes them)", plural(len(incomplete), "incomplete backup"), strings.Join(incomplete, ", ")))
 	}
-	return good, note
+	if len(foreign) > 0 {
+		notes = append(notes, fmt.Sprintf("note: skipped %s that no backup can have: %s (remove them from the location by other means)", plural(len(foreign), "folder name"), strings.Join(foreign, ", ")))
+	}
+	return good, strings.Join(notes, "\n")
 }
 
 func printBackups(w io.Writer, l []catalog.Entry) error {

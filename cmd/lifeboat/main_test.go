@@ -18,8 +18,10 @@ import (
 
 	"filippo.io/age"
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/lifeboat-backup/lifeboat/core/catalog"
 	"github.com/lifeboat-backup/lifeboat/test/rig"
 )
 
@@ -190,4 +192,12 @@ func TestSizesAreForPeople(t *testing.T) {
 	for n, want := range map[int64]string{0: "0 B", 1023: "1023 B", 1024: "1.0 KiB", 1536: "1.5 KiB", 5 << 30: "5.0 GiB"} {
 		require.Equal(t, want, size(n))
 	}
+}
+
+func TestOnlyFoldersThatCanBeDeletedAreSaidToBe(t *testing.T) {
+	_, note := split([]catalog.Entry{
+		{Name: "good"}, {Name: "half", Err: catalog.ErrNoBackup}, {Name: "Old_Backup", Err: catalog.ErrNoBackup}, {Name: "a\x1b[2J", Err: catalog.ErrNoBackup},
+	})
+	assert.Equal(t, "note: skipped 1 incomplete backup: half (lifeboat backup delete removes them)\n"+
+		`note: skipped 2 folder names that no backup can have: "Old_Backup", "a\x1b[2J" (remove them from the location by other means)`, note)
 }

@@ -30,6 +30,9 @@ func (i Identities) Read() (seal.Identities, error) {
 	}
 	var all seal.Identities
 	for _, name := range files {
+		if isKey(name) {
+			return nil, Usage("identities: --identity and $%s take the name of a file, not a key", identityEnv)
+		}
 		err := readFile(name, func(r io.Reader) error {
 			list, err := seal.ParseIdentities(r)
 			all = append(all, list...)
@@ -65,6 +68,9 @@ func (r *Recipients) Read() (seal.Recipients, error) {
 		}
 	}
 	for _, name := range r.files {
+		if isKey(name) {
+			return nil, Usage("--encrypt-to-file takes the name of a file, not a key")
+		}
 		if err := readFile(name, add); err != nil {
 			return nil, Usage("--encrypt-to-file: %w", err)
 		}
@@ -73,6 +79,12 @@ func (r *Recipients) Read() (seal.Recipients, error) {
 		return nil, Usage("--encrypt-to: %w", err)
 	}
 	return all, nil
+}
+
+// isKey reports whether a secret key stands where the name of a file belongs. It
+// must not be repeated in an error.
+func isKey(name string) bool {
+	return strings.Contains(strings.ToUpper(name), "AGE-SECRET-KEY-") || strings.Contains(name, "PRIVATE KEY")
 }
 
 func readFile(name string, use func(io.Reader) error) error {

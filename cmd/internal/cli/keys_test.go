@@ -48,3 +48,23 @@ func TestIdentitiesComeFromAllFilesOrElseTheEnvironment(t *testing.T) {
 	assert.ErrorContains(t, err, "identities: open nowhere")
 	assert.ErrorAs(t, err, new(UsageError))
 }
+
+func TestAKeyInPlaceOfItsFileIsNotRepeated(t *testing.T) {
+	i, err := age.GenerateX25519Identity()
+	require.NoError(t, err)
+	read := map[string]func() error{
+		"--identity":        func() error { _, err := Identities{i.String()}.Read(); return err },
+		"--encrypt-to-file": func() error { _, err := (&Recipients{files: []string{i.String()}}).Read(); return err },
+		"environment": func() error {
+			t.Setenv(identityEnv, i.String())
+			_, err := Identities(nil).Read()
+			return err
+		},
+	}
+	for name, f := range read {
+		err := f()
+		assert.ErrorAs(t, err, new(UsageError), name)
+		assert.ErrorContains(t, err, "not a key", name)
+		assert.NotContains(t, err.Error(), i.String()[:30], name)
+	}
+}

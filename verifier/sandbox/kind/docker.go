@@ -42,6 +42,13 @@ func words(err error) string {
 	return ""
 }
 
+// noDaemon reports whether a docker command failed because no daemon runs, in
+// the words of docker 20 to 29.
+func noDaemon(err error) bool {
+	said := words(err)
+	return strings.Contains(said, "Cannot connect to the Docker daemon") || strings.Contains(said, "failed to connect to the docker API")
+}
+
 // command is a docker command that ends with ctx. It runs in a process group of
 // its own: Ctrl-C in a terminal goes to all processes of the foreground group,
 // and a removal must outlive it.

@@ -100,8 +100,8 @@ func candidates(ctx context.Context, dir string) ([]candidate, error) {
 	}
 	containers, err := docker(ctx, nil, "ps", "--all", "--filter", "label="+clusterLabel, "--format", `{{.Names}} {{.Label "`+clusterLabel+`"}} {{.Image}}`)
 	switch {
-	case errors.Is(err, exec.ErrNotFound) && len(byName) == 0:
-		return nil, nil // a host that never ran one
+	case (errors.Is(err, exec.ErrNotFound) || noDaemon(err)) && len(byName) == 0:
+		return nil, nil // no folder of one either: a host that never ran one
 	case err != nil:
 		return nil, fmt.Errorf("look for sandboxes: %w", err)
 	}
