@@ -7,6 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/lifeboat-backup/lifeboat/verifier/drilllog"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -22,7 +24,7 @@ import (
 
 // claimRecord is one of a drill that may take half an hour.
 func claimRecord(drill string, at time.Time) []byte {
-	return fmt.Appendf(nil, `{"schema":%q,"drill":%q,"at":%q,"until":%q}`, bucket.ClaimSchema, drill, at.Format(time.RFC3339), at.Add(30*time.Minute).Format(time.RFC3339))
+	return fmt.Appendf(nil, `{"schema":%q,"drill":%q,"at":%q,"until":%q}`, drilllog.ClaimSchema, drill, at.Format(time.RFC3339), at.Add(30*time.Minute).Format(time.RFC3339))
 }
 
 // claims reads a location the way the exporter does.
@@ -58,7 +60,7 @@ func TestAScheduledDrillIsUnderWayUntilItHasEvidenceOrIsGivenBack(t *testing.T) 
 				rep := report.Report{Schema: report.Schema, ID: r.ID, Verdict: report.Passed, Level: report.LevelControlPlane, Backup: report.Backup{Name: r.Backup}, Started: time.Now(), Finished: time.Now()}
 				return rep, evidence.Write(ctx, r.Store, rep)
 			},
-			By: scheduler.Owner{Machine: "m", PID: 1, Instance: "i"}, Ended: func(scheduler.Owner) bool { return false }, Now: time.Now, Log: silent(),
+			By: drilllog.Owner{Machine: "m", PID: 1, Instance: "i"}, Ended: func(drilllog.Owner) bool { return false }, Now: time.Now, Log: silent(),
 		}
 		assert.Equal(t, fact.Claims{}, claims(t, source, time.Now()), "no policy has run here")
 		done := make(chan error)
@@ -117,7 +119,7 @@ func TestRecordsOfDrillsAreReadOnceAndRunsThatAreOverNotAgain(t *testing.T) {
 	const runs = 40
 	for i := range runs {
 		due := noon.Add(-time.Duration(i) * time.Hour)
-		name := due.Format(bucket.RunTime)
+		name := due.Format("20060102T150405Z")
 		inBucket.put(store.Run("hourly", name), []byte("{}"))
 		inBucket.put(store.Attempts("hourly", name, "db-1")+"1.json", claimRecord(name+"-1", due))
 	}
@@ -137,7 +139,7 @@ func TestARecordThatMakesNoSenseIsNoDrill(t *testing.T) {
 		"no drill":           `{"schema":"lifeboat.dev/claim/v1alpha1","at":"2026-11-22T12:00:00Z","until":"2026-11-22T12:30:00Z"}`,
 		"it never ends":      `{"schema":"lifeboat.dev/claim/v1alpha1","drill":"d","at":"2026-11-22T12:00:00Z","until":"2126-11-22T12:30:00Z"}`,
 		"it ends before":     `{"schema":"lifeboat.dev/claim/v1alpha1","drill":"d","at":"2026-11-22T12:00:00Z","until":"2026-11-22T11:30:00Z"}`,
-		"larger than it may": `{"schema":"lifeboat.dev/claim/v1alpha1","drill":"` + string(make([]byte, bucket.MaxClaim)) + `"}`,
+		"larger than it may": `{"schema":"lifeboat.dev/claim/v1alpha1","drill":"` + string(make([]byte, 64<<10)) + `"}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBucket := newBucket(t)

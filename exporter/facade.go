@@ -93,9 +93,6 @@ type (
 	Kube          = kube.Watcher
 )
 
-// ErrNoEvidence reports that a location has no evidence of a drill.
-var ErrNoEvidence = bucket.ErrNoEvidence
-
 // NewStoreLocation returns a source that opens its location when it is first read.
 func NewStoreLocation(open func(context.Context) (store.Store, error), log *slog.Logger) *StoreLocation {
 	return bucket.New(open, log)

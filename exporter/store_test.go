@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lifeboat-backup/lifeboat/core/catalog"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -85,8 +87,14 @@ func TestAnEncryptedBackupIsOneAmongOthers(t *testing.T) {
 func TestABucketWrittenByVeleroIsRead(t *testing.T) {
 	raw, err := os.ReadFile(filepath.Join("testdata", "velero-v1.18.1-backup.json"))
 	require.NoError(t, err)
-	b, err := bucket.DecodeBackup(raw)
+	inBucket := newBucket(t)
+	inBucket.put(store.Metadata("notes-1h-20261122084242"), raw)
+	inBucket.put(store.Contents("notes-1h-20261122084242"), []byte("x"))
+	source, _ := locationOf(inBucket)
+	scan, err := source.ListBackups(t.Context())
 	require.NoError(t, err)
+	require.Len(t, scan.Backups, 1)
+	b := scan.Backups[0]
 	assert.Equal(t, "notes-1h-20261122084242", b.Name)
 	assert.Equal(t, "notes-1h", b.Schedule)
 	assert.Equal(t, velerov1.BackupPhaseCompleted, b.Phase)
@@ -120,9 +128,9 @@ func TestOneBadObjectStopsNoneOfTheOthers(t *testing.T) {
 	for name, tc := range map[string]struct{ content, want string }{
 		"no JSON":            {"{", "decode"},
 		"empty":              {"", "decode"},
-		"too large":          {strings.Repeat(" ", bucket.MaxMetadata+1), "more than 10485760 bytes"},
-		"too many values":    {`{"spec":[` + strings.Repeat("{},", bucket.MaxValues+1) + `{}]}`, "more than 1048576 values"},
-		"another's":          {string(metadataOf(t, completedBackup("db", "other", day(0)))), `it says it is backup "other"`},
+		"too large":          {strings.Repeat(" ", catalog.MaxMetadata+1), "more than 10485760 bytes"},
+		"too many values":    {`{"spec":[` + strings.Repeat("{},", catalog.MaxMetadataValues+1) + `{}]}`, "more than 200000 values"},
+		"another's":          {string(metadataOf(t, completedBackup("db", "other", day(0)))), `"other"`},
 		"no start":           {string(metadataOf(t, unstarted)), "when it was started"},
 		"no end":             {string(metadataOf(t, unended)), "does not say when"},
 		"from the future":    {string(metadataOf(t, future)), "in the future"},
@@ -149,7 +157,7 @@ func TestOneBadPieceOfEvidenceStopsNoneOfTheOthers(t *testing.T) {
 	good := drillOfBackup(completedBackup("db", "db-1", day(0)), controlplane, report.Passed)
 	good.ID = "good"
 	encode := func(change func(*report.Report)) string {
-		r := report.Report{Schema: report.Schema, Verdict: report.Passed, Finished: day(0), Backup: report.Backup{Name: "db-1"}}
+		r := report.Report{Schema: report.Schema, ID: "bad", Verdict: report.Passed, Started: day(0), Finished: day(0), Backup: report.Backup{Name: "db-1"}}
 		change(&r)
 		raw, err := r.Encode()
 		require.NoError(t, err)
@@ -158,9 +166,10 @@ func TestOneBadPieceOfEvidenceStopsNoneOfTheOthers(t *testing.T) {
 	for name, tc := range map[string]struct{ content, want string }{
 		"no JSON":          {"{", "decode"},
 		"unknown schema":   {encode(func(r *report.Report) { r.Schema = "other/v9" }), "unknown evidence schema"},
-		"another backup's": {encode(func(r *report.Report) { r.Backup.Name = "db-2" }), `about backup "db-2"`},
+		"another backup's": {encode(func(r *report.Report) { r.Backup.Name = "db-2" }), `of backup "db-2"`},
+		"another drill's":  {encode(func(r *report.Report) { r.ID = "good" }), `it names drill "good"`},
 		"unknown verdict":  {encode(func(r *report.Report) { r.Verdict = "fine" }), `unknown verdict "fine"`},
-		"no end":           {encode(func(r *report.Report) { r.Finished = time.Time{} }), "when it ended"},
+		"no end":           {encode(func(r *report.Report) { r.Finished = time.Time{} }), "when the drill ran"},
 		"from the future":  {encode(func(r *report.Report) { r.Finished = time.Now().Add(48 * time.Hour) }), "in the future"},
 		"long schedule":    {encode(func(r *report.Report) { r.Backup.Schedule = strings.Repeat("x", 64) }), "64 characters"},
 	} {

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -153,23 +152,5 @@ func FuzzReadVolumes(f *testing.F) {
 		for _, n := range []int64{int64(v.Succeeded), int64(v.Failed), int64(v.Skipped), v.Size, v.Added} {
 			assert.GreaterOrEqual(t, n, int64(0))
 		}
-	})
-}
-
-func FuzzDecodeBackup(f *testing.F) {
-	raw, err := os.ReadFile("testdata/velero-v1.18.1-backup.json")
-	require.NoError(f, err)
-	f.Add(raw)
-	f.Add(metadataOf(f, completedBackup("db", "db-1", noon)))
-	f.Add([]byte("{}"))
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		b, err := bucket.DecodeBackup(raw)
-		if err != nil {
-			assert.Zero(t, b)
-			return
-		}
-		assert.LessOrEqual(t, len(b.Schedule), bucket.MaxLabel)
-		assert.False(t, b.Start.IsZero())
-		assert.Len(t, b.MetadataSHA256, 64)
 	})
 }

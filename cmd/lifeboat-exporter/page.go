@@ -66,7 +66,7 @@ func evidencePage(w http.ResponseWriter, r *http.Request, read reports) {
 		http.NotFound(w, r)
 		return
 	}
-	web.Evidence(w, r, exporter.ErrNoEvidence, func(ctx context.Context) (report.Report, error) {
+	web.Evidence(w, r, func(ctx context.Context) (report.Report, error) {
 		return from(ctx, q.Get("backup"), q.Get("drill"))
 	})
 }

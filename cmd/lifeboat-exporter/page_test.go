@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lifeboat-backup/lifeboat/verifier/drilllog"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/net/html"
@@ -180,7 +182,7 @@ func fixed(t *testing.T) *httptest.Server {
 	read := reports{
 		"default": func(_ context.Context, backup, drill string) (report.Report, error) {
 			if backup != "shop-1" || drill != "d" {
-				return report.Report{}, exporter.ErrNoEvidence
+				return report.Report{}, drilllog.ErrNoEvidence
 			}
 			return report.Report{Schema: report.Schema, ID: drill, Verdict: report.Failed, Summary: "The backup is bad: it <sank>", Backup: report.Backup{Name: backup}}, nil
 		},

@@ -93,7 +93,7 @@ func evidencePage(w http.ResponseWriter, r *http.Request, jobs []scheduler.Job) 
 		http.NotFound(w, r)
 		return
 	}
-	web.Evidence(w, r, drilllog.ErrNoEvidence, func(ctx context.Context) (report.Report, error) {
+	web.Evidence(w, r, func(ctx context.Context) (report.Report, error) {
 		for _, j := range jobs {
 			rep, err := drilllog.ReadEvidence(ctx, j.Store, drilllog.Ref{Backup: backup, Drill: m[1]})
 			if !errors.Is(err, drilllog.ErrNoEvidence) {

@@ -9,9 +9,6 @@ import (
 	"github.com/lifeboat-backup/lifeboat/verifier/drilllog"
 )
 
-// Owner is the process that makes records.
-type Owner = drilllog.Owner
-
 // records are those of one policy in a drill log. Each is written once, and the
 // store accepts a key only once: that is what makes two verifiers on one
 // location agree.

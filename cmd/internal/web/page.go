@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/lifeboat-backup/lifeboat/verifier/drilllog"
+
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
 
@@ -43,11 +45,11 @@ func WritePage(w http.ResponseWriter, code int, page []byte) {
 }
 
 // Evidence answers with the page of a drill, rendered from its JSON: the page in the
-// location may have been written by anyone. An error of read that is missing
-// answers 404, any other 502.
-func Evidence(w http.ResponseWriter, r *http.Request, missing error, read func(context.Context) (report.Report, error)) {
+// location may have been written by anyone. drilllog.ErrNoEvidence answers 404, any
+// other error of read 502.
+func Evidence(w http.ResponseWriter, r *http.Request, read func(context.Context) (report.Report, error)) {
 	rep, err := read(r.Context())
-	if errors.Is(err, missing) {
+	if errors.Is(err, drilllog.ErrNoEvidence) {
 		http.NotFound(w, r)
 		return
 	}

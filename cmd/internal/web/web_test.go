@@ -5,10 +5,13 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"testing"
 	"time"
+
+	"github.com/lifeboat-backup/lifeboat/verifier/drilllog"
 
 	"github.com/stretchr/testify/assert"
 
@@ -43,7 +46,7 @@ func TestHealthAnswersUnderTheNamesOfKubernetesAndOfPrometheus(t *testing.T) {
 }
 
 func TestEvidenceIsAPageOrAReason(t *testing.T) {
-	missing := errors.New("no such evidence")
+	missing := fmt.Errorf("read: %w", drilllog.ErrNoEvidence)
 	for name, c := range map[string]struct {
 		err  error
 		code int
@@ -55,7 +58,7 @@ func TestEvidenceIsAPageOrAReason(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, body, header := ask(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				Evidence(w, r, missing, func(context.Context) (report.Report, error) {
+				Evidence(w, r, func(context.Context) (report.Report, error) {
 					return report.Report{Backup: report.Backup{Name: "daily-1"}}, c.err
 				})
 			}), "/evidence")

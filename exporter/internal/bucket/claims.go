@@ -3,39 +3,27 @@ package bucket
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/exporter/internal/fact"
+	"github.com/lifeboat-backup/lifeboat/verifier/drilllog"
 )
 
-// Bounds on what is read of the ledger of drills, which grows by some records
-// for each run and is not trusted.
+// Limits of what is read of the drill log, which grows by some records for each
+// run and is untrusted. Package drilllog has those of its listings and records.
 const (
 	// abandonedFor is how long a drill counts as abandoned.
 	abandonedFor = 7 * 24 * time.Hour
 	// claimsWithin is how long ago a run was due whose records are read; it
-	// leaves a day to drills that are begun late. Runs before it are over.
+	// leaves a day to drills that begin late. Runs before it are over.
 	claimsWithin = abandonedFor + 24*time.Hour
-	maxPolicies  = 100
 	maxRuns      = 2500 // of a policy: one every five minutes
 	maxClaims    = 20_000
-	MaxClaim     = 64 << 10 // bytes
-)
-
-// runTime is the form of a run's time in keys, and claimSchema that of a claim
-// (docs/adr/0009-a-ledger-of-write-once-records.md).
-const (
-	RunTime        = "20060102T150405Z"
-	ClaimSchema    = "lifeboat.dev/claim/v1alpha1"
-	releasedSuffix = "-released.json"
 )
 
 // claim is a scheduled drill that was begun.
@@ -84,54 +72,26 @@ type drillRun struct {
 	last   bool
 }
 
-func (r drillRun) prefix() string {
-	return store.LedgerPrefix + r.policy + "/" + r.due.Format(RunTime) + "/"
-}
+func (r drillRun) key() string { return drilllog.RunKey(r.policy, r.due) }
 
-// drillRuns are those that may have drills under way or abandoned, of all
-// policies.
+// drillRuns are the runs of all policies that may have drills in progress or
+// abandoned, newest first for each policy.
 func (l *Location) drillRuns(ctx context.Context, s store.Store, now time.Time) ([]drillRun, error) {
-	var out []drillRun
-	policies := 0
-	for info, err := range s.List(ctx, store.LedgerPrefix, false) {
-		if err != nil {
-			return nil, err
-		}
-		policy := strings.TrimSuffix(strings.TrimPrefix(info.Key, store.LedgerPrefix), "/")
-		if !info.IsPrefix() || store.CheckName(policy) != nil {
-			continue // other ledgers have names that no policy has
-		}
-		if policies++; policies > maxPolicies {
-			return nil, fmt.Errorf("more than %d policies in %s", maxPolicies, store.LedgerPrefix)
-		}
-		runs, err := l.runsOf(ctx, s, policy, now)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, runs...)
+	policies, err := drilllog.Policies(ctx, s)
+	if err != nil {
+		return nil, err
 	}
-	return out, nil
-}
-
-// runsOf are the newest runs of a policy, newest first.
-func (l *Location) runsOf(ctx context.Context, s store.Store, policy string, now time.Time) ([]drillRun, error) {
-	var due []time.Time
-	for info, err := range s.List(ctx, store.LedgerPrefix+policy+"/", false) {
+	var out []drillRun
+	for _, policy := range policies {
+		due, err := drilllog.Runs(ctx, s, policy, now.Add(fact.MaxAhead))
 		if err != nil {
 			return nil, err
 		}
-		name, ok := strings.CutSuffix(strings.TrimPrefix(info.Key, store.LedgerPrefix+policy+"/"), ".json")
-		at, err := time.Parse(RunTime, name)
-		if ok && err == nil && !at.After(now.Add(fact.MaxAhead)) {
-			due = append(due, at)
-		}
-	}
-	slices.SortFunc(due, func(a, b time.Time) int { return b.Compare(a) })
-	var out []drillRun
-	for i, at := range due[:min(len(due), maxRuns)] {
-		// The last one may be worked on however long ago it was due.
-		if i == 0 || now.Sub(at) <= claimsWithin {
-			out = append(out, drillRun{policy: policy, due: at, last: i == 0})
+		for i, at := range due[:min(len(due), maxRuns)] {
+			// The last one may be in progress however long ago it was due.
+			if i == 0 || now.Sub(at) <= claimsWithin {
+				out = append(out, drillRun{policy: policy, due: at, last: i == 0})
+			}
 		}
 	}
 	return out, nil
@@ -146,7 +106,7 @@ func (l *Location) readClaims(ctx context.Context, s store.Store, runs []drillRu
 	listed := map[string]bool{}
 	total := 0
 	for _, run := range runs {
-		key := run.prefix()
+		key := run.key()
 		known := l.claims[key]
 		if !known.over {
 			claims, err := l.claimsOf(ctx, s, run, known.claims)
@@ -174,81 +134,52 @@ func anyUnderWay(claims map[string]claim, now time.Time) bool {
 	return false
 }
 
-// claimsOf are the claims of one run; those known are not read again.
+// claimsOf returns the claims of one run by key. Known ones are not read again.
 func (l *Location) claimsOf(ctx context.Context, s store.Store, run drillRun, known map[string]claim) (map[string]claim, error) {
-	out := map[string]claim{}
-	released := map[string]bool{}
-	for info, err := range s.List(ctx, run.prefix(), true) {
-		if err != nil {
-			return nil, err
-		}
-		backup, file, _ := strings.Cut(strings.TrimPrefix(info.Key, run.prefix()), "/")
-		if number, ok := strings.CutSuffix(file, releasedSuffix); ok {
-			released[run.prefix()+backup+"/"+number+".json"] = true
-			continue
-		}
-		if _, err := strconv.Atoi(strings.TrimSuffix(file, ".json")); err != nil {
-			continue
-		}
-		if len(out) == maxClaims {
-			return nil, fmt.Errorf("more than %d drills in %s", maxClaims, run.prefix())
-		}
-		c, ok := known[info.Key]
+	attempts, err := drilllog.Attempts(ctx, s, run.policy, run.due, "")
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[string]claim, len(attempts))
+	for _, a := range attempts {
+		key := a.ClaimKey()
+		c, ok := known[key]
 		if !ok {
-			if c, err = l.readClaim(ctx, s, info.Key); err != nil {
+			if c, err = l.readClaim(ctx, s, a.Attempt); err != nil {
 				return nil, err
 			}
-			c.Backup = backup
 		}
-		out[info.Key] = c
-	}
-	for key := range released {
-		if c, ok := out[key]; ok {
-			c.Released = true
-			out[key] = c
-		}
+		c.Released = c.Released || a.Released
+		out[key] = c
 	}
 	return out, nil
 }
 
-// readClaim reads a record. One that makes no sense, and always will, is none
-// that was released.
-func (l *Location) readClaim(ctx context.Context, s store.Store, key string) (claim, error) {
-	raw, err := l.read(ctx, s, key, MaxClaim)
-	var content ContentError
-	if err != nil && !errors.As(err, &content) {
-		return claim{}, err
-	}
-	c := claim{}
+// readClaim reads a record. A malformed one counts as released: nothing can be
+// said of its drill, now or later.
+func (l *Location) readClaim(ctx context.Context, s store.Store, a drilllog.Attempt) (claim, error) {
+	c, err := drilllog.ReadClaim(ctx, s, a)
 	if err == nil {
-		c, err = decodeClaim(raw)
-	}
-	if err != nil {
-		l.noteUnreadable(key, err)
-		return claim{Released: true}, nil
-	}
-	return c, nil
-}
-
-func decodeClaim(raw []byte) (claim, error) {
-	var v struct {
-		Schema string    `json:"schema"`
-		Drill  string    `json:"drill"`
-		At     time.Time `json:"at"`
-		Until  time.Time `json:"until"`
-	}
-	if err := json.Unmarshal(raw, &v); err != nil {
-		return claim{}, fmt.Errorf("decode: %w", err)
+		err = checkClaim(c, a)
 	}
 	switch {
-	case v.Schema != ClaimSchema:
-		return claim{}, fmt.Errorf("schema %.80q, want %q", v.Schema, ClaimSchema)
-	case v.Drill == "" || len(v.Drill) > 2*MaxLabel:
-		return claim{}, errors.New("it does not name its drill")
-	case v.Until.Before(v.At) || v.Until.Sub(v.At) > claimsWithin:
-		return claim{}, fmt.Errorf("its drill takes from %s until %s", v.At, v.Until)
+	case errors.Is(err, drilllog.ErrMalformed):
+		l.noteUnreadable(a.ClaimKey(), err)
+		return claim{Released: true}, nil
+	case err != nil:
+		return claim{}, err
 	}
-	return claim{Drill: v.Drill, At: v.At, Until: v.Until}, nil
+	return claim{Backup: a.Backup, Drill: c.Drill, At: c.At, Until: c.Until}, nil
+}
+
+func checkClaim(c drilllog.Claim, a drilllog.Attempt) error {
+	switch {
+	case !(drilllog.Ref{Backup: a.Backup, Drill: c.Drill}).Valid():
+		return fmt.Errorf("%w: it does not name its drill", drilllog.ErrMalformed)
+	case c.Until.Before(c.At) || c.Until.Sub(c.At) > claimsWithin:
+		return fmt.Errorf("%w: its drill takes from %s until %s", drilllog.ErrMalformed, c.At, c.Until)
+	}
+	return nil
 }
 
 // newestEvidence is the newest drill of each backup that left evidence; names of

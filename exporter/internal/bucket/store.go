@@ -16,8 +16,6 @@ import (
 
 // Bounds on what a location, which is not trusted, can make the exporter do.
 const (
-	// MaxMetadata is the size of a velero-backup.json, in bytes.
-	MaxMetadata = 10 << 20
 	// maxListed is the number of backups, and of pieces of evidence, kept of
 	// one location.
 	maxListed = 1_000_000

@@ -91,6 +91,7 @@ type LastRuns struct {
 
 // lastRuns are by the name of the schedule.
 func lastRuns(l *LedgerState) map[string]LastRuns {
+	const completed = string(velerov1.BackupPhaseCompleted)
 	out := map[string]LastRuns{}
 	if l == nil {
 		return out
@@ -100,10 +101,13 @@ func lastRuns(l *LedgerState) map[string]LastRuns {
 			continue
 		}
 		r := out[key.Subject]
-		if count.LastStarted.After(r.Ended) {
+		// Of runs that began at the same time, the one that failed counts; the order
+		// of the map must not decide.
+		tie := count.LastStarted.Equal(r.Ended) && (r.Outcome == completed || key.Outcome != completed && key.Outcome < r.Outcome)
+		if count.LastStarted.After(r.Ended) || tie {
 			r.Ended, r.Outcome = count.LastStarted, key.Outcome
 		}
-		if key.Outcome == string(velerov1.BackupPhaseCompleted) {
+		if key.Outcome == completed {
 			r.Succeeded = fact.Later(r.Succeeded, count.LastStarted)
 		} else {
 			r.Failed = fact.Later(r.Failed, count.LastStarted)
