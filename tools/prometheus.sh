@@ -1,8 +1,8 @@
 #!/bin/sh
-# Puts prometheus, promtool, alertmanager and amtool of Debian's packages into a
-# folder, for tests and checks: unpacked, not installed, so that no service is
-# started and nothing outside the folder changes. A program that is in PATH or
-# in the folder already is not fetched again.
+# Puts prometheus and promtool of Debian's package into a folder, for tests and
+# checks: unpacked, not installed, so that no service is started and nothing
+# outside the folder changes. A program that is in PATH or in the folder already
+# is not fetched again.
 #   tools/prometheus.sh DIR
 set -eu
 dir=$1
@@ -47,4 +47,3 @@ fetch() {
 tmp=
 trap '[ -z "$tmp" ] || rm -rf "$tmp"' EXIT
 fetch prometheus prometheus=prometheus promtool=promtool
-fetch prometheus-alertmanager prometheus-alertmanager=alertmanager amtool=amtool

@@ -7,13 +7,14 @@ TOOLS_DIR  := $(ROOT_DIR)/.cache/tools
 VERSITYGW  := $(TOOLS_DIR)/versitygw-$(VERSITYGW_VERSION)
 GOTESTSUM  := $(TOOLS_DIR)/gotestsum-$(GOTESTSUM_VERSION)
 CONTROLLER_GEN := $(TOOLS_DIR)/controller-gen-$(CONTROLLER_GEN_VERSION)
+ALERTMANAGER   := $(TOOLS_DIR)/alertmanager-$(ALERTMANAGER_VERSION)
 GOLANGCI_LINT  := $(TOOLS_DIR)/golangci-lint-$(GOLANGCI_LINT_VERSION)
 
 .PHONY: tools
 tools: $(VERSITYGW) $(GOTESTSUM) prometheus ## build or fetch the third-party tools that tests run
 
 .PHONY: prometheus
-prometheus:
+prometheus: $(ALERTMANAGER)
 	@$(ROOT_DIR)/tools/prometheus.sh $(TOOLS_DIR)/prometheus
 
 # A version is in the name of its file, so a file that is there is right. go
@@ -34,6 +35,15 @@ $(GOTESTSUM):
 
 $(CONTROLLER_GEN):
 	$(call go-install,sigs.k8s.io/controller-tools/cmd/controller-gen@$(CONTROLLER_GEN_VERSION))
+
+# A folder with alertmanager and amtool. Debian's Alertmanager reads a template
+# below /usr/share, which is there only if the package is installed.
+$(ALERTMANAGER):
+	@mkdir -p $(TOOLS_DIR)
+	tmp=$$(mktemp -d $(TOOLS_DIR)/build.XXXXXX) && trap 'rm -rf "$$tmp"' EXIT && chmod 0755 "$$tmp" && \
+	for program in alertmanager amtool; do \
+		CGO_ENABLED=0 GOFLAGS=-trimpath GOBIN="$$tmp" go install github.com/prometheus/alertmanager/cmd/$$program@$(ALERTMANAGER_VERSION); done && \
+	mv "$$tmp" $@
 
 $(GOLANGCI_LINT):
 	$(call go-install,github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION))

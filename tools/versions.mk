@@ -14,6 +14,9 @@ GOTESTSUM_VERSION := v1.13.0
 # of Kubernetes 1.34.
 CONTROLLER_GEN_VERSION := v0.19.0
 
+# Alertmanager and amtool, https://github.com/prometheus/alertmanager (Apache-2.0).
+ALERTMANAGER_VERSION := v0.27.0
+
 # Runs the linters that .golangci.yml names,
 # https://github.com/golangci/golangci-lint (GPL-3.0; it is run, and no part of it
 # is distributed).

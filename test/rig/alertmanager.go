@@ -18,7 +18,7 @@ import (
 // with the test. config is the path of its configuration.
 func Alertmanager(t testing.TB, config string) (url string) {
 	t.Helper()
-	return daemon(t, program(t, "alertmanager", debianAlertmanager),
+	return daemon(t, program(t, "alertmanager", alertmanagerHint),
 		"--config.file="+config, "--storage.path="+filepath.Join(t.TempDir(), "data"), "--cluster.listen-address=")
 }
 

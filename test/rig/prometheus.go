@@ -15,11 +15,11 @@ import (
 	"time"
 )
 
-// Where the programs come from: `make prometheus` unpacks these packages, and
-// make puts the folder into PATH.
+// Where the programs come from: `make prometheus` unpacks Debian's package of
+// Prometheus and builds Alertmanager, and make puts their folders into PATH.
 const (
-	debianPrometheus   = "make prometheus, or apt-get install prometheus"
-	debianAlertmanager = "make prometheus, or apt-get install prometheus-alertmanager"
+	debianPrometheus = "make prometheus, or apt-get install prometheus"
+	alertmanagerHint = "make prometheus"
 )
 
 // Promtool returns the path of promtool. The test fails, and is not skipped,
@@ -28,7 +28,7 @@ func Promtool(t testing.TB) string { return program(t, "promtool", debianPrometh
 
 // Amtool returns the path of amtool, which checks Alertmanager's configuration.
 func Amtool(t testing.TB) string {
-	return program(t, "amtool", "apt-get install prometheus-alertmanager")
+	return program(t, "amtool", alertmanagerHint)
 }
 
 func program(t testing.TB, name, install string) string {
