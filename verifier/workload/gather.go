@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -126,11 +127,22 @@ const (
 
 // LastLines returns the last lines of a log, "" if it cannot be read: the problem
 // is reported without them.
+//
+// A container that ends again and again may have been restarted since its pod was
+// read. The log of the run that ended is then the previous one, or still the
+// current one, and for a moment the kubelet has neither.
 func LastLines(ctx context.Context, c *cluster.Client, l Log) string {
 	of := cluster.Container{Namespace: l.Namespace, Pod: l.Pod, Name: l.Container}
-	b, err := c.Logs(ctx, of, cluster.LogOptions{Previous: l.Previous, Tail: logLines, Limit: logBytes})
-	if err != nil {
-		return ""
+	for try := range 3 {
+		if try > 0 && !cluster.Sleep(ctx, time.Second) {
+			break
+		}
+		for _, previous := range []bool{l.Previous, !l.Previous} {
+			b, err := c.Logs(ctx, of, cluster.LogOptions{Previous: previous, Tail: logLines, Limit: logBytes})
+			if err == nil && len(b) > 0 {
+				return string(b)
+			}
+		}
 	}
-	return string(b)
+	return ""
 }
