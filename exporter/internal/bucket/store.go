@@ -2,14 +2,12 @@ package bucket
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"sync"
 	"time"
 
-	"github.com/lifeboat-backup/lifeboat/core/jsonbound"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/exporter/internal/fact"
 )
@@ -202,20 +200,6 @@ func isCloser(s store.Store) bool {
 // MaxValues is how many values of JSON an object may hold: a bucket is not to
 // make the exporter take gigabytes by some kB of "{},".
 const MaxValues = 1 << 20
-
-// read reads one object of at most limit bytes and maxValues values of JSON.
-func (l *Location) read(ctx context.Context, s store.Store, key string, limit int64) ([]byte, error) {
-	r, err := s.Get(ctx, key)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	raw, err := io.ReadAll(jsonbound.NewReader(r, jsonbound.Limits{Bytes: limit, Values: MaxValues}))
-	if errors.Is(err, jsonbound.ErrTooLarge) {
-		return nil, ContentError{err}
-	}
-	return raw, err
-}
 
 // ContentError is an error of what an object holds. Reading the same bytes
 // again would give it again.
