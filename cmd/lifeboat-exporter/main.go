@@ -29,18 +29,19 @@ func newRoot() *cobra.Command {
 	var f flags
 	root := &cobra.Command{
 		Use:     "lifeboat-exporter [--kubeconfig FILE] [--location URL]",
-		Short:   "Serve metrics on how fresh backups are and what drills proved",
+		Short:   "Serve metrics about the freshness of backups and the results of drills",
 		Args:    cli.Args(0, 0),
 		Version: cli.Version(),
-		Long: `lifeboat-exporter reads the backups and the evidence of drills in a location, at
-an interval, watches the cluster's Schedules, Backups and locations, and serves what
-they are worth on /metrics. Either is enough. It writes nothing but what --ledger
-and --probe-writes ask for, and works beside Velero as it does beside lifeboat.
+		Long: `lifeboat-exporter reads the backups and the evidence of drills in a location at
+regular intervals, watches the cluster's Schedules, Backups and locations, and
+serves metrics about them on /metrics. A location or a cluster is enough. It writes
+only if --ledger or --probe-writes is given. It works with Velero's backups and with
+those of lifeboat.
 
-One exporter watches one cluster: give it the location, or locations, of that
-cluster's backups, and a second cluster an exporter of its own.
+One exporter watches one cluster. Give it all locations of that cluster's backups,
+and run another exporter for another cluster.
 
-Exit status: 0 told to stop; 1 could not run; 2 wrong usage; 130 interrupted
+Exit status: 0 stopped by a signal; 1 error; 2 invalid usage; 130 interrupted
 before it served.`,
 		Example: `  lifeboat-exporter --kubeconfig ~/.kube/config --location default=s3://backups/prod?region=eu-west-1
   lifeboat-exporter --location s3://backups/prod?region=eu-west-1
