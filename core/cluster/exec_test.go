@@ -149,7 +149,10 @@ func TestAnExecWhoseEndIsNotKnownIsAnError(t *testing.T) {
 func TestAConnectionThatIsClosedBeforeTheCommandEndsIsNoSuccess(t *testing.T) {
 	c := serveExec(t, "spdy", func(p process) { fmt.Fprint(p.stdout, "half an ans") })
 	_, err := c.Exec(t.Context(), inWeb, Command{Args: []string{"true"}, Limit: 100})
-	assert.EqualError(t, err, `run "true" in pod shop/web: the connection ended before the command did`)
+	require.Error(t, err)
+	// client-go either takes the end for success, which Exec corrects, or sees the
+	// reset of a stream first.
+	assert.Regexp(t, `^run "true" in pod shop/web: (the connection ended before the command did|Stream reset)$`, err.Error())
 }
 
 func TestAnExecEndsWithItsContext(t *testing.T) {
