@@ -206,7 +206,7 @@ func TestScanningAnUnchangedLocationCostsListingsOnly(t *testing.T) {
 		return fact.Requests{List: after.List - before.List, Get: after.Get - before.Get}
 	}
 	assert.Equal(t, fact.Requests{List: 3, Get: 11}, scan(), "names, files and evidence")
-	assert.Equal(t, fact.Requests{List: 3}, scan(), "what makes no sense is not fetched again either")
+	assert.Equal(t, fact.Requests{List: 3}, scan(), "a malformed one is not fetched again either")
 
 	inBucket.backup(completedBackup("db", "db-5", day(1)))
 	assert.Equal(t, fact.Requests{List: 3, Get: 1}, scan(), "only the new backup is fetched")

@@ -86,7 +86,7 @@ func parseItemPath(seg []string) (pathKind, item.Key, error) {
 	}
 	k.Group, k.Resource = item.SplitGroupResource(seg[1])
 	if k.Resource == "" || k.GroupResource() != seg[1] {
-		return 0, k, fmt.Errorf("%w: %s is no resource", ErrBadPath, shown(seg[1]))
+		return 0, k, fmt.Errorf("%w: %s is not a resource", ErrBadPath, shown(seg[1]))
 	}
 	rest := seg[2:]
 	if rest[0] != clusterDir && rest[0] != namespacesDir {

@@ -293,7 +293,7 @@ func (p *pageReader) readItems(yield func(item.Item) bool) error {
 		return err
 	}
 	if open.Kind() != '[' {
-		return fmt.Errorf("%w: items are no array", ErrMalformed)
+		return fmt.Errorf("%w: items is not an array", ErrMalformed)
 	}
 	for p.dec.PeekKind() == '{' {
 		value, err := p.dec.ReadValue()

@@ -31,7 +31,7 @@ func newItem(r item.Resource, raw jsontext.Value) (item.Item, error) {
 	case head.name == "":
 		return item.Item{}, fmt.Errorf("%w: an object of %s has no name", ErrMalformed, r.GroupResource())
 	case head.hasKind != (head.kind != ""), head.hasAPIVersion != (head.apiVersion != ""):
-		return item.Item{}, fmt.Errorf("%w: kind or apiVersion of %s %s is no name", ErrMalformed, r.GroupResource(), head.name)
+		return item.Item{}, fmt.Errorf("%w: kind or apiVersion of %s %s is not a name", ErrMalformed, r.GroupResource(), head.name)
 	}
 	it := item.Item{
 		Key:     item.Key{Group: r.Group, Resource: r.Name, Namespace: head.namespace, Name: head.name},
@@ -155,7 +155,7 @@ func (c *Client) Get(ctx context.Context, r item.Resource, namespace, name strin
 		return item.Item{}, err
 	}
 	if !jsontext.Value(raw).IsValid() {
-		return item.Item{}, fmt.Errorf("%w: %s %s is no valid JSON", ErrMalformed, r.GroupResource(), name)
+		return item.Item{}, fmt.Errorf("%w: %s %s is not valid JSON", ErrMalformed, r.GroupResource(), name)
 	}
 	return newItem(r, raw)
 }

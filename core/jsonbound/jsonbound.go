@@ -1,4 +1,4 @@
-// Package jsonbound bounds JSON that nobody vouches for, before a decoder sees
+// Package jsonbound limits the size of untrusted JSON, before a decoder sees
 // it: how many bytes, and how many values. Bytes alone do not bound memory: a
 // struct of 250 bytes can be made from the three bytes "{},".
 package jsonbound

@@ -525,7 +525,7 @@ func TestWhatALaterVersionWroteIsAnErrorNotASmallerCount(t *testing.T) {
 
 func TestAnEpochThatMakesNoSenseIsAnError(t *testing.T) {
 	for name, tt := range map[string]struct{ epoch, want string }{
-		"damaged":       {"{", "it makes no sense"},
+		"damaged":       {"{", "malformed record"},
 		"empty":         {`{"schema":"` + Schema + `"}`, "it does not say when"},
 		"later version": {`{"schema":"lifeboat.dev/runs/v2"}`, "later version"},
 		"in the future": {`{"schema":"` + Schema + `","since":"2099-01-01T00:00:00Z"}`, "begins in the future"},

@@ -23,9 +23,9 @@ var (
 	// ErrLater says that an object was written by a version that this one does
 	// not know.
 	ErrLater = errors.New("written by a later version of lifeboat: update this one")
-	// errContent says that an object makes no sense. Reading it again would not
+	// errContent means that an object is malformed. Reading it again would not
 	// help.
-	errContent = errors.New("it makes no sense")
+	errContent = errors.New("malformed record")
 	// errTooLarge says that runs do not fit into one object.
 	errTooLarge = fmt.Errorf("more than %d bytes", maxBytes)
 )

@@ -70,7 +70,7 @@ func (o Options) Check() []error {
 	for _, from := range slices.Sorted(maps.Keys(o.NamespaceMapping)) {
 		for _, n := range []string{from, o.NamespaceMapping[from]} {
 			if len(validation.IsDNS1123Label(n)) > 0 {
-				errs = append(errs, fmt.Errorf("namespace mapping %s:%s: %q is no name of a namespace", from, o.NamespaceMapping[from], n))
+				errs = append(errs, fmt.Errorf("namespace mapping %s:%s: %q is not a valid namespace name", from, o.NamespaceMapping[from], n))
 			}
 		}
 	}
@@ -82,7 +82,7 @@ func (o Options) Check() []error {
 	switch o.ExistingResourcePolicy {
 	case "", PolicyNone, PolicyUpdate, PolicyRecreate:
 	default:
-		errs = append(errs, fmt.Errorf("existing resource policy %q: it is none, update or recreate", o.ExistingResourcePolicy))
+		errs = append(errs, fmt.Errorf("existing resource policy %q: must be none, update or recreate", o.ExistingResourcePolicy))
 	}
 	return errs
 }

@@ -376,11 +376,11 @@ func TestOptionsThatCannotBeMeantAreAllNamed(t *testing.T) {
 	assert.Contains(t, words[0], "label selector")
 	assert.Equal(t, []string{
 		"a restore names resources by includedResources and excludedResources, not by scope",
-		`namespace mapping Shop:copy: "Shop" is no name of a namespace`,
-		`namespace mapping a:b.c: "b.c" is no name of a namespace`,
+		`namespace mapping Shop:copy: "Shop" is not a valid namespace name`,
+		`namespace mapping a:b.c: "b.c" is not a valid namespace name`,
 		"storage class mapping :x: both must be names of storage classes",
 		"storage class mapping fast:No Class: both must be names of storage classes",
-		`existing resource policy "replace": it is none, update or recreate`,
+		`existing resource policy "replace": must be none, update or recreate`,
 	}, words[1:])
 	for _, p := range []Policy{"", PolicyNone, PolicyUpdate, PolicyRecreate} {
 		assert.Empty(t, Options{ExistingResourcePolicy: p, NamespaceMapping: map[string]string{"a": "b"}, StorageClassMapping: map[string]string{"a": "b.c"}}.Check())

@@ -61,7 +61,7 @@ func (d *digests) item(e plan.Entry) error {
 	case want.Key != e.Source():
 		return fmt.Errorf("%w: found %s where the manifest lists %s", ErrDigestMismatch, e.Source(), want.Key)
 	case want.SHA256 != d.key.Digest(hex.EncodeToString(e.Sum[:])):
-		return fmt.Errorf("%w: %s has another digest", ErrDigestMismatch, e.Source())
+		return fmt.Errorf("%w: digest of %s differs", ErrDigestMismatch, e.Source())
 	}
 	return nil
 }
@@ -74,7 +74,7 @@ func (d *digests) end(file manifest.Digest) error {
 	case d.next < len(d.items):
 		return fmt.Errorf("%w: %d items are missing, the first is %s", ErrDigestMismatch, len(d.items)-d.next, d.items[d.next].Key)
 	case d.key == nil && d.file != file: // of an encrypted file, file is of what is in it
-		return fmt.Errorf("%w: the file has another digest", ErrDigestMismatch)
+		return fmt.Errorf("%w: digest of the file differs", ErrDigestMismatch)
 	}
 	return nil
 }

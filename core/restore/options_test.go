@@ -80,7 +80,7 @@ func TestOptionsThatCannotBeMeantAreRefusedBeforeAnythingIsRead(t *testing.T) {
 	j := job(nil, newTarget())
 	j.Options.ExistingResourcePolicy = "replace"
 	_, err := j.Prepare(t.Context())
-	assert.EqualError(t, err, `existing resource policy "replace": it is none, update or recreate`)
+	assert.EqualError(t, err, `existing resource policy "replace": must be none, update or recreate`)
 }
 
 // refusals answers the dry runs of patches.

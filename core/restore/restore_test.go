@@ -226,7 +226,7 @@ func TestAnEncryptedBackupThatCannotBeReadInFullIsNotRestored(t *testing.T) {
 			b, err := io.ReadAll(r)
 			require.NoError(t, err)
 			replaced(t, s, func([]byte) []byte { return b })
-		}, "configmaps shop/b has another digest"},
+		}, "digest of configmaps shop/b differs"},
 		"a plain tarball was laid beside it": {nil, func(t *testing.T, s store.Store) {
 			r, err := written(t, true, forged).Get(t.Context(), store.Contents("b"))
 			require.NoError(t, err)
@@ -358,7 +358,7 @@ func TestTheArchiveIsComparedWithTheManifestItemByItem(t *testing.T) {
 		items []item.Item
 		want  string
 	}{
-		"an item has changed": {[]item.Item{a, other, c}, "configmaps shop/b has another digest"},
+		"an item has changed": {[]item.Item{a, other, c}, "digest of configmaps shop/b differs"},
 		"one is missing":      {[]item.Item{a, c}, "found configmaps shop/c where the manifest lists configmaps shop/b"},
 		"the last is missing": {[]item.Item{a, b}, "1 items are missing, the first is configmaps shop/c"},
 		"one is too many":     {[]item.Item{a, b, c, configMap("d")}, "configmaps shop/d is not in the manifest"},
@@ -388,7 +388,7 @@ func TestAnArchiveThatWasPackedAgainIsNotTheOneThatWasWritten(t *testing.T) {
 	put(t, s, store.Contents("b"), b.Bytes())
 	_, err = job(s, newTarget()).Prepare(t.Context())
 	assert.ErrorIs(t, err, ErrDigestMismatch)
-	assert.ErrorContains(t, err, "the file has another digest")
+	assert.ErrorContains(t, err, "digest of the file differs")
 }
 
 func TestAnArchiveThatChangesBetweenPlanAndRestoreIsNoticed(t *testing.T) {

@@ -275,7 +275,7 @@ func DeleteBackup(ctx context.Context, s Store, backup string) (deleted int, err
 		}
 		deleted += n
 		if err != nil {
-			return deleted, fmt.Errorf("delete backup %s: %d files deleted, the rest is no backup any more; run it again: %w", backup, deleted, err)
+			return deleted, fmt.Errorf("delete backup %s: %d files deleted, the rest is no longer a backup; run it again: %w", backup, deleted, err)
 		}
 	}
 	return deleted, nil

@@ -85,7 +85,7 @@ func apiSentence(api smithy.APIError, err error, o Options, where string) string
 	case "SlowDown", "ServiceUnavailable", "TooManyRequests", "RequestLimitExceeded":
 		return fmt.Sprintf("%s is overloaded and did not recover within %d attempts: try again later%s", where, maxAttempts, said)
 	case "QuotaExceeded", "XMinioStorageFull", "InsufficientCapacity", "EntityTooLarge":
-		return fmt.Sprintf("%s takes no more data in bucket %s: free space or raise its quota%s", where, o.Bucket, said)
+		return fmt.Sprintf("%s: bucket %s is out of quota or space: free space or raise the quota%s", where, o.Bucket, said)
 	}
 	switch status(err) {
 	case http.StatusForbidden, http.StatusUnauthorized:

@@ -21,7 +21,7 @@ import (
 const maxResumes = 10
 
 // errDamaged says that an object is not the one that was put.
-var errDamaged = errors.New("the object is damaged: its SHA-256 is not that of what was written")
+var errDamaged = errors.New("the object is damaged: its SHA-256 does not match what was written")
 
 // reader reads an object to the length its server announced; less is an
 // error, and so is, at the end, another content than was put.

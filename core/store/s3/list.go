@@ -15,7 +15,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/store"
 )
 
-var errCut = errors.New("the server says there is more but not where it goes on")
+var errCut = errors.New("the server reports that the list continues, and not where")
 
 // List implements store.Store. It holds one page, 1000 keys, in memory.
 // Objects whose key ends in "/", which some tools make to show a folder, are

@@ -82,7 +82,7 @@ func TestARefusalIsOneSentenceWithTheNextStep(t *testing.T) {
 		{"expired token", 400, "ExpiredToken", "", "the credentials have expired or their session token is wrong: renew them (ExpiredToken: said, request REQ1)"},
 		{"another region", 301, "PermanentRedirect", "eu-west-3", "bucket bucket is not in the region asked (http://127.0.0.1:PORT): add ?region=eu-west-3 to the location (PermanentRedirect: said, request REQ1)"},
 		{"another region, by signature", 400, "AuthorizationHeaderMalformed", "eu-west-3", "add ?region=eu-west-3 to the location"},
-		{"full", 507, "XMinioStorageFull", "", "takes no more data in bucket bucket"},
+		{"full", 507, "XMinioStorageFull", "", "bucket bucket is out of quota or space"},
 		{"no S3 server", 404, "", "", "what answers at http://127.0.0.1:PORT does not know bucket bucket and may be no S3 server: check the endpoint"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -388,7 +388,7 @@ func TestAListingThatIsCutIsAnError(t *testing.T) {
 					break
 				}
 			}
-			assert.ErrorContains(t, last, "there is more")
+			assert.ErrorContains(t, last, "the list continues")
 		})
 	}
 }
@@ -511,7 +511,7 @@ func TestAByteThatChangesInTheBucketIsFoundByReading(t *testing.T) {
 	for i := range kept {
 		kept[i] ^= 1
 		_, err := read()
-		require.EqualError(t, err, "read backups/a/x: after 17 of 17 bytes: the object is damaged: its SHA-256 is not that of what was written", "byte %d", i)
+		require.EqualError(t, err, "read backups/a/x: after 17 of 17 bytes: the object is damaged: its SHA-256 does not match what was written", "byte %d", i)
 		kept[i] ^= 1
 	}
 }

@@ -18,7 +18,7 @@ func Oldest(backups []Backup, wanted func(Backup) bool) Backup {
 	return backups[i]
 }
 
-// Took is how long a backup ran; zero when that is not known or makes no sense.
+// Took is how long a backup ran; zero when that is not known or is malformed.
 func Took(b Backup) time.Duration {
 	if b.Completed.IsZero() {
 		return 0

@@ -130,7 +130,7 @@ type DrillScan struct {
 	Unreadable []ObjectError
 }
 
-// ObjectError is one object that could not be read or makes no sense.
+// ObjectError is one object that could not be read or is malformed.
 type ObjectError struct {
 	Key string
 	Err error

@@ -170,7 +170,7 @@ func bucketScenarios() []scenario {
 		cause:   func(t *testing.T, w *world) { w.claim(t, "shop-1", time.Now().Add(2*time.Second)) },
 		cure:    func(t *testing.T, w *world) { w.drilled(t, first(), drill.Passed) },
 	}, {
-		alert: "LifeboatUnreadableObjects", what: "a velero-backup.json makes no sense", labels: inMain,
+		alert: "LifeboatUnreadableObjects", what: "a velero-backup.json is malformed", labels: inMain,
 		healthy: bucketAlone,
 		cause: func(t *testing.T, w *world) {
 			w.put(t, store.Metadata("torn"), `{"kind": "Backup", "metad`)

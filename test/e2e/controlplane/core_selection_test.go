@@ -228,7 +228,7 @@ func TestABackupThatIsNotWhatWasWrittenIsNotRestored(t *testing.T) {
 			rewrite(t, s, func(name string, content []byte) []byte {
 				return bytes.ReplaceAll(content, []byte("only when the webhook configuration comes later"), []byte("only when the webhook configuration came sooner"))
 			})
-		}, "has another digest"},
+		}, "digest of "},
 		"an item was taken out": {func(t *testing.T, s store.Store) {
 			rewrite(t, s, func(name string, content []byte) []byte {
 				if strings.Contains(name, "/behind-the-webhook.json") {
@@ -236,7 +236,7 @@ func TestABackupThatIsNotWhatWasWrittenIsNotRestored(t *testing.T) {
 				}
 				return content
 			})
-		}, "behind-the-webhook was written"},
+		}, "where the manifest lists"},
 		"the last items were taken out": {func(t *testing.T, s store.Store) {
 			cut := false
 			rewrite(t, s, func(name string, content []byte) []byte {
@@ -248,7 +248,7 @@ func TestABackupThatIsNotWhatWasWrittenIsNotRestored(t *testing.T) {
 		}, "items are missing"},
 		"it was packed again": {func(t *testing.T, s store.Store) {
 			rewrite(t, s, func(_ string, content []byte) []byte { return content })
-		}, "the file has another digest"},
+		}, "digest of the file differs"},
 		"the archive is gone": {func(t *testing.T, s store.Store) { require.NoError(t, s.Delete(t.Context(), store.Contents("b"))) }, "not found"},
 		"the archive is cut": {func(t *testing.T, s store.Store) {
 			replace(t, s, store.Contents("b"), func(b []byte) []byte { return b[:len(b)/2] })

@@ -43,7 +43,7 @@ func TestAByteThatChangesBehindTheServersBackIsFoundByReading(t *testing.T) {
 	require.NoError(t, f.Close())
 
 	_, err = catalog.Read(t.Context(), s, "nightly")
-	assert.ErrorContains(t, err, "the object is damaged: its SHA-256 is not that of what was written")
+	assert.ErrorContains(t, err, "the object is damaged: its SHA-256 does not match what was written")
 	out, code := lifeboat(t, "backup", "get", "nightly", "--location", server.URL("prod"))
 	assert.Equal(t, 1, code)
 	assert.Contains(t, out, "the object is damaged")
