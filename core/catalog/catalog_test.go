@@ -132,6 +132,9 @@ func TestNewestIsTheNewestRestorableBackup(t *testing.T) {
 		"one with a name of its own":        {[]backup{scheduled("a", day, day, "Completed"), {"before-upgrade", "a", "Completed", 2 * day}}, "a", 1},
 		"an old one with a name of its own": {[]backup{scheduled("a", day, day, "Completed"), {"before-upgrade", "a", "Completed", 0}}, "a", 0},
 		"of another schedule by its label":  {[]backup{scheduled("a", day, day, "Completed"), {"manual", "b", "Completed", 2 * day}}, "a", 0},
+		"a timestamp after another word":    {[]backup{scheduled("a", 0, 0, "Completed"), {"prod-20200101000000", "a", "Completed", day}}, "a", 1},
+		"of all, with a misleading name":    {[]backup{scheduled("a", day, day, "Completed"), {"import-20200101000000", "", "Completed", 2 * day}}, "", 1},
+		"of another schedule, by its name":  {[]backup{scheduled("a", 0, 0, "Completed"), {"b-20300101000000", "b", "Completed", 0}}, "a", 0},
 		"a schedule whose name has a time":  {[]backup{scheduled("a-20260101000000", day, day, "Completed"), scheduled("a", 0, 0, "Completed")}, "a", 1},
 	} {
 		t.Run(name, func(t *testing.T) {

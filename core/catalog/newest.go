@@ -2,9 +2,12 @@ package catalog
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/lifeboat-backup/lifeboat/core/api"
 	"github.com/lifeboat-backup/lifeboat/core/store"
@@ -14,18 +17,23 @@ import (
 // empty, of all. It returns ErrNoBackup if there is none.
 //
 // It makes one List, which takes a request per thousand backups, and reads few
-// of them. A schedule names its backups SCHEDULE-YYYYMMDDhhmmss after the time
-// at which they were created, which no other name can follow; those are read
-// newest first until no older name can hold a newer backup. Backups with any
-// other name are all read.
+// of them. Velero names the backups of a schedule SCHEDULE-YYYYMMDDhhmmss after
+// the time at which they were created. Users can give such a name to any backup,
+// so of each SCHEDULE the newest is read: if its label agrees, all names of that
+// form are taken to follow the rule, and are read newest first until no older
+// name can hold a newer backup. Backups with any other name are all read.
 func Newest(ctx context.Context, s store.Store, schedule string) (Entry, error) {
 	names, err := folders(ctx, s)
 	if err != nil {
 		return Entry{}, err
 	}
-	timed, others := candidates(names, schedule)
+	series, others := split(names)
+	timed, unruly, err := rule(ctx, s, series, schedule)
+	if err != nil {
+		return Entry{}, err
+	}
 	var best Entry
-	if err := best.takeNewer(ctx, s, others, schedule); err != nil {
+	if err := best.takeNewer(ctx, s, append(others, unruly...), schedule); err != nil {
 		return Entry{}, err
 	}
 	for batch := range slices.Chunk(timed, readers) {
@@ -52,24 +60,27 @@ type candidate struct {
 	at   time.Time // in its name, zero if there is none
 }
 
-// candidates returns the backups named by a schedule, newest first, and all
-// others. Those that another schedule named are left out.
-func candidates(names []string, schedule string) (timed, others []candidate) {
+// split sorts names into series, SCHEDULE-YYYYMMDDhhmmss by SCHEDULE, newest
+// first, and all others.
+func split(names []string) (series map[string][]candidate, others []candidate) {
+	series = map[string][]candidate{}
 	for _, name := range names {
-		of, at, ok := scheduled(name)
-		switch {
-		case !ok:
+		if of, at, ok := scheduled(name); ok {
+			series[of] = append(series[of], candidate{name, at})
+		} else {
 			others = append(others, candidate{name: name})
-		case schedule == "" || of == schedule:
-			timed = append(timed, candidate{name, at})
 		}
 	}
-	slices.SortStableFunc(timed, func(a, b candidate) int { return b.at.Compare(a.at) })
-	return timed, others
+	for _, of := range series {
+		slices.SortStableFunc(of, newerFirst)
+	}
+	return series, others
 }
 
-// scheduled splits the name of a backup that a schedule made (Velero,
-// pkg/api/velero/v1, Schedule.TimestampedName).
+func newerFirst(a, b candidate) int { return b.at.Compare(a.at) }
+
+// scheduled splits a name of the form that Velero gives to the backups of a
+// schedule (Velero, pkg/api/velero/v1, Schedule.TimestampedName).
 func scheduled(name string) (schedule string, at time.Time, ok bool) {
 	const layout = "20060102150405"
 	i := strings.LastIndexByte(name, '-')
@@ -78,6 +89,49 @@ func scheduled(name string) (schedule string, at time.Time, ok bool) {
 	}
 	at, err := time.Parse(layout, name[i+1:])
 	return name[:i], at, err == nil
+}
+
+// rule reads the newest of each series. It returns the candidates of the series
+// that a schedule named, newest first, without those of other schedules than the
+// one looked for, and the candidates of series that no schedule named.
+func rule(ctx context.Context, s store.Store, series map[string][]candidate, schedule string) (timed, unruly []candidate, err error) {
+	of := slices.Sorted(maps.Keys(series))
+	labels := make([]string, len(of))
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(readers)
+	for i, name := range of {
+		g.Go(func() error {
+			labels[i] = label(gctx, s, series[name])
+			return gctx.Err()
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, nil, err
+	}
+	for i, name := range of {
+		switch {
+		case labels[i] != name:
+			unruly = append(unruly, series[name]...)
+		case schedule == "" || schedule == name:
+			timed = append(timed, series[name]...)
+		}
+	}
+	slices.SortStableFunc(timed, newerFirst)
+	return timed, unruly, nil
+}
+
+// label is the schedule of the first candidate that can be read, "" if there is
+// none.
+func label(ctx context.Context, s store.Store, of []candidate) string {
+	for _, c := range of {
+		if b, err := Read(ctx, s, c.name); err == nil {
+			return b.Labels[api.LabelScheduleName]
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return ""
 }
 
 // takeNewer reads candidates and keeps the newest restorable backup. Those that
