@@ -78,13 +78,21 @@ func readGzip(r io.Reader, limit int64) error {
 	return g.finish()
 }
 
+// companion limits the files that only checks and displays read.
+func companion() jsonbound.Limits { return within(maxCompanion) }
+
+// within limits a document to some bytes, and its values in proportion.
+func within(bytes int64) jsonbound.Limits {
+	return jsonbound.Limits{Bytes: bytes, Values: max(bytes/bytesPerValue, 1000)}
+}
+
 // decodeGzip reads one gzipped JSON document.
-func decodeGzip(r io.Reader, limit int64, into any) error {
-	g, err := newGunzip(r, limit)
+func decodeGzip(r io.Reader, l jsonbound.Limits, into any) error {
+	g, err := newGunzip(r, l.Bytes)
 	if err != nil {
 		return err
 	}
-	d := json.NewDecoder(jsonbound.NewReader(g, jsonbound.Limits{Bytes: limit, Values: max(limit/bytesPerValue, 1000)}))
+	d := json.NewDecoder(jsonbound.NewReader(g, l))
 	if err := d.Decode(into); errors.Is(err, jsonbound.ErrTooLarge) {
 		return err
 	} else if err != nil {

@@ -18,9 +18,11 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/api"
 	"github.com/lifeboat-backup/lifeboat/core/archive"
 	"github.com/lifeboat-backup/lifeboat/core/item"
+	"github.com/lifeboat-backup/lifeboat/core/jsonbound"
 	"github.com/lifeboat-backup/lifeboat/core/manifest"
 	"github.com/lifeboat-backup/lifeboat/core/seal"
 	"github.com/lifeboat-backup/lifeboat/core/store"
+	"github.com/lifeboat-backup/lifeboat/core/volume"
 )
 
 // maxBad bounds the faulty entries of the tarball that are kept.
@@ -125,7 +127,7 @@ func (g *gatherer) consume(name string, r io.Reader) error {
 		return nil
 	case in.fileName(store.Manifest):
 		var m manifest.Manifest
-		if err := decodeGzip(r, manifest.MaxSize, &m); err != nil {
+		if err := decodeGzip(r, jsonbound.Limits{Bytes: manifest.MaxSize, Values: manifest.MaxValues}, &m); err != nil {
 			return err
 		}
 		in.Manifest = &m
@@ -139,22 +141,22 @@ func (g *gatherer) consume(name string, r io.Reader) error {
 		}
 		return g.archive(plain)
 	case in.fileName(store.ResourceList):
-		return decodeGzip(r, maxCompanion, &in.ResourceList)
+		return decodeGzip(r, companion(), &in.ResourceList)
 	case in.fileName(store.VolumeInfo):
-		return decodeGzip(r, maxCompanion, &in.VolumeInfos)
+		return decodeGzip(r, jsonbound.Limits{Bytes: volume.MaxRecordsSize, Values: volume.MaxRecordsValues}, &in.VolumeInfos)
 	case in.fileName(store.VolumeSnapshots):
-		return decodeGzip(r, maxCompanion, &in.Snapshots)
+		return decodeGzip(r, companion(), &in.Snapshots)
 	case in.fileName(store.PodVolumeBackups):
-		return decodeGzip(r, maxCompanion, &in.PodVolumeBackups)
+		return decodeGzip(r, companion(), &in.PodVolumeBackups)
 	case in.fileName(store.ItemOperations):
-		return decodeGzip(r, maxCompanion, &in.Operations)
+		return decodeGzip(r, companion(), &in.Operations)
 	case in.fileName(store.Results):
-		return decodeGzip(r, maxCompanion, &in.Results)
+		return decodeGzip(r, companion(), &in.Results)
 	}
 	switch {
 	case strings.HasSuffix(name, ".json.gz"):
 		var any json.RawMessage
-		return decodeGzip(r, maxCompanion, &any)
+		return decodeGzip(r, companion(), &any)
 	case strings.HasSuffix(name, ".gz"):
 		return readGzip(r, maxLog)
 	}
