@@ -7,8 +7,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/lifeboat-backup/lifeboat/verifier/drilllog"
-
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -16,6 +14,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/exporter/internal/bucket"
 	"github.com/lifeboat-backup/lifeboat/exporter/internal/fact"
 	"github.com/lifeboat-backup/lifeboat/exporter/internal/state"
+	"github.com/lifeboat-backup/lifeboat/verifier/drilllog"
 	"github.com/lifeboat-backup/lifeboat/verifier/evidence"
 	"github.com/lifeboat-backup/lifeboat/verifier/policy"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"

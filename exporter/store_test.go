@@ -11,12 +11,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/lifeboat-backup/lifeboat/core/catalog"
-
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
+	"github.com/lifeboat-backup/lifeboat/core/catalog"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/core/store/fs"
 	"github.com/lifeboat-backup/lifeboat/core/store/storetest"

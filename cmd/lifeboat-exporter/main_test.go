@@ -271,7 +271,7 @@ func TestTheHelpShowsTheDefaults(t *testing.T) {
 	lines := strings.Split(stdout, "\n")
 	for flag, want := range map[string]string{
 		"--refresh-interval": "(default 1m0s)", "--refresh-timeout": "(default 1m0s)", "--proven-level": `(default "controlplane")`, "--proven-within": "else 168h)",
-		"--max-schedules": "(default 500)", "--web.listen-address": "(default [:9808])", "--namespace": `(default "velero")`, "--rpo": "(default: two intervals and a grace)",
+		"--max-schedules": "(default 500)", "--web.listen-address": "(default [:9808])", "--namespace": `(default "velero")`, "--rpo": "(default: two intervals and a grace period)",
 		"--ledger.name": `(default "default")`, "--log.level": `(default "info")`, "--log.format": `(default "text")`, "--server.default-backup-ttl": "(default 720h0m0s)",
 	} {
 		i := slices.IndexFunc(lines, func(l string) bool { return strings.HasPrefix(strings.TrimSpace(l), flag+" ") })

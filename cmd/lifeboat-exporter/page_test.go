@@ -13,14 +13,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/lifeboat-backup/lifeboat/verifier/drilllog"
-
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/net/html"
 
 	"github.com/lifeboat-backup/lifeboat/cmd/internal/web"
 	"github.com/lifeboat-backup/lifeboat/exporter"
+	"github.com/lifeboat-backup/lifeboat/verifier/drilllog"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
 

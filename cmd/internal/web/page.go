@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"github.com/lifeboat-backup/lifeboat/verifier/drilllog"
-
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
 

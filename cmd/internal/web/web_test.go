@@ -11,10 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/lifeboat-backup/lifeboat/verifier/drilllog"
-
 	"github.com/stretchr/testify/assert"
 
+	"github.com/lifeboat-backup/lifeboat/verifier/drilllog"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
 
