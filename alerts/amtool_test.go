@@ -20,7 +20,7 @@ func TestAlertmanagerTakesTheConfiguration(t *testing.T) {
 	require.NoError(t, err, string(out))
 }
 
-// Each alert must reach somebody, by its severity.
+// Each alert must reach a receiver, by its severity.
 func TestEveryAlertIsRoutedByItsSeverity(t *testing.T) {
 	receivers := map[string]string{
 		"critical": "lifeboat-page", "warning": "lifeboat-ticket", "info": "lifeboat-digest", "none": "lifeboat-heartbeat",

@@ -331,7 +331,7 @@ func TestAnAlertWaitsForMoreThanOneScrapeAndNotForDays(t *testing.T) {
 	}
 }
 
-// bridged is how long nothing may be scraped before a long wait begins anew.
+// bridged is how long nothing may be scraped before a long wait starts again.
 const bridged = 15 * time.Minute
 
 func TestWhatWaitsForAnHourOutlivesARestartOfTheExporter(t *testing.T) {
@@ -366,7 +366,7 @@ func unbridged(t *testing.T, expr string) []string {
 	return out
 }
 
-// A rule that is recorded costs series; somebody must look at it.
+// A rule that is recorded costs series; something must use it.
 func TestEveryRecordingIsUsed(t *testing.T) {
 	var users []string
 	for _, r := range everyRule(t) {

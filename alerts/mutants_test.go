@@ -116,7 +116,7 @@ func sites(e parser.Expr, set func(parser.Expr), add addSite) {
 }
 
 // aggregations and operators are what each is changed into. What has no
-// opposite is left alone: the value of group is looked at by nobody.
+// opposite is left alone: nothing looks at the value of group.
 var (
 	aggregations = map[parser.ItemType][]parser.ItemType{
 		parser.MAX: {parser.MIN}, parser.MIN: {parser.MAX}, parser.SUM: {parser.MAX, parser.COUNT}, parser.COUNT: {parser.MAX},

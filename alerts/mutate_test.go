@@ -38,8 +38,8 @@ var equivalent = map[string]string{
 	"cluster:lifeboat_schedules_recoverable:ratio: * between 0 and group by (cluster) (namespace_schedule:lifeboat_rpo_met:bool) becomes /":            "0 times 1 is 0 over 1",
 	"LifeboatBackupStuck: * between 900 and group by (cluster, namespace, schedule) (lifeboat_schedule_oldest_active_run_timestamp_seconds) becomes /": "900 times 1 is 900 over 1",
 	"LifeboatBackupStuck: > between max by (cluster, namespace, schedule) (lifeboat_schedule_last_success_duration_seconds) and 900 becomes >=":        "at 900 both arms are 900",
-	"LifeboatMonitoringWatchdog: 1 becomes 61": "nobody looks at the value",
-	"LifeboatMonitoringWatchdog: 1 becomes 0":  "nobody looks at the value",
+	"LifeboatMonitoringWatchdog: 1 becomes 61": "nothing looks at the value",
+	"LifeboatMonitoringWatchdog: 1 becomes 0":  "nothing looks at the value",
 }
 
 // quick is the time that the tests simulate first. Nearly all mutants are
@@ -135,7 +135,7 @@ func testsOf(t *testing.T, r rule, all map[string]testFile) []testFile {
 }
 
 // until leaves out what tests look at later. Rules come to the same at a time
-// whether or not somebody looks at them later.
+// whether or not they are looked at later.
 func until(t *testing.T, files []testFile, end time.Duration) []testFile {
 	t.Helper()
 	late := func(at string) bool {

@@ -11,18 +11,18 @@ func Drills() Dashboard {
 		"What restore drills have proven, which checks passed, and how long a recovery takes.", "now-30d",
 		common(schedulesVariable, exporterVariable, runbooksVariable),
 		section{"Now", []Panel{
-			result("Passed", "passed", "Schedules whose standing drill result is passed.", Step{Color: quiet}),
-			result("Failed", "failed", "Schedules whose standing drill result is failed: a backup is bad.", Step{Color: good}, from(1, worse)),
+			result("Passed", "passed", "Schedules whose current drill result is passed.", Step{Color: quiet}),
+			result("Failed", "failed", "Schedules whose current drill result is failed: a backup is bad.", Step{Color: good}, from(1, worse)),
 			result("Could not run", "error|timeout", "Schedules whose last drill could not find out, or not in time.", Step{Color: good}, from(1, warn)),
 			result("Never drilled", "none", "Schedules of which no backup was ever drilled.", Step{Color: good}, from(1, bad)),
 			stat("Overdue", "Schedules whose next drill should have ended by now.", "none", 4, s.passed("lifeboat_drill_deadline_timestamp_seconds")).alarm(warn),
-			stat("Under way", "Scheduled drills that were claimed, are within their time limit and have left no evidence yet.", "none", 2, "sum("+exporters.max("lifeboat_drill_active")+")"),
+			stat("In progress", "Scheduled drills that were claimed, are within their time limit and have left no evidence yet.", "none", 2, "sum("+exporters.max("lifeboat_drill_active")+")"),
 			stat("Abandoned", "Scheduled drills of the last 7 days whose time limit passed without evidence. Their sandbox may be left over.", "none", 2, "sum("+exporters.max("lifeboat_drill_abandoned")+")").alarm(warn),
 		}},
 		section{"Proof", []Panel{
 			graph("Proof target used", "Time since the newest existing backup that has passed a drill was started, over how old it may become; above 100 % is too old.", "percentunit", 12,
 				ask(s.provenUsed(), each)),
-			timeline("Standing result", "Of drills at several levels the newest of each counts, and the worst of those stands. A gap is time in which it was not known.", 12, 8, resultWords,
+			timeline("Current result", "Of drills at several levels the newest of each counts, and the worst of those counts. A gap is time in which it was not known.", 12, 8, resultWords,
 				ask(s.code("lifeboat_drill_last_result", "result", results), each)),
 			bars("Proven backups", "Share of the existing Completed backups that have passed a drill.", "percentunit", 12, 7,
 				ask(s.per(s.max("lifeboat_drill_verified_backups"), s.max("lifeboat_schedule_backups", `phase="Completed"`)+" > 0"), each)).full(),
@@ -42,7 +42,7 @@ func Drills() Dashboard {
 			graph("Duration of passed drills", "The median and the 95th percentile of the passed drills of the last 7 days, of all schedules, by the ledger.", "s", 12,
 				quantile(0.5), quantile(0.95)),
 		}},
-		section{"What came back", []Panel{
+		section{"Restored objects", []Panel{
 			graph("Items expected and restored", "Objects the newest drill expected by the backup's own record, and found in its sandbox.", "none", 12,
 				ask(s.max("lifeboat_drill_restored_items"), each+" restored"), ask(s.max("lifeboat_drill_expected_items"), each+" expected")).dashed("/expected$/"),
 			graph("Bytes restored", "Bytes of the objects that the newest drill brought back, where the evidence says. Volume data is not in it.", "bytes", 12, ask(s.max("lifeboat_drill_restored_bytes"), each)),
@@ -80,7 +80,7 @@ func drillTable() Panel {
 		value("C", "Last passed", "dateTimeFromNow"),
 		value("D", "Next due", "dateTimeFromNow"),
 	}
-	return table("Drills", "One row for each schedule: its standing result, and when drills ended. The result leads to the evidence.", "none", 12, 7, shown, []string{"namespace"},
+	return table("Drills", "One row for each schedule: its current result, and when drills ended. The result leads to the evidence.", "none", 12, 7, shown, []string{"namespace"},
 		ask(s.code("lifeboat_drill_last_result", "result", results), "result"),
 		ask("1000 * "+s.max("lifeboat_drill_last_run_timestamp_seconds"), "last drill"),
 		ask("1000 * "+s.max("lifeboat_drill_last_success_timestamp_seconds"), "last passed"),

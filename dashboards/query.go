@@ -8,7 +8,7 @@ import (
 // ofTarget are the labels that Prometheus gives the exporter.
 const ofTarget = `cluster=~"$cluster",namespace=~"$namespace"`
 
-// scope is what a query is about: which series, and what tells subjects apart.
+// scope is what a query is about: which series, and what distinguishes subjects.
 // Replicas of the exporter count as one, as they do in the alerts.
 type scope struct{ matchers, keys string }
 
@@ -22,7 +22,7 @@ var (
 	exporters   = scope{ofTarget, "cluster, namespace"}
 )
 
-// by tells subjects apart by further labels.
+// by distinguishes subjects by further labels.
 func (s scope) by(labels string) scope {
 	s.keys += ", " + labels
 	return s
@@ -117,7 +117,7 @@ func (s scope) unproven() string {
 		" or (time() > bool " + s.max("lifeboat_drill_proven_deadline_timestamp_seconds") + ")"
 }
 
-// verdict is one thing that can be said of a schedule.
+// verdict is one status of a schedule.
 type verdict struct {
 	code    int
 	words   Words

@@ -12,7 +12,7 @@ func Schedule() Dashboard {
 		"One schedule: how fresh its backups are, how its runs went, what they contain and how long they are kept.", "now-7d",
 		common(oneSchedule(), exporterVariable, runbooksVariable),
 		section{"Now", []Panel{
-			stat("Status", "The worst that can be said of the schedule; OK only where everything that is asked is known.", "none", 4, s.verdict()).words(verdictWords()).
+			stat("Status", "The worst status that applies to the schedule; OK only if everything it depends on is known.", "none", 4, s.verdict()).words(verdictWords()).
 				linked(toRunbook, Link{Title: toEvidence.Title, URL: "${exporter}/api/v1/status?schedule=${schedule}", TargetBlank: true}).colored(),
 			stat("Recovery point age", "Time since the newest Completed backup was started: what a restore now would lose.", "s", 3,
 				s.age("lifeboat_schedule_recovery_point_timestamp_seconds")).none("never"),
@@ -40,31 +40,31 @@ func Schedule() Dashboard {
 				runs("success", "Completed"), runs("partial_failure", "PartiallyFailed"), runs("failure", "Failed"), runs("validation_failure", "FailedValidation")).stacked(),
 			graph("Failures in a row", "Finished backups since the newest Completed one.", "none", 12, target("lifeboat_schedule_consecutive_failures", each)),
 		}},
-		section{"What a backup is", []Panel{
+		section{"The newest backup", []Panel{
 			graph("Duration", "How long the newest Completed backup took.", "s", 8, target("lifeboat_schedule_last_success_duration_seconds", each)),
 			graph("Size", "The archive of the newest Completed backup, and what that backup added to the location, volumes included where their records say.", "bytes", 8,
 				target("lifeboat_schedule_last_success_size_bytes", each+" archive"), target("lifeboat_schedule_last_success_added_bytes", each+" added")),
 			graph("Items", "Items in the newest finished backup, and its errors. These metrics have Velero's names.", "none", 8,
 				target("velero_backup_items_total", each+" items"), target("velero_backup_items_errors", each+" errors")),
-			graph("Volumes", "Volumes of the newest ended backup, by what became of them. A backup that skipped volumes is still called Completed.", "none", 8,
+			graph("Volumes", "Volumes of the newest finished backup, by result. A backup that skipped volumes is still called Completed.", "none", 8,
 				ask(s.by("result").max("lifeboat_schedule_last_backup_volumes"), each+" {{result}}")).stacked(),
-			graph("Warnings and hooks that failed", "Of the newest ended backup.", "none", 8,
+			graph("Warnings and hooks that failed", "For the newest finished backup.", "none", 8,
 				target("lifeboat_schedule_last_backup_warnings", each+" warnings"), target("lifeboat_schedule_last_backup_hooks_failed", each+" hooks failed")),
-			stat("Last run", "When the newest run was started, whatever became of it.", "dateTimeFromNow", 4,
+			stat("Last run", "When the newest run was started, whatever its result.", "dateTimeFromNow", 4,
 				"1000 * "+s.max("lifeboat_schedule_last_run_timestamp_seconds")).none("never"),
-			stat("Last failure", "When the newest run that did not end Completed was started, be its backup gone by now.", "dateTimeFromNow", 4,
+			stat("Last failure", "When the newest run that did not end Completed was started, even if its backup no longer exists.", "dateTimeFromNow", 4,
 				"1000 * "+s.max("lifeboat_schedule_last_failure_timestamp_seconds")).none("none known"),
 		}},
-		section{"What is kept", []Panel{
+		section{"Retention", []Panel{
 			graph("Backups that exist", "Completed backups, and how many the cron expression and the ttl imply. Below is early deletion, above is a leak.", "none", 8,
 				ask(s.max("lifeboat_schedule_backups", `phase="Completed"`), each+" Completed"),
 				target("lifeboat_schedule_expected_backups_min", each+" expected, at least"), target("lifeboat_schedule_expected_backups_max", each+" expected, at most"),
 			).dashed("/expected/"),
-			graph("Backups by phase", "Backups that exist, by phase. Active stands for every unfinished one.", "none", 8,
+			graph("Backups by phase", "Backups that exist, by phase. Active includes every unfinished one.", "none", 8,
 				ask(s.by("phase").max("lifeboat_schedule_backups"), each+" {{phase}}")).stacked(),
 			graph("Recovery window", "How far back a restore can go, and how recent it can be: the ages of the oldest and of the newest Completed backup.", "s", 8,
 				age("lifeboat_schedule_oldest_recovery_point_timestamp_seconds", each+" oldest"), age("lifeboat_schedule_recovery_point_timestamp_seconds", each+" newest")),
-			stat("Kept for", "The ttl in effect.", "s", 4, s.max("lifeboat_schedule_ttl_seconds")),
+			stat("Retention time", "The ttl in effect.", "s", 4, s.max("lifeboat_schedule_ttl_seconds")),
 			stat("ttl is the server's default", "Yes if the Schedule's ttl is 0 or not set: its backups are deleted after the server's default, and not kept forever.", "none", 4,
 				s.max("lifeboat_schedule_ttl_defaulted")).words(map[string]Words{"0": {"no", good, 0}, "1": {"yes", warn, 1}}).colored(),
 			stat("Expired, not deleted", "Backups that exist although they expired more than a garbage collection period ago.", "none", 4, s.max("lifeboat_schedule_expired_backups")).alarm(warn),
@@ -74,7 +74,7 @@ func Schedule() Dashboard {
 			stat("Newest is locked for", "How long object lock still keeps every file of the newest recovery point.", "s", 4,
 				s.max("lifeboat_schedule_recovery_point_lock_until_timestamp_seconds")+" - time()").none("not locked"),
 		}},
-		section{"Look closer", []Panel{text("Commands", "Where to look next, outside of Grafana.", 24, 6, `- [What the exporter knows of ${schedule}](${exporter}/api/v1/status?schedule=${schedule}), backup by backup and drill by drill
+		section{"More details", []Panel{text("Commands", "Where to look next, outside of Grafana.", 24, 6, `- [What the exporter knows of ${schedule}](${exporter}/api/v1/status?schedule=${schedule}), backup by backup and drill by drill
 - [Runbooks](${runbooks})
 
 `+"```"+`

@@ -13,7 +13,7 @@ func Storage() Dashboard {
 		"Backup locations: whether they answer, what they hold, whether that is all that should be there, and how it is protected.", "now-7d",
 		common(locationsVariable),
 		section{"Now", []Panel{
-			stat("Locations down", "Locations that did not answer the last listing. Not known once no attempt was made lately.", "none", 4,
+			stat("Locations down", "Locations that did not answer the last listing. Not known once no recent attempt was made.", "none", 4,
 				"sum("+l.max("lifeboat_location_available")+" == bool 0)").alarm(bad),
 			count("Missing backups", "Completed and PartiallyFailed backups that the cluster lists and the location does not hold: they cannot be restored.", "lifeboat_location_missing_backups", worse),
 			count("Orphaned backups", "Backups that the location holds and the cluster does not list.", "lifeboat_location_orphaned_backups", warn),
@@ -26,15 +26,15 @@ func Storage() Dashboard {
 			graph("Latency", "How long the last operation of each kind took at the last reading.", "s", 12, ask(l.by("operation").max("lifeboat_location_probe_duration_seconds"), each+" {{operation}}")),
 			locationTable(),
 		}},
-		section{"What is stored", []Panel{
+		section{"Stored data", []Panel{
 			graph("Stored", "Bytes stored, by content, as of the last storage scan.", "bytes", 8, ask(l.by("content").max("lifeboat_location_stored_bytes"), each+" {{content}}")).stacked(),
-			graph("Logical and stored volume data", "Volume data that the backups stand for, each counted whole, and what it takes in the location.", "bytes", 8,
+			graph("Logical and stored volume data", "Volume data of all backups, each counted in full, and the space that it takes in the location.", "bytes", 8,
 				ask(l.max("lifeboat_location_logical_bytes"), each+" logical"), ask(volumes, each+" stored")),
 			graph("Deduplication", "Logical over stored volume data: how many times over each stored byte is used.", "none", 8, ask(l.per(l.max("lifeboat_location_logical_bytes"), volumes+" > 0"), each)),
 			graph("Objects", "Objects stored, by content, as of the last storage scan.", "none", 8, ask(l.by("content").max("lifeboat_location_objects"), each+" {{content}}")).stacked(),
 			bars("Growth in a day", "Bytes added each day, by the trend of the last 7 days. A bucket that shrinks has a value below zero and no bar.", "bytes", 8, 8,
 				ask("86400 * "+l.sum(l.by("content").agg("max", "deriv("+l.series("lifeboat_location_stored_bytes")+"[7d])")), each)),
-			graph("Missing, orphaned, foreign", "Backups that cluster and location do not agree on.", "none", 8,
+			graph("Missing, orphaned, foreign", "Backups that exist only in the cluster or only in the location, and those of other clusters.", "none", 8,
 				ask(l.max("lifeboat_location_missing_backups"), each+" missing"), ask(l.max("lifeboat_location_orphaned_backups"), each+" orphaned"), ask(l.max("lifeboat_location_foreign_backups"), each+" foreign")),
 		}},
 		section{"Protection", []Panel{
@@ -42,7 +42,7 @@ func Storage() Dashboard {
 			bars("Locked backups", "Share of the existing Completed backups of each schedule whose files object lock retains until they expire. Only with --object-lock. All locations.", "percentunit", 12, 7,
 				ask(everySchedule.per(everySchedule.max("lifeboat_schedule_locked_backups"), everySchedule.max("lifeboat_schedule_backups", `phase="Completed"`)+" > 0"), "{{cluster}} {{schedule}}")).share(),
 		}},
-		section{"Upkeep", []Panel{
+		section{"Maintenance", []Panel{
 			graph("Age of the last reading", "Time since the last reading of the location ended, and the last storage scan, which is made less often.", "s", 12,
 				ask(l.age("lifeboat_location_last_scan_timestamp_seconds"), each+" backups"), ask(l.age("lifeboat_location_last_storage_scan_timestamp_seconds"), each+" storage")),
 			graph("Age of the last validation and maintenance", "Time since the controller validated the location, and since the repository that has waited longest was maintained.", "s", 12,
