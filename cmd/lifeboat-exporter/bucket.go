@@ -24,7 +24,7 @@ type bucketFlags struct {
 }
 
 func (f *bucketFlags) add(set *pflag.FlagSet) {
-	set.DurationVar(&f.storageInterval, "storage-scan-interval", 6*time.Hour, "time between two counts of everything in a location, which cost a request for each 1,000 objects")
+	cli.DurationVar(set, &f.storageInterval, "storage-scan-interval", 6*time.Hour, "time between two counts of everything in a location, which cost a request for each 1,000 objects")
 	set.StringVar(&f.lock, "object-lock", lockOff, "`mode`: off, report (ask buckets how they lock objects) or require (and alert where they do not)")
 	set.BoolVar(&f.probeWrites, "probe-writes", false, "write and delete one small object at each reading, to see whether that works; not done in a bucket that keeps versions")
 }

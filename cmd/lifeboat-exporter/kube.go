@@ -25,8 +25,8 @@ func (f *kubeFlags) add(set *pflag.FlagSet) {
 	set.Lookup("kube").DefValue = "auto"
 	set.StringVar(&f.kubeconfig, "kubeconfig", "", "`file` that leads to the cluster (default: with --kube what kubectl would use, in a pod its service account)")
 	set.StringVar(&f.namespace, "namespace", "velero", "`namespace` of the Schedules and Backups")
-	set.DurationVar(&f.ttl, "server.default-backup-ttl", 30*24*time.Hour, "the Velero server's --default-backup-ttl: how long backups are kept whose ttl is 0 or not set")
-	set.DurationVar(&f.gcPeriod, "server.garbage-collection-frequency", time.Hour, "the Velero server's --garbage-collection-frequency")
+	cli.DurationVar(set, &f.ttl, "server.default-backup-ttl", 30*24*time.Hour, "the Velero server's --default-backup-ttl: how long backups are kept whose ttl is 0 or not set")
+	cli.DurationVar(set, &f.gcPeriod, "server.garbage-collection-frequency", time.Hour, "the Velero server's --garbage-collection-frequency")
 	f.asked = func() bool { return set.Changed("kube") }
 }
 

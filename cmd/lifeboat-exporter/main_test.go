@@ -226,7 +226,7 @@ func TestAMistakeInTheFlagsIsOneClearError(t *testing.T) {
 		"unknown log format":      {[]string{good, "--log.format=xml"}, "text or json"},
 		"unknown flag":            {[]string{good, "--colour"}, "unknown flag: --colour"},
 		"an argument":             {[]string{good, "extra"}, "1 arguments"},
-		"duration without a unit": {[]string{good, "--refresh-timeout=60"}, "missing unit"},
+		"duration without a unit": {[]string{good, "--refresh-timeout=60"}, "is not a duration: use hours, minutes and seconds"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, stdout, stderr := execute(t.Context(), tc.args...)

@@ -56,7 +56,7 @@ whole name must match.
 		Args: cli.Args(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error { return f.run(c) },
 	}
-	c.Flags().DurationVar(&f.olderThan, "older-than", kind.OldEnough, "minimum age for removing a sandbox whose verifier cannot be checked")
+	cli.DurationVar(c.Flags(), &f.olderThan, "older-than", kind.OldEnough, "minimum age for removing a sandbox whose verifier cannot be checked")
 	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "list what would be removed, and remove nothing")
 	cli.AddOutput(c, &f.out)
 	return c

@@ -60,8 +60,8 @@ func (f *drillFlags) add(c *cobra.Command) {
 	s.StringVar(&f.imageMapping, "image-mapping", "", "level kind: YAML `file` with the substitute of each image or pattern (*), for --images substitute")
 	s.StringArrayVar(&f.egress, "egress", nil, "level kind: connections to allow out of the sandbox, `CIDR[:port][/protocol]`, IPv6 as [CIDR]:port; can be given several times")
 	s.StringVar(&f.cronJobs, "cronjobs", "suspended", "level kind: restored CronJobs start suspended or as-is")
-	s.DurationVar(&f.workloadsTimeout, "workloads-timeout", or.Limits.WorkloadsReady.Duration, "level kind: how long restored workloads may take to become ready")
-	s.DurationVar(&f.timeout, "timeout", or.Limits.Timeout.Duration, "stop after this long; the verdict is then error")
+	cli.DurationVar(s, &f.workloadsTimeout, "workloads-timeout", or.Limits.WorkloadsReady.Duration, "level kind: how long restored workloads may take to become ready")
+	cli.DurationVar(s, &f.timeout, "timeout", or.Limits.Timeout.Duration, "stop after this long; the verdict is then error")
 	cli.AddOutput(c, &f.out)
 	for flag, words := range map[string][]string{
 		"level": {"integrity", "controlplane", "kind"}, "images": {"pull", "load", "substitute"}, "cronjobs": {"suspended", "as-is"},

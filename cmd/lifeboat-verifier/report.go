@@ -39,7 +39,7 @@ func (n *narrow) addWhat(c *cobra.Command) {
 func (n *narrow) add(c *cobra.Command) {
 	n.addWhat(c)
 	c.Flags().StringVar(&n.verdict, "verdict", "", "drills with this `verdict`: passed, failed or error")
-	c.Flags().DurationVar(&n.since, "since", 0, "drills that started within this time, such as 24h")
+	cli.DurationVar(c.Flags(), &n.since, "since", 0, "drills that started within this time, such as 24h")
 	verdicts := []string{string(report.Passed), string(report.Failed), string(report.Error)}
 	_ = c.RegisterFlagCompletionFunc("verdict", cobra.FixedCompletions(verdicts, cobra.ShellCompDirectiveNoFileComp)) // fails only for an unknown flag
 }

@@ -68,7 +68,7 @@ func (f *createFlags) add(c *cobra.Command) {
 	f.filter.add(c)
 	f.filter.addScoped(c)
 	c.Flags().Var(order{&f.order}, "ordered-resources", "objects to back up first of their resource: 'pods=ns1/a,ns1/b;persistentvolumes=x'")
-	c.Flags().DurationVar(&f.ttl, "ttl", spec.DefaultTTL, "how long the backup is kept")
+	cli.DurationVar(c.Flags(), &f.ttl, "ttl", spec.DefaultTTL, "how long the backup is kept")
 	c.Flags().StringToStringVar(&f.labels, "labels", nil, "labels of the backup, `key=value,…`; velero.io/schedule-name=S makes it a backup of schedule S")
 	f.recipients.Add(c)
 	cli.AddOutput(c, &f.out)

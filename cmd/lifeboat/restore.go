@@ -51,7 +51,7 @@ below restores/, as Velero does. If it is read-only, the restore has a warning.
 	}
 	f.add(c)
 	c.Flags().BoolVar(&record, "record", true, "write the record of the restore into the location")
-	c.Flags().DurationVar(&waiting, "terminating-resource-timeout", restore.DefaultTerminatingTimeout, "how long to wait for namespaces that are being deleted")
+	cli.DurationVar(c.Flags(), &waiting, "terminating-resource-timeout", restore.DefaultTerminatingTimeout, "how long to wait for namespaces that are being deleted")
 	c.Flags().StringVar(&file, "plan", "", "carry out the reviewed plan in this `file`, written by lifeboat plan --output json")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		reviewed, err := f.reviewed(c, file)

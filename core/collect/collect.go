@@ -76,12 +76,12 @@ func Begin(ctx context.Context, source Source, f filter.Filter, o filter.Order) 
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(known(f, resources, failures), unwanted(f, resources)); err != nil {
+	if err := errors.Join(known(f, resources, failures), filter.NoMatch(unwanted(f, resources))); err != nil {
 		return nil, err
 	}
 	c := &Collection{source: source, filter: f, choices: Select(f, resources), taken: map[item.Key]bool{}, first: map[item.Key]bool{}}
 	if c.order, err = ordered(o, c.choices); err != nil {
-		return nil, err
+		return nil, filter.NoMatch(err)
 	}
 	c.problems = undiscovered(f, failures)
 	c.warnOfOrder()
@@ -126,7 +126,7 @@ func (c *Collection) findNamespaces(ctx context.Context) error {
 		}
 	}
 	if len(c.namespaces) == 0 {
-		return fmt.Errorf("no namespace of the cluster is selected by %v without %v (see: kubectl get namespaces)", c.filter.IncludedNamespaces, c.filter.ExcludedNamespaces)
+		return filter.NoMatch(fmt.Errorf("no namespace of the cluster is selected by %v without %v (see: kubectl get namespaces)", c.filter.IncludedNamespaces, c.filter.ExcludedNamespaces))
 	}
 	return nil
 }

@@ -33,7 +33,7 @@ func known(f filter.Filter, resources []item.Resource, failures []cluster.GroupF
 	case len(down) > 0:
 		return fmt.Errorf("%s is named %s (see: kubectl api-resources); the API groups %s could not be discovered", what, strings.Join(missing, ", "), strings.Join(down, ", "))
 	}
-	return fmt.Errorf("%s is named %s (see: kubectl api-resources)", what, strings.Join(missing, ", "))
+	return filter.NoMatch(fmt.Errorf("%s is named %s (see: kubectl api-resources)", what, strings.Join(missing, ", ")))
 }
 
 // unwanted refuses to be asked for what no backup holds.

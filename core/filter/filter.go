@@ -123,6 +123,22 @@ func wrong(field, format string, args ...any) *FieldError {
 	return &FieldError{field, fmt.Errorf(format, args...)}
 }
 
+// NoMatchError is the error of a request that names what neither the backup nor
+// the cluster has, or that selects nothing. Nothing has been changed: whoever
+// asked made a mistake, such as a typing error.
+type NoMatchError struct{ Err error }
+
+func (e *NoMatchError) Error() string { return e.Err.Error() }
+func (e *NoMatchError) Unwrap() error { return e.Err }
+
+// NoMatch makes err a NoMatchError; nil stays nil.
+func NoMatch(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &NoMatchError{err}
+}
+
 // Check reports every mistake in the filter that shows without a cluster.
 func (f Filter) Check() error {
 	var errs []error

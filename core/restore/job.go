@@ -119,7 +119,7 @@ func (j Job) Prepare(ctx context.Context) (Prepared, error) {
 		return Prepared{}, err
 	}
 	if err := cmp.Or(j.known(entries, t.resources), errors.Join(j.Options.Mismatches(entries)...)); err != nil {
-		return Prepared{}, fmt.Errorf("backup %s %w (lifeboat backup describe %s --details lists what it holds)", j.Backup, err, j.Backup)
+		return Prepared{}, filter.NoMatch(fmt.Errorf("backup %s %w (lifeboat backup describe %s --details lists what it holds)", j.Backup, err, j.Backup))
 	}
 	if len(entries) == 0 {
 		warnings = append(warnings, fmt.Sprintf("backup %s is empty: it holds no items", j.Backup))
@@ -146,7 +146,7 @@ func (j Job) plan(ctx context.Context, t target, p *Prepared) error {
 		return j.Cluster.Explain(err)
 	}
 	if missing := j.Options.MissingStorageClasses(p.Entries, seen); len(missing) > 0 {
-		return fmt.Errorf("storage class %s, to which others are mapped, is neither in the target cluster nor in the backup (kubectl get storageclasses lists those of the cluster)", strings.Join(missing, ", "))
+		return filter.NoMatch(fmt.Errorf("storage class %s, to which others are mapped, is neither in the target cluster nor in the backup (kubectl get storageclasses lists those of the cluster)", strings.Join(missing, ", ")))
 	}
 	p.Plan = j.Options.Build(j.Backup, p.Entries, seen)
 	if err := j.settle(ctx, p, seen); err != nil {

@@ -19,13 +19,15 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/klog/v2"
 	"sigs.k8s.io/yaml"
+
+	"github.com/lifeboat-backup/lifeboat/core/filter"
 )
 
 // Exit codes, the same for all commands.
 const (
 	ExitOK        = 0
 	ExitError     = 1   // an error
-	ExitUsage     = 2   // invalid flags or arguments
+	ExitUsage     = 2   // invalid flags or arguments, or such that match nothing
 	ExitPartial   = 3   // partially completed
 	ExitFailed    = 4   // a drill or a verification of a backup failed
 	ExitCancelled = 130 // interrupted
@@ -88,6 +90,7 @@ func Run(ctx context.Context, root *cobra.Command, args []string, stdout, stderr
 	err := root.ExecuteContext(ctx)
 	var status Status
 	var usage UsageError
+	var noMatch *filter.NoMatchError
 	switch {
 	case err == nil:
 		return ExitOK
@@ -96,7 +99,7 @@ func Run(ctx context.Context, root *cobra.Command, args []string, stdout, stderr
 	case ctx.Err() != nil:
 		fmt.Fprintln(stderr, "interrupted:", oneLine(err))
 		return ExitCancelled
-	case errors.As(err, &usage):
+	case errors.As(err, &usage), errors.As(err, &noMatch):
 		fmt.Fprintln(stderr, "error:", oneLine(err))
 		return ExitUsage
 	}
