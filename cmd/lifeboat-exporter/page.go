@@ -119,7 +119,7 @@ func render(page *template.Template, s exporter.Status, one bool) (string, error
 }
 
 // down are the sources that cannot be read. What a location fails them by alike
-// is said once.
+// is shown once.
 func down(sources []exporter.SourceStatus) []exporter.SourceStatus {
 	var out []exporter.SourceStatus
 	for _, s := range sources {
@@ -137,7 +137,7 @@ func down(sources []exporter.SourceStatus) []exporter.SourceStatus {
 
 func tallies(schedules []exporter.ScheduleStatus) []tally {
 	out := []tally{
-		{Severity: exporter.Critical, Words: "need somebody now"}, {Severity: exporter.Warning, Words: "need a look"},
+		{Severity: exporter.Critical, Words: "need action now"}, {Severity: exporter.Warning, Words: "need a look"},
 		{Severity: exporter.Info, Words: "paused or waiting"}, {Severity: exporter.Fine, Words: "in order"},
 	}
 	for _, s := range schedules {

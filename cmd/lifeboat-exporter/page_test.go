@@ -53,18 +53,18 @@ func aBadDay() exporter.Status {
 		}
 		return s
 	}
-	never := one("billing", exporter.Never, exporter.Critical, "No backup that is there has succeeded, and the age that was agreed is exceeded.", "LifeboatRPOBreached", 0, 54, 0)
+	never := one("billing", exporter.Never, exporter.Critical, "No existing backup has succeeded, and the age in its target is exceeded.", "LifeboatRPOBreached", 0, 54, 0)
 	never.LastResult, never.DrillResult, never.Newest, never.NextRun, never.Backups = "Failed", "none", nil, ago(3), map[string]int{"Failed": 4}
-	breach := one("orders-hourly", exporter.Breach, exporter.Critical, "A restore now would lose more than was agreed.", "LifeboatRPOBreached", 3.5, 2.5, 34)
+	breach := one("orders-hourly", exporter.Breach, exporter.Critical, "A restore now would lose more than the target allows.", "LifeboatRPOBreached", 3.5, 2.5, 34)
 	breach.LastResult, breach.ConsecutiveFailures, breach.Cron = "PartiallyFailed", 3, "@every 1h"
 	breach.Newest.Phase, breach.Newest.Errors, breach.Newest.Warnings = "PartiallyFailed", 2, 1
-	unproven := one("shop-daily", exporter.Unproven, exporter.Critical, "A drill failed: a backup is not restorable as it is.", "LifeboatDrillFailed", 10, 54, 58)
+	unproven := one("shop-daily", exporter.Unproven, exporter.Critical, "A drill failed: a backup cannot be restored as it is.", "LifeboatDrillFailed", 10, 54, 58)
 	unproven.DrillResult, unproven.LastDrill = "failed", drill("shop-daily-20261122020000", 9, "failed", "ready")
 	overdue := one("wiki-daily", exporter.Overdue, exporter.Warning, "A run was due, and no backup that started since has succeeded.", "LifeboatBackupOverdue", 47, 54, 71)
 	overdue.NextRun = ago(10)
 	undrilled := one("logs-weekly", exporter.Unproven, exporter.Warning, "No backup was ever drilled.", "LifeboatNeverDrilled", 82, 342, 0)
 	undrilled.DrillResult = "none"
-	unknown := one("edge-daily", exporter.Unknown, exporter.Warning, "Its location or its cluster cannot be read: what is shown is what was known last.", "LifeboatExporterSourceDown", 11, 54, 35)
+	unknown := one("edge-daily", exporter.Unknown, exporter.Warning, "Its location or its cluster cannot be read. The values are from the last successful read.", "LifeboatExporterSourceDown", 11, 54, 35)
 	unknown.LastResult, unknown.Location = "", "edge"
 	paused := one("legacy", exporter.Paused, exporter.Info, "It is paused: no run will start.", "LifeboatSchedulePaused", 30, 0, 31)
 	paused.Paused, paused.NextRun = true, time.Time{}

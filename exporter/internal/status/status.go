@@ -17,7 +17,7 @@ import (
 const Schema = "lifeboat.dev/status/v1alpha1"
 
 // Status is what is known, for people and for programs that need the names that
-// metrics must not carry. Times are UTC; a field that is not known is left out.
+// metrics must not carry. Times are UTC; a field that is not known is omitted.
 type Status struct {
 	Schema  string    `json:"schema"`
 	At      time.Time `json:"at"`
@@ -104,7 +104,7 @@ type ScheduleStatus struct {
 	ProvenTargetSeconds float64   `json:"provenTargetSeconds,omitempty"`
 	ProvenDeadline      time.Time `json:"provenDeadline,omitzero"`
 	VerifiedBackups     int       `json:"verifiedBackups,omitempty"`
-	// DrillResult is the result that stands: passed, failed, error, timeout, none.
+	// DrillResult is the effective result: passed, failed, error, timeout, none.
 	DrillResult   string       `json:"drillResult,omitempty"`
 	DrillDeadline time.Time    `json:"drillDeadline,omitzero"`
 	LastDrill     *DrillStatus `json:"lastDrill,omitempty"`
@@ -170,8 +170,8 @@ type LocationStatus struct {
 	Message       string    `json:"message,omitempty"`
 }
 
-// Of says of what is known how each schedule is. It is pure, and prints what
-// state.Judge decides, as the metrics do, so that the two never differ.
+// Of reports how each schedule is. It is pure, and prints what state.Judge decides,
+// as the metrics do, so that the two never differ.
 func Of(now time.Time, known state.State, cfg state.Config) Status {
 	cfg = cfg.WithDefaults()
 	out := Status{
@@ -228,7 +228,7 @@ func scheduleStatus(now time.Time, s state.Judged) ScheduleStatus {
 	}
 	out.AgeSeconds, out.ProvenAgeSeconds = age(now, out.RecoveryPoint), age(now, out.ProvenRecoveryPoint)
 	if out.NextRun.IsZero() && s.Kube == nil {
-		out.NextRun = s.Cron.Next(now) // nobody can say whether one before it is late
+		out.NextRun = s.Cron.Next(now) // it is not known whether an earlier one is late
 	}
 	if len(s.Backups) > 0 {
 		out.Newest = backupStatus(s.Backups[0])
@@ -259,29 +259,28 @@ func drillStatus(d state.DrillState) *DrillStatus {
 	}
 }
 
-// Verdict finds the word for a schedule, and why. What was agreed with the user and
-// is broken comes first; what cannot be known is said before anything that would
-// need it to be known.
+// Verdict finds the word for a schedule, and why. What is not known comes first,
+// then targets that are missed.
 func Verdict(now time.Time, s ScheduleStatus, j state.Judged) (Health, Severity, string, string) {
 	past := func(t time.Time) bool { return !t.IsZero() && now.After(t) }
 	none := s.RecoveryPoint.IsZero()
 	switch {
 	case !j.Known.Runs:
-		return Unknown, Warning, "Its location or its cluster cannot be read: what is shown is what was known last.", "LifeboatExporterSourceDown"
+		return Unknown, Warning, "Its location or its cluster cannot be read. The values are from the last successful read.", "LifeboatExporterSourceDown"
 	case j.Known.Cluster && j.Kube != nil && j.Kube.Invalid != "":
-		return Invalid, Critical, "It can never run: its cron expression is wrong or matches no date, or the controller refused it.", "LifeboatScheduleInvalid"
+		return Invalid, Critical, "It can never run: its cron expression is invalid or matches no date, or the controller rejected it.", "LifeboatScheduleInvalid"
 	case none && past(s.RPODeadline):
-		return Never, Critical, "No backup that is there has succeeded, and the age that was agreed is exceeded.", "LifeboatRPOBreached"
+		return Never, Critical, "No existing backup has succeeded, and the age in its target is exceeded.", "LifeboatRPOBreached"
 	case past(s.RPODeadline):
-		return Breach, Critical, "A restore now would lose more than was agreed.", "LifeboatRPOBreached"
+		return Breach, Critical, "A restore now would lose more than the target allows.", "LifeboatRPOBreached"
 	case s.DrillResult == string(report.Failed):
-		return Unproven, Critical, "A drill failed: a backup is not restorable as it is.", "LifeboatDrillFailed"
+		return Unproven, Critical, "A drill failed: a backup cannot be restored as it is.", "LifeboatDrillFailed"
 	case past(s.ProvenDeadline):
 		return Unproven, Critical, "A newer backup should have passed a drill by now.", "LifeboatProvenBackupTooOld"
 	case none && past(s.SuccessDeadline):
-		return Never, Warning, "A run was due, and no backup that is there has succeeded.", "LifeboatBackupOverdue"
+		return Never, Warning, "A run was due, and no existing backup has succeeded.", "LifeboatBackupOverdue"
 	case past(s.SuccessDeadline):
-		return Overdue, Warning, "A run was due, and no backup that started since has succeeded.", "LifeboatBackupOverdue"
+		return Overdue, Warning, "A run was due, and no backup that started since then has succeeded.", "LifeboatBackupOverdue"
 	case s.LastResult != string(velerov1.BackupPhaseCompleted) && s.LastResult != state.PhaseNone:
 		return Failing, Warning, failures(s), "LifeboatLastBackupFailed"
 	case s.DrillResult == state.ResultNone && neverDrilled(now, j):
@@ -289,7 +288,7 @@ func Verdict(now time.Time, s ScheduleStatus, j state.Judged) (Health, Severity,
 	case s.Paused:
 		return Paused, Info, "It is paused: no run will start.", "LifeboatSchedulePaused"
 	case none:
-		return Never, Info, "No backup has succeeded yet, and none had to.", ""
+		return Never, Info, "No backup has succeeded yet, and no run was due yet.", ""
 	}
 	return OK, Fine, "", ""
 }
