@@ -12,7 +12,7 @@ GO = $(ONCE) go
 include verifier/sandbox/controlplane/controlplane.mk
 include tools/tools.mk
 
-export PATH := $(ALERTMANAGER):$(TOOLS_DIR)/prometheus:$(PATH)
+export PATH := $(ALERTMANAGER):$(TOOLS_DIR)/prometheus:$(KUBECTL):$(PATH)
 export LIFEBOAT_CONTROLPLANE := $(CONTROLPLANE_BIN)
 
 BIN     := $(ROOT_DIR)/bin

@@ -16,7 +16,7 @@ RACE ?= some
 
 # The packages whose tests need no build tag. The others run in e2e, with all
 # their tests, so that none runs twice.
-UNIT = $(shell go list ./... | grep -vE '/(alerts|test/sabotage|test/e2e/.*)$$')
+UNIT = $(shell go list ./... | grep -vE '/(alerts|test/sabotage|test/field|test/e2e/.*)$$')
 GOROUTINES = \bgo func|\bgo [a-z.]+\(|\.Go\(|"sync"|"sync/atomic"|errgroup
 RACY = $(if $(filter all,$(RACE)),$(UNIT),$(shell go list -f '{{.ImportPath}} {{.Dir}}' $(UNIT) | while read -r p dir; do if grep -qE '$(GOROUTINES)' $$dir/*.go; then echo $$p; fi; done))
 CALM = $(filter-out $(RACY),$(UNIT))
@@ -43,7 +43,7 @@ test-controlplane: $(READY) ## the nested module's tests
 
 .PHONY: e2e
 e2e: $(READY) ## tests on real parts: API server, etcd, S3 server, Prometheus, Alertmanager
-	$(call run-tests,e2e,LIFEBOAT_BUILD=$(BUILD_DIGEST) $(ONCE),./alerts ./test/sabotage ./test/e2e/...) $(FRESH) -tags e2e -p 1 -timeout 60m
+	$(call run-tests,e2e,LIFEBOAT_BUILD=$(BUILD_DIGEST) $(ONCE),./alerts ./test/sabotage ./test/field ./test/e2e/...) $(FRESH) -tags e2e -p 1 -timeout 60m
 
 .PHONY: test-kind
 test-kind: $(READY) ## tests in real kind clusters, with a Docker daemon of their own where none runs

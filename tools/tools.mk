@@ -10,8 +10,13 @@ CONTROLLER_GEN := $(TOOLS_DIR)/controller-gen-$(CONTROLLER_GEN_VERSION)
 ALERTMANAGER   := $(TOOLS_DIR)/alertmanager-$(ALERTMANAGER_VERSION)
 GOLANGCI_LINT  := $(TOOLS_DIR)/golangci-lint-$(GOLANGCI_LINT_VERSION)
 
+# kubectl is that of the Kubernetes in the control plane's module.
+KUBERNETES_MOD := $(ROOT_DIR)/verifier/sandbox/controlplane
+KUBERNETES_VERSION = $(shell awk '$$1 == "k8s.io/kubernetes" {print $$2}' $(KUBERNETES_MOD)/go.mod)
+KUBECTL = $(TOOLS_DIR)/kubectl-$(KUBERNETES_VERSION)
+
 .PHONY: tools
-tools: $(VERSITYGW) $(GOTESTSUM) prometheus ## build or fetch the third-party tools that tests run
+tools: $(VERSITYGW) $(GOTESTSUM) prometheus kubectl ## build or fetch the third-party tools that tests run
 
 .PHONY: prometheus
 prometheus: $(ALERTMANAGER)
@@ -47,3 +52,15 @@ $(ALERTMANAGER):
 
 $(GOLANGCI_LINT):
 	$(call go-install,github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION))
+
+# A folder with kubectl. Its own dependencies are not in the control plane's module,
+# so a copy of the module takes them up.
+.PHONY: kubectl
+kubectl: $(KUBECTL)/kubectl
+$(TOOLS_DIR)/kubectl-%/kubectl:
+	@mkdir -p $(@D)
+	tmp=$$(mktemp -d $(TOOLS_DIR)/build.XXXXXX) && trap 'rm -rf "$$tmp"' EXIT && \
+	cp $(KUBERNETES_MOD)/go.mod $(KUBERNETES_MOD)/go.sum "$$tmp" && cd "$$tmp" && \
+	CGO_ENABLED=0 GOFLAGS=-trimpath go build -mod=mod -ldflags '-s -w -X k8s.io/component-base/version.gitVersion=$*' \
+		-o kubectl k8s.io/kubernetes/cmd/kubectl && \
+	mv kubectl $@

@@ -31,6 +31,9 @@ func Amtool(t testing.TB) string {
 	return program(t, "amtool", alertmanagerHint)
 }
 
+// Kubectl returns the path of kubectl.
+func Kubectl(t testing.TB) string { return program(t, "kubectl", "make kubectl") }
+
 func program(t testing.TB, name, install string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
