@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
 	"maps"
@@ -134,24 +133,24 @@ func (f *flags) settings(stderr io.Writer) (settings, error) {
 func (s settings) describe(w io.Writer) error {
 	var b strings.Builder
 	for _, l := range s.locations {
-		fmt.Fprintf(&b, "location %s: %s\n", l.name, l.url)
+		cli.Printf(&b, "location %s: %s\n", l.name, l.url)
 	}
 	if s.cluster != nil {
-		fmt.Fprintf(&b, "cluster: %s, namespace %s\n", s.cluster.Host(), s.namespace)
+		cli.Printf(&b, "cluster: %s, namespace %s\n", s.cluster.Host(), s.namespace)
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.exporter.Schedules)) {
-		fmt.Fprintf(&b, "schedule %s: %s\n", name, s.exporter.Schedules[name])
+		cli.Printf(&b, "schedule %s: %s\n", name, s.exporter.Schedules[name])
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.exporter.RPO)) {
-		fmt.Fprintf(&b, "rpo %s: %s\n", name, s.exporter.RPO[name])
+		cli.Printf(&b, "rpo %s: %s\n", name, s.exporter.RPO[name])
 	}
 	if s.ledgerURL != "" {
-		fmt.Fprintf(&b, "ledger: %s\n", s.ledgerURL)
+		cli.Printf(&b, "ledger: %s\n", s.ledgerURL)
 	}
 	if s.webConfig != "" {
-		fmt.Fprintf(&b, "web config: %s\n", s.webConfig)
+		cli.Printf(&b, "web config: %s\n", s.webConfig)
 	}
-	fmt.Fprintf(&b, "addresses: %s\n", strings.Join(s.listen, ", "))
+	cli.Printf(&b, "addresses: %s\n", strings.Join(s.listen, ", "))
 	b.WriteString("flags and files are in order; no location was opened, and no cluster asked\n")
 	_, err := io.WriteString(w, b.String())
 	return err

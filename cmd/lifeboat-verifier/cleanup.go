@@ -3,11 +3,9 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -95,17 +93,17 @@ func (f *cleanupFlags) clean(ctx context.Context) ([]cleaned, error) {
 
 func printCleanup(w io.Writer, r cleanupResult) error {
 	if len(r.Removed) == 0 {
-		_, err := fmt.Fprintln(w, "Nothing to remove.")
-		return err
+		cli.Printf(w, "Nothing to remove.\n")
+		return nil
 	}
 	head := "REMOVED"
 	if r.DryRun {
 		head = "WOULD REMOVE"
 	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "%s\tKIND\tWHY\n", head)
+	t := cli.NewColumns(w)
+	t.Row(head, "KIND", "WHY")
 	for _, c := range r.Removed {
-		fmt.Fprintf(t, "%s\t%s\t%s\n", c.Name, c.Kind, c.Reason)
+		t.Row(c.Name, c.Kind, c.Reason)
 	}
 	return t.Flush()
 }

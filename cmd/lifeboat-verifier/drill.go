@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"github.com/lifeboat-backup/lifeboat/core/catalog"
 	"io"
 	"time"
@@ -96,7 +95,7 @@ func exit(ctx context.Context, v report.Verdict, err error, stderr io.Writer) er
 	switch {
 	case v == report.Failed:
 		if err != nil && ctx.Err() == nil {
-			fmt.Fprintln(stderr, "error:", err)
+			cli.Printf(stderr, "error: %s\n", err)
 		}
 		return cli.Status(cli.ExitFailed)
 	case err != nil:

@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -93,14 +92,17 @@ func printChecked(w io.Writer, all []checked) error {
 				return err
 			}
 			if i > 0 {
-				fmt.Fprintln(w, "---")
+				cli.Printf(w, "---\n")
 			}
-			fmt.Fprintf(w, "# %s\n%s", c.File, text)
+			cli.Printf(w, "# %s\n", c.File)
+			if _, err := w.Write(text); err != nil {
+				return err
+			}
 		case c.Valid:
-			fmt.Fprintf(w, "%s: policy %s is valid\n", c.File, c.Policy)
+			cli.Printf(w, "%s: policy %s is valid\n", c.File, c.Policy)
 		}
 		for _, m := range c.Mistakes {
-			fmt.Fprintf(w, "%s: %s\n", c.File, m)
+			cli.Printf(w, "%s: %s\n", c.File, m)
 		}
 	}
 	return nil

@@ -82,7 +82,7 @@ func (n *narrow) records(ctx context.Context, s store.Store, stderr io.Writer) (
 		return nil, 0, err
 	}
 	for _, u := range unreadable {
-		fmt.Fprintln(stderr, "skipping:", strings.ReplaceAll(u.Err.Error(), "\n", "; "))
+		cli.Printf(stderr, "skipping: %s\n", strings.ReplaceAll(u.Err.Error(), "\n", "; "))
 	}
 	now := time.Now()
 	return slices.DeleteFunc(all, func(r evidence.Record) bool { return !n.holds(r, now) }), len(unreadable), nil

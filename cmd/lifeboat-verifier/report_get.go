@@ -48,7 +48,7 @@ func newReportGet() *cobra.Command {
 			if out.Format == junit {
 				return write(c.OutOrStdout(), rep.JUnit)
 			}
-			return cli.Print(c.OutOrStdout(), out.Format, rep, printable(func(w io.Writer) error { return printReport(w, rep) }))
+			return cli.Print(c.OutOrStdout(), out.Format, rep, func(w io.Writer) error { return printReport(w, rep) })
 		},
 	}
 	o.add(c)

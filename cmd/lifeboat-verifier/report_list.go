@@ -1,9 +1,7 @@
 package main
 
 import (
-	"fmt"
 	"io"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -40,9 +38,9 @@ evidence is named on standard error, and the exit status is then 3.
 		}
 		if len(records) == 0 {
 			records = []evidence.Record{} // an empty list, not null
-			fmt.Fprintf(c.ErrOrStderr(), "no matching drills in %s\n", s)
+			cli.Printf(c.ErrOrStderr(), "no matching drills in %s\n", s)
 		}
-		if err := cli.Print(c.OutOrStdout(), out, records, printable(func(w io.Writer) error { return printRecords(w, records) })); err != nil {
+		if err := cli.Print(c.OutOrStdout(), out, records, func(w io.Writer) error { return printRecords(w, records) }); err != nil {
 			return err
 		}
 		if unreadable > 0 {
@@ -60,10 +58,10 @@ func printRecords(w io.Writer, records []evidence.Record) error {
 	if len(records) == 0 {
 		return nil
 	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "DRILL\tSTARTED\tTOOK\tVERDICT\tLEVEL\tFINDINGS\tSCHEDULE\tBACKUP\tPOLICY")
+	t := cli.NewColumns(w)
+	t.Row("DRILL", "STARTED", "TOOK", "VERDICT", "LEVEL", "FINDINGS", "SCHEDULE", "BACKUP", "POLICY")
 	for _, r := range records {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", r.Drill, r.Started.UTC().Format(time.DateTime), r.Finished.Sub(r.Started).Round(100*time.Millisecond),
+		t.Row(r.Drill, r.Started.UTC().Format(time.DateTime), r.Finished.Sub(r.Started).Round(100*time.Millisecond),
 			r.Verdict, r.Level, r.Findings, dash(r.Schedule), r.Backup, dash(r.Policy))
 	}
 	return t.Flush()

@@ -244,7 +244,7 @@ func (f *runFlags) serve(ctx context.Context, stderr io.Writer, s *scheduler.Sch
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	fmt.Fprintf(stderr, "status page: http://%s/\n", listener.Addr())
+	cli.Printf(stderr, "status page: http://%s/\n", listener.Addr())
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.Run(ctx) })
 	group.Go(func() error { return serve(server, listener) })

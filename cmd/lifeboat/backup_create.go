@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -140,7 +139,7 @@ func checkCreate(name string, ttl time.Duration, labels map[string]string) error
 
 func printCreated(w io.Writer, s store.Store, r backup.Result) error {
 	b := r.Backup
-	fmt.Fprintf(w, "Backup %s is %s: %d items, %s; %s stored in %s, in %.1f s.\n",
+	cli.Printf(w, "Backup %s is %s: %d items, %s; %s stored in %s, in %.1f s.\n",
 		b.Name, b.Status.Phase, r.Items, size(r.Bytes), size(r.Stored), s, r.Duration.Seconds())
 	printList(w, "Missing", sentences(r.Errors))
 	printList(w, "Warnings", r.Warnings)

@@ -50,7 +50,7 @@ until a lifecycle rule removes them.
 		if n == 0 {
 			return fmt.Errorf("%w: %s in %s (lifeboat backup get lists them)", catalog.ErrNoBackup, args[0], s)
 		}
-		fmt.Fprintf(c.OutOrStdout(), "Backup %s deleted: %d files.\n", args[0], n)
+		cli.Printf(c.OutOrStdout(), "Backup %s deleted: %d files.\n", args[0], n)
 		return nil
 	}
 	return c
@@ -62,7 +62,7 @@ func confirmed(stdin io.Reader, w io.Writer, question string) bool {
 	if !ok || !term.IsTerminal(int(f.Fd())) {
 		return true
 	}
-	fmt.Fprintf(w, "%s [y/N] ", question)
+	cli.Printf(w, "%s [y/N] ", question)
 	answer, _ := bufio.NewReader(f).ReadString('\n') // no answer is a no
 	return strings.EqualFold(strings.TrimSpace(answer), "y")
 }

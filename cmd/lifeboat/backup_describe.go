@@ -9,7 +9,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -92,9 +91,9 @@ func describe(ctx context.Context, s store.Store, name string, details bool) (de
 }
 
 func (d description) print(w io.Writer, details bool) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	t := cli.NewColumns(w)
 	b, st := d.Backup, d.Backup.Status
-	line := func(label string, value any) { fmt.Fprintf(t, "%s:\t%v\n", label, value) }
+	line := func(label string, value any) { t.Row(label+":", value) }
 	line("Name", b.Name)
 	line("Location", d.Location)
 	line("Phase", st.Phase)
@@ -127,16 +126,18 @@ func (d description) print(w io.Writer, details bool) error {
 		line("Total items to be backed up", st.Progress.TotalItems)
 		line("Items backed up", st.Progress.ItemsBackedUp)
 	}
-	fmt.Fprintln(t, "\nFILE\tSIZE\tSHA-256")
+	t.Gap()
+	t.Row("FILE", "SIZE", "SHA-256")
 	for _, f := range d.Files {
-		fmt.Fprintf(t, "%s\t%s\t%s\n", f.Name, size(f.Size), orNone(f.SHA256))
+		t.Row(f.Name, size(f.Size), orNone(f.SHA256))
 	}
 	d.printCoverage(t, details)
 	for i, item := range d.Items {
 		if i == 0 {
-			fmt.Fprintln(t, "\nITEM")
+			t.Gap()
+			t.Row("ITEM")
 		}
-		fmt.Fprintln(t, item)
+		t.Row(item)
 	}
 	return t.Flush()
 }
@@ -188,22 +189,23 @@ func orAuto(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-func (d description) printCoverage(w io.Writer, details bool) {
+func (d description) printCoverage(t cli.Columns, details bool) {
 	if d.Coverage == nil {
 		return
 	}
-	fmt.Fprintln(w, "\nRESOURCE\tIN CLUSTER\tIN BACKUP\tLEFT OUT")
+	t.Gap()
+	t.Row("RESOURCE", "IN CLUSTER", "IN BACKUP", "LEFT OUT")
 	for _, r := range d.Coverage {
 		if r.Excluded != "" && r.Written == 0 {
 			if details {
-				fmt.Fprintf(w, "%s\tnot listed\t0\t%s\n", r.Name, r.Excluded)
+				t.Row(r.Name, "not listed", 0, r.Excluded)
 			}
 			continue
 		}
 		if r.Listed == 0 && r.Error == "" && !details {
 			continue
 		}
-		fmt.Fprintf(w, "%s\t%d\t%d\t%s\n", r.Name, r.Listed, r.Written, reasons(r))
+		t.Row(r.Name, r.Listed, r.Written, reasons(r))
 	}
 }
 

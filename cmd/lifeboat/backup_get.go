@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/lifeboat-backup/lifeboat/core/catalog"
@@ -46,12 +45,12 @@ func newBackupGet() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		good, note := split(all)
-		if note != "" {
-			fmt.Fprintln(c.ErrOrStderr(), note)
+		good, notes := split(all)
+		for _, note := range notes {
+			cli.Printf(c.ErrOrStderr(), "note: %s\n", note)
 		}
 		if len(good) == 0 && out == cli.Table {
-			fmt.Fprintf(c.ErrOrStderr(), "no backups in %s\n", s)
+			cli.Printf(c.ErrOrStderr(), "no backups in %s\n", s)
 			return nil
 		}
 		list := backupList{Kind: "BackupList", APIVersion: "velero.io/v1", Items: objects(good)}
@@ -76,8 +75,8 @@ func objects(l []catalog.Entry) []any {
 }
 
 // split separates backups from incomplete ones.
-func split(all []catalog.Entry) (good []catalog.Entry, note string) {
-	var incomplete, foreign, notes []string
+func split(all []catalog.Entry) (good []catalog.Entry, notes []string) {
+	var incomplete, foreign []string
 	for _, l := range all {
 		switch {
 		case l.Err == nil:
@@ -89,22 +88,22 @@ func split(all []catalog.Entry) (good []catalog.Entry, note string) {
 		}
 	}
 	if len(incomplete) > 0 {
-		notes = append(notes, fmt.Sprintf("note: skipped %s: %s (lifeboat backup delete removes them)", plural(len(incomplete), "incomplete backup"), strings.Join(incomplete, ", ")))
+		notes = append(notes, fmt.Sprintf("skipped %s: %s (lifeboat backup delete removes them)", plural(len(incomplete), "incomplete backup"), strings.Join(incomplete, ", ")))
 	}
 	if len(foreign) > 0 {
-		notes = append(notes, fmt.Sprintf("note: skipped %s that no backup can have: %s (remove them from the location by other means)", plural(len(foreign), "folder name"), strings.Join(foreign, ", ")))
+		notes = append(notes, fmt.Sprintf("skipped %s that no backup can have: %s (remove them from the location by other means)", plural(len(foreign), "folder name"), strings.Join(foreign, ", ")))
 	}
-	return good, strings.Join(notes, "\n")
+	return good, notes
 }
 
 func printBackups(w io.Writer, l []catalog.Entry) error {
-	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
+	t := cli.NewColumns(w)
 	encrypted := slices.ContainsFunc(l, func(b catalog.Entry) bool { return catalog.Encrypted(b.Backup) })
-	header := "NAME\tSTATUS\tERRORS\tWARNINGS\tITEMS\tCREATED\tEXPIRES"
+	header := []any{"NAME", "STATUS", "ERRORS", "WARNINGS", "ITEMS", "CREATED", "EXPIRES"}
 	if encrypted {
-		header += "\tENCRYPTED"
+		header = append(header, "ENCRYPTED")
 	}
-	fmt.Fprintln(t, header)
+	t.Row(header...)
 	for _, b := range l {
 		st := b.Backup.Status
 		items := "-"
@@ -115,11 +114,11 @@ func printBackups(w io.Writer, l []catalog.Entry) error {
 		if st.Expiration != nil {
 			expires = st.Expiration.UTC().Format(time.DateTime)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%s\t%s\t%s", b.Name, st.Phase, st.Errors, st.Warnings, items, b.Started().UTC().Format(time.DateTime), expires)
+		row := []any{b.Name, st.Phase, st.Errors, st.Warnings, items, b.Started().UTC().Format(time.DateTime), expires}
 		if encrypted {
-			fmt.Fprintf(t, "\t%s", cmp.Or(b.Backup.Annotations[api.AnnotationEncryption], "no"))
+			row = append(row, cmp.Or(b.Backup.Annotations[api.AnnotationEncryption], "no"))
 		}
-		fmt.Fprintln(t)
+		t.Row(row...)
 	}
 	return t.Flush()
 }

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"fmt"
 	"io"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -73,11 +71,11 @@ be restored, use lifeboat-verifier drill.
 }
 
 func (v verification) print(w io.Writer) error {
-	fmt.Fprintf(w, "Backup %s: %s, %d items read.\n\n", v.Backup, v.Verdict, v.Items)
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "CHECK\tRESULT\tDETAIL")
+	cli.Printf(w, "Backup %s: %s, %d items read.\n\n", v.Backup, v.Verdict, v.Items)
+	t := cli.NewColumns(w)
+	t.Row("CHECK", "RESULT", "DETAIL")
 	for _, c := range v.Checks {
-		fmt.Fprintf(t, "%s\t%s\t%s\n", c.Name, c.Verdict, c.Message)
+		t.Row(c.Name, c.Verdict, c.Message)
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -92,7 +90,7 @@ func (v verification) print(w io.Writer) error {
 	}
 	printList(w, "\nFindings", lines)
 	if !v.Manifest {
-		fmt.Fprintln(w, "\nThe backup has no Lifeboat manifest (Velero does not write one): nothing was compared with digests.")
+		cli.Printf(w, "\nThe backup has no Lifeboat manifest (Velero does not write one): nothing was compared with digests.\n")
 	}
 	return nil
 }

@@ -195,9 +195,11 @@ func TestSizesAreForPeople(t *testing.T) {
 }
 
 func TestOnlyFoldersThatCanBeDeletedAreSaidToBe(t *testing.T) {
-	_, note := split([]catalog.Entry{
+	_, notes := split([]catalog.Entry{
 		{Name: "good"}, {Name: "half", Err: catalog.ErrNoBackup}, {Name: "Old_Backup", Err: catalog.ErrNoBackup}, {Name: "a\x1b[2J", Err: catalog.ErrNoBackup},
 	})
-	assert.Equal(t, "note: skipped 1 incomplete backup: half (lifeboat backup delete removes them)\n"+
-		`note: skipped 2 folder names that no backup can have: "Old_Backup", "a\x1b[2J" (remove them from the location by other means)`, note)
+	assert.Equal(t, []string{
+		"skipped 1 incomplete backup: half (lifeboat backup delete removes them)",
+		`skipped 2 folder names that no backup can have: "Old_Backup", "a\x1b[2J" (remove them from the location by other means)`,
+	}, notes)
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -36,7 +35,7 @@ func newPlan() *cobra.Command {
 		p := prepared.Plan
 		file := prepared.File()
 		for _, warning := range prepared.Warnings {
-			fmt.Fprintln(c.ErrOrStderr(), "warning:", warning)
+			cli.Printf(c.ErrOrStderr(), "warning: %s\n", warning)
 		}
 		if err := cli.Print(c.OutOrStdout(), f.out, file, func(w io.Writer) error { return printPlan(w, p) }); err != nil {
 			return err
@@ -50,10 +49,10 @@ func newPlan() *cobra.Command {
 }
 
 func printPlan(w io.Writer, p plan.Plan) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "ACTION\tRESOURCE\tNAMESPACE\tNAME\tREASON")
+	t := cli.NewColumns(w)
+	t.Row("ACTION", "RESOURCE", "NAMESPACE", "NAME", "REASON")
 	for _, s := range p.Steps {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", s.Action, s.GroupResource(), s.Namespace, s.Name, s.Reason)
+		t.Row(s.Action, s.GroupResource(), s.Namespace, s.Name, s.Reason)
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -76,7 +75,7 @@ func printPlan(w io.Writer, p plan.Plan) error {
 	if n := p.Count(plan.Recreate); n > 0 {
 		changes += fmt.Sprintf(", recreate %d", n)
 	}
-	fmt.Fprintf(w, "\nA restore of %s would create %d%s, leave %d unchanged, skip %d; %d cannot be restored.\n",
+	cli.Printf(w, "\nA restore of %s would create %d%s, leave %d unchanged, skip %d; %d cannot be restored.\n",
 		p.Backup, p.Count(plan.Create), changes, p.Count(plan.Unchanged)+p.Count(plan.Label), p.Count(plan.Skip), p.Count(plan.Fail))
 	return nil
 }

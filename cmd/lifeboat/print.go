@@ -6,23 +6,25 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/lifeboat-backup/lifeboat/cmd/internal/cli"
 	"github.com/lifeboat-backup/lifeboat/core/plan"
 )
 
 // mostLines is how many lines of a kind a summary shows; JSON output has all.
 const mostLines = 20
 
+// printList prints a title, which is a constant, and the lines, which are values.
 func printList(w io.Writer, title string, lines []string) {
 	if len(lines) == 0 {
 		return
 	}
-	fmt.Fprintf(w, "%s (%d):\n", title, len(lines))
+	cli.Printf(w, title+" (%d):\n", len(lines))
 	for i, l := range lines {
 		if i == mostLines {
-			fmt.Fprintf(w, "  … and %d more (-o json lists all)\n", len(lines)-i)
+			cli.Printf(w, "  … and %d more (-o json lists all)\n", len(lines)-i)
 			return
 		}
-		fmt.Fprintf(w, "  %s\n", l)
+		cli.Printf(w, "  %s\n", l)
 	}
 }
 

@@ -132,7 +132,7 @@ var planFlags = []string{"location", "identity", "kubeconfig", "context", "outpu
 
 func printRestored(w io.Writer, r restore.Result) error {
 	ch := r.Changes
-	fmt.Fprintf(w, "Restore %s of backup %s: %d created, %d updated, %d unchanged, %d skipped, %d failed, in %.1f s.\n", r.Restore, r.Backup,
+	cli.Printf(w, "Restore %s of backup %s: %d created, %d updated, %d unchanged, %d skipped, %d failed, in %.1f s.\n", r.Restore, r.Backup,
 		ch.Count(apply.Created), ch.Count(apply.Updated), ch.Count(apply.Unchanged), ch.Count(apply.Skipped), ch.Count(apply.Failed), r.Duration.Seconds())
 	var failed []string
 	skipped := map[string]int{}

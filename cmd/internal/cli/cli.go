@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -63,6 +64,7 @@ func Main(root *cobra.Command, args []string, stdout, stderr io.Writer) int {
 	// client-go logs some of the errors that it returns as well; users get each
 	// once, from us.
 	klog.SetSlogLogger(slog.New(slog.DiscardHandler))
+	stdout, stderr = NewTerminal(stdout), NewTerminal(stderr)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	ended := make(chan struct{})
@@ -72,14 +74,22 @@ func Main(root *cobra.Command, args []string, stdout, stderr io.Writer) int {
 		select {
 		case <-ended:
 		case <-time.After(noticeDelay):
-			fmt.Fprintln(stderr, "interrupted; cleaning up (interrupt again to stop at once)")
+			Printf(stderr, "interrupted; cleaning up (interrupt again to stop at once)\n")
 		}
 	})
 	return Run(ctx, root, args, stdout, stderr)
 }
 
-// Run executes a command and prints its error, if any, as one message.
+// Run executes a command and prints its error, if any, as one message. Both writers
+// are terminals or may end up on one: what is written is escaped (see Terminal).
 func Run(ctx context.Context, root *cobra.Command, args []string, stdout, stderr io.Writer) int {
+	out, errs := NewTerminal(stdout), NewTerminal(stderr)
+	code := execute(ctx, root, args, out, errs)
+	_, _ = out.Flush(), errs.Flush() // half a character of a stream that is closed
+	return code
+}
+
+func execute(ctx context.Context, root *cobra.Command, args []string, stdout, stderr *Terminal) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
@@ -97,13 +107,13 @@ func Run(ctx context.Context, root *cobra.Command, args []string, stdout, stderr
 	case errors.As(err, &status):
 		return int(status)
 	case ctx.Err() != nil:
-		fmt.Fprintln(stderr, "interrupted:", oneLine(err))
+		Printf(stderr, "interrupted: %s\n", oneLine(err))
 		return ExitCancelled
 	case errors.As(err, &usage), errors.As(err, &noMatch):
-		fmt.Fprintln(stderr, "error:", oneLine(err))
+		Printf(stderr, "error: %s\n", oneLine(err))
 		return ExitUsage
 	}
-	fmt.Fprintln(stderr, "error:", oneLine(err))
+	Printf(stderr, "error: %s\n", oneLine(err))
 	return ExitError
 }
 
@@ -169,11 +179,14 @@ func AddOutput(c *cobra.Command, f *Format) {
 func Print(w io.Writer, f Format, v any, table func(io.Writer) error) error {
 	switch f {
 	case JSON:
-		e := json.NewEncoder(w)
-		e.SetIndent("", "  ")
-		return e.Encode(v)
+		b, err := indented(v)
+		if err != nil {
+			return err
+		}
+		_, err = w.Write(escapeJSON(b))
+		return err
 	case YAML:
-		b, err := yaml.Marshal(v)
+		b, err := yamlOf(v)
 		if err != nil {
 			return err
 		}
@@ -181,4 +194,29 @@ func Print(w io.Writer, f Format, v any, table func(io.Writer) error) error {
 		return err
 	}
 	return table(w)
+}
+
+func indented(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetIndent("", "  ")
+	err := e.Encode(v)
+	return b.Bytes(), err
+}
+
+// yamlOf writes v as YAML. The library reads and writes some characters raw that
+// need escapes: a document with them is written as JSON, which YAML includes.
+func yamlOf(v any) ([]byte, error) {
+	doc, err := indented(v)
+	if err != nil {
+		return nil, err
+	}
+	escaped := escape(string(doc), "\n")
+	if escaped == string(doc) {
+		b, err := yaml.JSONToYAML(doc)
+		if err != nil || escape(string(b), "\n") == string(b) {
+			return b, err
+		}
+	}
+	return []byte(escaped), nil
 }

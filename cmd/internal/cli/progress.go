@@ -19,6 +19,9 @@ type Progress struct {
 
 // NewProgress shows progress on w if it is a terminal.
 func NewProgress(w io.Writer) *Progress {
+	if t, ok := w.(*Terminal); ok {
+		w = t.w // the carriage return is ours, and what follows it is escaped here
+	}
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		return &Progress{w: f}
 	}
@@ -34,11 +37,11 @@ func (p *Progress) Show(format string, args ...any) {
 		return
 	}
 	p.last = time.Now()
-	line := fmt.Sprintf(format, args...)
+	line := []rune(Sprintf(format, args...))
 	if max := 100; len(line) > max {
 		line = line[:max]
 	}
-	fmt.Fprintf(p.w, "\r%-*s", p.width, line)
+	fmt.Fprintf(p.w, "\r%-*s", p.width, string(line))
 	p.width = len(line)
 }
 

@@ -1,7 +1,7 @@
 package cli
 
 import (
-	"fmt"
+	"io"
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
@@ -28,7 +28,7 @@ func NewVersion(program string) *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "Print the version", Args: Args(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintln(c.OutOrStdout(), program, Version())
+			_, err := io.WriteString(c.OutOrStdout(), program+" "+Version()+"\n")
 			return err
 		},
 	}
