@@ -217,6 +217,13 @@ func (a *Applier) created(ctx context.Context, w Work, object []byte, owners int
 	if err != nil {
 		return done(w, Failed, err.Error())
 	}
+	if managers := managersOf(w); managers != nil {
+		note, err := a.manage(ctx, w.Step, managers, decoded(object))
+		if err != nil {
+			return unanswered(w, err)
+		}
+		w.Step.Reason += note
+	}
 	if w.Step.Status {
 		change, err := a.restoreStatus(ctx, w)
 		change.Made = made

@@ -42,19 +42,22 @@ func (a *Applier) putBack(ctx context.Context, w Work, was *unstructured.Unstruc
 	if was == nil {
 		return ""
 	}
+	managers := plan.ManagersIn(was)
 	plan.Anew(was)
 	object, err := json.Marshal(was.Object)
+	var answer []byte
 	if err == nil {
 		r := resourceOf(w.Step)
-		_, err = a.try(ctx, r, func() error {
-			_, err := a.Cluster.Create(ctx, r, w.Step.Namespace, object)
+		_, err = a.try(ctx, r, func() (err error) {
+			answer, err = a.Cluster.Create(ctx, r, w.Step.Namespace, object)
 			return err
 		})
 	}
 	if err != nil {
 		return "; the one that was there is gone, and cannot be put back: " + cluster.Reason(err)
 	}
-	return "; the one that was there has been put back"
+	note, _ := a.manage(ctx, w.Step, managers, decoded(answer)) // the next step finds the API server gone
+	return "; the one that was there has been put back" + note
 }
 
 const (

@@ -60,13 +60,17 @@ func (a *Applier) change(ctx context.Context, w Work, live *unstructured.Unstruc
 	if ownerless {
 		a.noteOwnerless(w.Step)
 	}
-	switch {
-	case w.Step.Action == plan.Label:
+	if w.Step.Action == plan.Label {
 		return done(w, Unchanged, w.Step.Reason)
-	case w.Step.Merge:
-		return done(w, Updated, "completed with what the backup has more")
 	}
-	return done(w, Updated, w.Step.Reason)
+	note, err := a.manage(ctx, w.Step, managersOf(w), nil)
+	switch {
+	case err != nil:
+		return unanswered(w, err)
+	case w.Step.Merge:
+		return done(w, Updated, "completed with what the backup has more"+note)
+	}
+	return done(w, Updated, w.Step.Reason+note)
 }
 
 func (a *Applier) notUpdated(ctx context.Context, w Work, err error) (Change, error) {

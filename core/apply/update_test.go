@@ -37,7 +37,9 @@ type world struct {
 	bodies        map[string]string
 	deleted       []metav1.DeleteOptions
 	held          bool // what is deleted stays
-	subresources  bool
+	// created, when set, does what the API server does with a new object.
+	created      func(object map[string]any)
+	subresources bool
 }
 
 func newWorld(objects ...string) *world {
@@ -106,6 +108,9 @@ func (w *world) Create(_ context.Context, r item.Resource, namespace string, obj
 			return apierrors.NewAlreadyExists(schema.GroupResource{Resource: r.Name}, o.Metadata.Name)
 		}
 		w.put(key, string(object))
+		if w.created != nil {
+			w.created(w.objects[key])
+		}
 		out, err = json.Marshal(w.objects[key])
 		return err
 	})

@@ -21,8 +21,9 @@ import (
 //
 //   - all: status and what the server fills in of metadata (uid,
 //     resourceVersion, generation, creationTimestamp, deletionTimestamp,
-//     deletionGracePeriodSeconds, selfLink, generateName, managedFields); owner
-//     references, since the owner's UID is gone (Plan.own gives them back)
+//     deletionGracePeriodSeconds, selfLink, generateName, managedFields, which
+//     Managers gives back); owner references, since the owner's UID is gone
+//     (Plan.own gives them back)
 //   - pods: node, priority (admission computes it again), the service account
 //     token volume that admission adds
 //   - services: cluster IPs unless headless; node ports that no user asked for,
