@@ -54,9 +54,10 @@ type Applier struct {
 	// Progress, when set, is called after each step, by one goroutine at a time.
 	Progress func(Change)
 
-	mu        sync.Mutex  // guards the fields below, and UIDs
-	ownerless []plan.Step // created before their owners
-	removals  time.Time   // when waiting for removals ends; zero until a step waits
+	mu           sync.Mutex  // guards the fields below, and UIDs
+	ownerless    []plan.Step // created before their owners
+	removals     time.Time   // when waiting for removals ends; zero until a step waits
+	reservations time.Time   // when waiting for the volume controller ends; likewise
 }
 
 // Work is a step with the item it needs.
@@ -135,7 +136,16 @@ func (a *Applier) each(ctx context.Context, n int, do func(ctx context.Context, 
 // step carries out one step. An error means that no further step can succeed;
 // what goes wrong with this one alone is in the change.
 func (a *Applier) step(ctx context.Context, w Work) (Change, error) {
+	if w.Step.Gives() {
+		if change, err := a.giveVolume(ctx, w); err != nil || change.Outcome != "" {
+			return change, err
+		}
+	}
 	switch {
+	case w.Step.Gives() && w.Step.Volume.Only:
+		return done(w, Updated, w.Step.Reason)
+	case w.Step.Action == plan.Fail && !w.Step.Relabel:
+		return done(w, Failed, w.Step.Reason)
 	case w.Step.Action == plan.Update, w.Step.Action == plan.Label, w.Step.Relabel:
 		return a.update(ctx, w)
 	case w.Step.Action == plan.Recreate:
@@ -306,6 +316,7 @@ func (a *Applier) object(w Work, owners []any) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	bindTo(u, w.Step)
 	plan.Mark(u, a.Backup, a.Restore)
 	if len(owners) > 0 {
 		_ = unstructured.SetNestedSlice(u.Object, owners, "metadata", "ownerReferences") // metadata is a map: it has a name

@@ -113,10 +113,15 @@ func (a *Applier) awaitRemoval(ctx context.Context, w Work, uid, state string) (
 // removalDeadline is one for all steps, so that many objects that cannot go
 // delay a restore no longer than one does.
 func (a *Applier) removalDeadline() time.Time {
+	return a.deadline(&a.removals, removalTimeout)
+}
+
+// deadline sets a deadline of the applier the first time that it is asked for.
+func (a *Applier) deadline(at *time.Time, limit time.Duration) time.Time {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.removals.IsZero() {
-		a.removals = time.Now().Add(removalTimeout)
+	if at.IsZero() {
+		*at = time.Now().Add(limit)
 	}
-	return a.removals
+	return *at
 }

@@ -43,9 +43,10 @@ type Entry struct {
 	made  string
 	makes []string // what is made in the target because of this object
 
-	data   VolumeData // of a claim or volume
-	uid    uidSum
-	owners []ownerRef
+	data    VolumeData // of a claim or volume
+	storage *storage   // of a claim, volume or storage class, nil for others
+	uid     uidSum
+	owners  []ownerRef
 }
 
 // Source is the item's key in the backup.
@@ -109,6 +110,7 @@ func Examine(it item.Item, o Options) (Entry, error) {
 		e.data = o.VolumeData[it.Key.Name]
 		e.Volume = dataNote(e.data.Method)
 	}
+	e.storage = storageOf(u, it.Key)
 	e.protected = protected(u, it.Key) && !o.asksFor(it)
 	e.made, e.makes = madeOf(u, it.Key), makes(u, it.Key)
 	if e.Leave = o.leave(u, it); e.Leave == "" {
@@ -126,6 +128,7 @@ func Examine(it item.Item, o Options) (Entry, error) {
 		e.Broken = err.Error()
 		return e, nil //nolint:nilerr // the entry says that it is broken
 	}
+	e.storage.classed(u)
 	e.Digest, err = digest(u)
 	return e, err
 }

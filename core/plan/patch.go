@@ -21,6 +21,12 @@ func (o Options) Patch(want, live *unstructured.Unstructured) (map[string]any, e
 	prepare(live, o.PreserveNodePorts)
 	Normalise(want)
 	Normalise(live)
+	if want.GetKind() == "PersistentVolume" && want.GroupVersionKind().Group == "" {
+		// An update never takes a volume from a claim; VolumeStep gives it to one.
+		for _, u := range []*unstructured.Unstructured{want, live} {
+			delete(item.Child(u.Object, "spec"), "claimRef")
+		}
+	}
 	for _, u := range []*unstructured.Unstructured{want, live} {
 		if meta := item.Child(u.Object, "metadata"); meta["labels"] == nil {
 			meta["labels"] = map[string]any{} // so that labels are taken off one by one: those of the restore are put on

@@ -55,6 +55,11 @@ type Step struct {
 	Relabel bool `json:"relabel,omitempty"`
 	// Merge says that a service account is completed and keeps what it has.
 	Merge bool `json:"merge,omitempty"`
+	// Volume is, of a claim, the volume that it binds to again.
+	Volume *VolumeStep `json:"volume,omitempty"`
+	// ClaimUID is, of a volume that is created, the UID of a claim that exists and
+	// lacks it.
+	ClaimUID string `json:"claimUID,omitempty"`
 	// Owners are the owners that the object gets, with their new UIDs.
 	Owners []Owner `json:"owners,omitempty"`
 	// Owns marks a step whose object is an owner of another one.
@@ -92,7 +97,7 @@ func (s Step) Acts() bool {
 	case Create, Update, Recreate, Label:
 		return true
 	}
-	return s.Relabel
+	return s.Relabel || s.Gives()
 }
 
 // Volume says what becomes of the data of a claim or volume.
@@ -121,6 +126,8 @@ type Plan struct {
 	Backup  string   `json:"backup"`
 	Steps   []Step   `json:"steps"`
 	Volumes []Volume `json:"volumes,omitempty"`
+	// Warnings say what the restored objects will lack.
+	Warnings []string `json:"warnings,omitempty"`
 	// Data are the claims that the restore creates and whose data is in the backup.
 	// Their data comes after the claims and before anything that makes pods.
 	Data []DataStep `json:"data,omitempty"`
@@ -161,6 +168,9 @@ type Observed struct {
 	Undiscovered map[string]string
 	// StorageClasses are the names of those that the target has.
 	StorageClasses map[string]bool
+	// Storage are its volumes and claims; nil when the backup has none, or when
+	// they could not be listed.
+	Storage *Storage
 }
 
 // Live is what was seen of an object of the target.
@@ -200,10 +210,12 @@ func (o Options) Build(backup string, entries []Entry, seen Observed) Plan {
 		p.Steps = append(p.Steps, s)
 	}
 	p.own(entries, seen)
+	o.pair(&p, entries, seen)
 	p.needNamespaces(needed, seen)
 	p.Awaits = slices.Sorted(maps.Keys(b.awaits))
 	sortSteps(p.Steps)
 	slices.SortFunc(p.Data, func(a, b DataStep) int { return item.Compare(a.Claim, b.Claim) })
+	slices.Sort(p.Warnings)
 	slices.SortFunc(p.Volumes, func(a, b Volume) int { return cmp.Compare(a.Object, b.Object) })
 	return p
 }

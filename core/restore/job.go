@@ -149,6 +149,7 @@ func (j Job) plan(ctx context.Context, t target, p *Prepared) error {
 		return filter.NoMatch(fmt.Errorf("storage class %s, to which others are mapped, is neither in the target cluster nor in the backup (kubectl get storageclasses lists those of the cluster)", strings.Join(missing, ", ")))
 	}
 	p.Plan = j.Options.Build(j.Backup, p.Entries, seen)
+	p.Warnings = append(p.Warnings, p.Plan.Warnings...)
 	if err := j.settle(ctx, p, seen); err != nil {
 		return j.Cluster.Explain(err)
 	}

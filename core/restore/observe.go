@@ -3,6 +3,7 @@ package restore
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"golang.org/x/sync/errgroup"
@@ -50,7 +51,26 @@ func (t target) observe(ctx context.Context, c Cluster, entries []plan.Entry, o 
 			seen.Served[gr] = append(seen.Served[gr], r.Version)
 		}
 	}
-	return seen, t.list(ctx, c, t.lists(entries, o, seen.Served), look{options: o, held: heldVersions(entries)}, seen)
+	lists := t.lists(entries, o, seen.Served)
+	l := look{options: o, held: heldVersions(entries)}
+	if slices.ContainsFunc(lists, func(r item.Resource) bool { return r.Group == "" && (r.Name == claims || r.Name == volumes) }) {
+		l.storage = t.storageLists(lists)
+		seen.Storage = &plan.Storage{Volumes: map[string]plan.LiveVolume{}, Claims: map[item.Key]plan.LiveClaim{}, Classes: map[string]plan.Class{}}
+	}
+	return seen, t.list(ctx, c, lists, l, &seen)
+}
+
+// storageLists are what has to be listed beside, to see which volumes and claims
+// belong together. Whoever may not list it can restore all the same.
+func (t target) storageLists(lists []item.Resource) []item.Resource {
+	var out []item.Resource
+	for _, gr := range []string{volumes, claims, storageClasses} {
+		is := func(r item.Resource) bool { return r.GroupResource() == gr && r.Version == "v1" && r.Can("list") }
+		if i := slices.IndexFunc(t.resources, is); i >= 0 && !slices.ContainsFunc(lists, is) {
+			out = append(out, t.resources[i])
+		}
+	}
+	return out
 }
 
 // lists are the resources to be listed, each at the version at which the backup
@@ -72,7 +92,11 @@ func (t target) lists(entries []plan.Entry, o plan.Options, served map[string][]
 	return out
 }
 
-const storageClasses = "storageclasses.storage.k8s.io"
+const (
+	storageClasses = "storageclasses.storage.k8s.io"
+	claims         = "persistentvolumeclaims"
+	volumes        = "persistentvolumes"
+)
 
 // heldVersions are the versions at which the backup holds the items, by their
 // keys in the target.
@@ -85,12 +109,19 @@ func heldVersions(entries []plan.Entry) map[item.Key]string {
 }
 
 // list notes in the maps of seen which objects of the entries exist.
-func (t target) list(ctx context.Context, c Cluster, lists []item.Resource, l look, seen plan.Observed) error {
-	found := make([]found, len(lists))
+func (t target) list(ctx context.Context, c Cluster, lists []item.Resource, l look, seen *plan.Observed) error {
+	all := slices.Concat(lists, l.storage)
+	found := make([]found, len(all))
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(observers)
-	for i, r := range lists {
-		g.Go(func() error { return found[i].list(gctx, c, r, l) })
+	for i, r := range all {
+		g.Go(func() error {
+			err := found[i].list(gctx, c, r, l)
+			if i >= len(lists) && apierrors.IsForbidden(err) {
+				found[i].denied, err = true, nil
+			}
+			return err
+		})
 	}
 	if err := g.Wait(); err != nil {
 		return err
@@ -106,13 +137,37 @@ func (t target) list(ctx context.Context, c Cluster, lists []item.Resource, l lo
 			seen.StorageClasses[name] = true
 		}
 	}
+	if seen.Storage != nil {
+		noteStorage(all, found, seen)
+	}
 	return nil
+}
+
+// noteStorage notes the volumes, claims and storage classes.
+func noteStorage(lists []item.Resource, found []found, seen *plan.Observed) {
+	for i, f := range found {
+		switch {
+		case f.denied && lists[i].GroupResource() == storageClasses:
+			seen.Storage.Classes = nil
+		case f.denied:
+			seen.Storage = nil
+			return
+		}
+	}
+	for _, f := range found {
+		maps.Copy(seen.Storage.Volumes, f.storage.Volumes)
+		maps.Copy(seen.Storage.Claims, f.storage.Claims)
+		if seen.Storage.Classes != nil {
+			maps.Copy(seen.Storage.Classes, f.storage.Classes)
+		}
+	}
 }
 
 // look says how to look at objects of the target.
 type look struct {
 	options plan.Options
 	held    map[item.Key]string // versions
+	storage []item.Resource     // listed only to see which volumes and claims belong together
 }
 
 // found is what one list gave.
@@ -120,10 +175,13 @@ type found struct {
 	objects     map[item.Key]plan.Live
 	terminating []string
 	names       []string // of storage classes
+	storage     plan.Storage
+	denied      bool // it may not be listed
 }
 
 func (f *found) list(ctx context.Context, c Cluster, r item.Resource, l look) error {
 	f.objects = map[item.Key]plan.Live{}
+	f.storage = plan.Storage{Volumes: map[string]plan.LiveVolume{}, Claims: map[item.Key]plan.LiveClaim{}, Classes: map[string]plan.Class{}}
 	var info cluster.ListInfo
 	for it, err := range c.List(ctx, r, cluster.ListOptions{}, &info) {
 		if apierrors.IsNotFound(err) || apierrors.IsMethodNotSupported(err) {
@@ -139,21 +197,36 @@ func (f *found) list(ctx context.Context, c Cluster, r item.Resource, l look) er
 	return nil
 }
 
+func isStorage(k item.Key) bool {
+	switch k.GroupResource() {
+	case storageClasses, claims, volumes:
+		return true
+	}
+	return false
+}
+
 func (f *found) note(it item.Item, l look) error {
 	version, wanted := l.held[it.Key]
 	namespace := it.Key.GroupResource() == "namespaces"
 	if it.Key.GroupResource() == storageClasses {
 		f.names = append(f.names, it.Key.Name)
 	}
-	if !wanted && !namespace {
+	storage := isStorage(it.Key)
+	if !wanted && !namespace && !storage {
 		return nil
-	}
-	if !wanted {
-		version = it.Version
 	}
 	u, err := it.Object()
 	if err != nil {
 		return err
+	}
+	if storage {
+		f.storage.Note(u, it.Key)
+		if !wanted {
+			return nil
+		}
+	}
+	if !wanted {
+		version = it.Version
 	}
 	if namespace && u.GetDeletionTimestamp() != nil {
 		f.terminating = append(f.terminating, it.Key.Name)

@@ -16,7 +16,7 @@ func (j Job) settle(ctx context.Context, p *Prepared, seen plan.Observed) error 
 	var updates []plan.Step
 	places := map[item.Key]int{}
 	for i, s := range p.Plan.Steps {
-		if s.Action == plan.Update && len(s.Owners) == 0 {
+		if s.Action == plan.Update && len(s.Owners) == 0 && (s.Volume == nil || !s.Volume.Only) {
 			updates, places[s.Key] = append(updates, s), i
 		}
 	}
@@ -28,6 +28,8 @@ func (j Job) settle(ctx context.Context, p *Prepared, seen plan.Observed) error 
 		return tryAll(ctx, a, work, func(k item.Key, needed bool, refusal plan.Refusal) {
 			s := &p.Plan.Steps[places[k]]
 			switch {
+			case !needed && s.Gives():
+				s.Volume.Only = true
 			case !needed:
 				s.Action, s.Reason = plan.Skip, plan.ReasonDiffers
 			case refusal.Words != "":
