@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/lifeboat-backup/lifeboat/core/catalog"
-
 	"github.com/lifeboat-backup/lifeboat/core/store"
+	"github.com/lifeboat-backup/lifeboat/verifier/policy"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
 
@@ -88,4 +88,9 @@ func rto(took, target time.Duration) answer {
 		a.findings = []report.Finding{{Check: checkRTO, Message: a.Message}}
 	}
 	return a
+}
+
+// WaivesRPO reports whether a policy accepts a missed target of the recovery point.
+func WaivesRPO(waivers []policy.Waiver) bool {
+	return slices.ContainsFunc(waivers, func(w policy.Waiver) bool { return w.Accepts(checkRPO, "") })
 }

@@ -50,7 +50,7 @@ func TestMistakesInTheFlagsOfADrillAreUsageErrors(t *testing.T) {
 		{[]string{"--image-archive", "a.tar"}, `--image-archive "a.tar": goes with mode load or substitute`},
 		{[]string{"--cronjobs", "off"}, `--cronjobs "off": must be suspended or as-is`},
 		{[]string{"--workloads-timeout", "0s"}, "--workloads-timeout 0s: must be longer than 0s and at most 1d"},
-		{[]string{"--workloads-timeout", "1h"}, "--workloads-timeout 1h: is longer than the whole drill may take, 30m"},
+		{[]string{"--level", "kind", "--workloads-timeout", "1h"}, "--workloads-timeout 1h: is longer than the whole drill may take, 30m"},
 		{[]string{"--timeout", "0s"}, "--timeout 0s: must be longer than 0s and at most 1d"},
 		{[]string{"--level", "knd"}, `--level "knd": must be integrity, controlplane or kind (did you mean kind?)`},
 		{[]string{"--kubernetes-version", "new"}, `--kubernetes-version "new": must be source, or a version such as v1.34`},

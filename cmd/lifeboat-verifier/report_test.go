@@ -133,7 +133,7 @@ func TestOneReportIsShownInEveryForm(t *testing.T) {
 	assert.Empty(t, get("html", "--latest", "--backup", "daily-2", "--file", file))
 	written, err := os.ReadFile(file)
 	require.NoError(t, err)
-	assert.Equal(t, page, string(written), "it is made anew where none lies beside the JSON")
+	assert.Equal(t, page, string(written), "it is created if none is beside the JSON")
 }
 
 func TestEvidenceDoesNotSteerTheTerminal(t *testing.T) {

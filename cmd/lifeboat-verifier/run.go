@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"github.com/lifeboat-backup/lifeboat/core/catalog"
 	"io"
 	"log/slog"
 	"net"
@@ -18,6 +17,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/cmd/internal/cli"
 	"github.com/lifeboat-backup/lifeboat/cmd/internal/web"
 	"github.com/lifeboat-backup/lifeboat/core/api"
+	"github.com/lifeboat-backup/lifeboat/core/catalog"
 	"github.com/lifeboat-backup/lifeboat/core/location"
 	"github.com/lifeboat-backup/lifeboat/core/schedule"
 	"github.com/lifeboat-backup/lifeboat/core/seal"
@@ -58,10 +58,15 @@ locations of all policies can be read); /-/healthy and /-/ready answer the same.
 It has no login: keep it on the loopback interface or behind a proxy that has one.
 
 With --once, the command does what is due now and exits: for a systemd timer or a
-CronJob. A policy that never ran is due.
+CronJob. A policy that never ran is due. If nothing is due, the exit status is that
+of the last run, and the target of the recovery point (spec.targets.rpo) is checked
+again. Each exchange with the location may take as long as a drill
+(spec.limits.timeout).
 
-Exit status: 0 stopped by signal, or everything that was due passed; 1 error, or
-inconclusive; 2 usage error; 4 a backup failed its drill (--once); 130 interrupted
+Exit status: 0 stopped by signal, or everything that the policies select is proven;
+1 error, an inconclusive drill, or a backup or schedule that a policy selects is not
+in the location or cannot be read (--once); 2 usage error; 4 a backup failed its
+drill, or the target of the recovery point is missed (--once); 130 interrupted
 (--once).`,
 		Example: `  lifeboat-verifier run --policy nightly.yaml --policy monthly.yaml
   lifeboat-verifier run --policy nightly.yaml --location file:///var/backups/prod --once`,
@@ -103,7 +108,7 @@ func (f *runFlags) run(c *cobra.Command) error {
 		},
 	}
 	if f.once {
-		err = errors.Join(s.Once(ctx), verdicts(s.Status()))
+		err = errors.Join(s.Once(ctx), outcomes(s.Status()))
 	} else {
 		err = f.serve(ctx, c.ErrOrStderr(), s)
 	}
@@ -217,18 +222,17 @@ func (f *runFlags) drill(ctx context.Context, identities seal.Identities, pool *
 	}.Run(ctx)
 }
 
-// verdicts is the exit status of what was drilled, the worst of all.
-func verdicts(all []scheduler.Status) error {
+// outcomes is the exit status of the last runs, the worst of all policies. The log
+// has the reasons.
+func outcomes(all []scheduler.Status) error {
 	var worst error
 	for _, s := range all {
-		for t, n := range s.Totals {
-			switch {
-			case n == 0 || t.Verdict == report.Passed:
-			case t.Verdict == report.Failed:
-				worst = cli.Status(cli.ExitFailed)
-			case worst == nil:
-				worst = cli.Status(cli.ExitError)
-			}
+		o := s.Outcome
+		switch {
+		case len(o.Failed)+len(o.Targets) > 0:
+			return cli.Status(cli.ExitFailed)
+		case len(o.Inconclusive)+len(o.Missing)+len(o.Unread) > 0:
+			worst = cli.Status(cli.ExitError)
 		}
 	}
 	return worst

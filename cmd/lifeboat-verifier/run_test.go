@@ -44,14 +44,14 @@ func TestAMistakeInTheFlagsOfRunIsOneClearError(t *testing.T) {
 		args []string
 		want string
 	}{
-		"no policy":               {nil, "--policy is required"},
-		"no such file":            {[]string{"--policy", "/nowhere.yaml"}, "--policy /nowhere.yaml"},
-		"a mistake in it":         {[]string{"--policy", policyFile(t, "odd", "  cron: never\n")}, "cron"},
-		"two of one name":         {[]string{"--policy", good, "--policy", twin}, "is already used by"},
-		"no cron":                 {[]string{"--policy", policyFile(t, "odd", "  location: file:///x\n")}, "spec.cron is required"},
-		"no location":             {[]string{"--policy", policyFile(t, "odd", "  cron: '@daily'\n")}, "spec.location is required (or set --location)"},
-		"a location that is none": {[]string{"--policy", good, "--location", "/var/backups"}, "file://"},
-		"no address":              {[]string{"--policy", good, "--listen", "localhost"}, "host:port"},
+		"no policy":           {nil, "--policy is required"},
+		"no such file":        {[]string{"--policy", "/nowhere.yaml"}, "--policy /nowhere.yaml"},
+		"a mistake in it":     {[]string{"--policy", policyFile(t, "odd", "  cron: never\n")}, "cron"},
+		"two of one name":     {[]string{"--policy", good, "--policy", twin}, "is already used by"},
+		"no cron":             {[]string{"--policy", policyFile(t, "odd", "  location: file:///x\n")}, "spec.cron is required"},
+		"no location":         {[]string{"--policy", policyFile(t, "odd", "  cron: '@daily'\n")}, "spec.location is required (or set --location)"},
+		"an invalid location": {[]string{"--policy", good, "--location", "/var/backups"}, "file://"},
+		"no address":          {[]string{"--policy", good, "--listen", "localhost"}, "host:port"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, stdout, stderr := execute(t, append([]string{"run"}, tc.args...)...)
@@ -66,19 +66,31 @@ func TestAMistakeInTheFlagsOfRunIsOneClearError(t *testing.T) {
 	assert.Contains(t, stderr, "/nowhere", "a location that is not there is named")
 }
 
-func TestTheExitStatusOfOneRunIsThatOfItsWorstDrill(t *testing.T) {
-	status := func(v ...report.Verdict) []scheduler.Status {
-		s := scheduler.Status{Totals: map[scheduler.Total]int{}}
-		for _, v := range v {
-			s.Totals[scheduler.Total{Level: report.LevelIntegrity, Verdict: v}]++
+func TestTheExitStatusOfOneRunIsThatOfItsWorstOutcome(t *testing.T) {
+	one := []string{"db-1"}
+	status := func(all ...scheduler.Outcome) (out []scheduler.Status) {
+		for _, o := range all {
+			out = append(out, scheduler.Status{Outcome: o})
 		}
-		return []scheduler.Status{s}
+		return out
 	}
-	assert.NoError(t, verdicts(nil))
-	assert.NoError(t, verdicts(status(report.Passed)))
-	assert.Equal(t, cli.Status(cli.ExitError), verdicts(status(report.Passed, report.Error)))
-	assert.Equal(t, cli.Status(cli.ExitError), verdicts(status(scheduler.Unproven)))
-	assert.Equal(t, cli.Status(cli.ExitFailed), verdicts(status(report.Error, report.Failed, scheduler.Unproven)))
+	assert.NoError(t, outcomes(nil))
+	assert.NoError(t, outcomes(status(scheduler.Outcome{Drills: one, Passed: one}, scheduler.Outcome{})))
+	failed, inconclusive := cli.Status(cli.ExitFailed), cli.Status(cli.ExitError)
+	for name, tc := range map[string]struct {
+		outcome scheduler.Outcome
+		want    error
+	}{
+		"a failed drill":          {scheduler.Outcome{Drills: one, Failed: one}, failed},
+		"a missed target":         {scheduler.Outcome{Targets: one}, failed},
+		"an inconclusive drill":   {scheduler.Outcome{Drills: one, Inconclusive: one}, inconclusive},
+		"a backup not found":      {scheduler.Outcome{Drills: one, Passed: one, Missing: []string{"backup golden"}}, inconclusive},
+		"a backup not readable":   {scheduler.Outcome{Unread: one}, inconclusive},
+		"missing, but one failed": {scheduler.Outcome{Failed: one, Missing: one, Inconclusive: one}, failed},
+	} {
+		assert.Equal(t, tc.want, outcomes(status(scheduler.Outcome{Drills: one, Passed: one}, tc.outcome, scheduler.Outcome{})), name)
+	}
+	assert.Equal(t, failed, outcomes(status(scheduler.Outcome{Missing: one}, scheduler.Outcome{Failed: one})))
 }
 
 func TestAProcessIsKnownToHaveEndedOnlyOnThisMachine(t *testing.T) {
@@ -88,12 +100,12 @@ func TestAProcessIsKnownToHaveEndedOnlyOnThisMachine(t *testing.T) {
 		change(&o)
 		return o
 	}
-	const nobody = 1 << 30 // more than any system numbers
+	const unused = 1 << 30 // more than any system numbers
 	assert.False(t, hasEnded(me, me))
 	assert.True(t, hasEnded(other(func(o *drilllog.Owner) { o.Instance = "before" }), me), "its number is this process's now")
-	assert.True(t, hasEnded(other(func(o *drilllog.Owner) { o.Instance, o.PID = "x", nobody }), me))
+	assert.True(t, hasEnded(other(func(o *drilllog.Owner) { o.Instance, o.PID = "x", unused }), me))
 	assert.False(t, hasEnded(other(func(o *drilllog.Owner) { o.Instance, o.PID = "x", os.Getppid() }), me), "it lives")
-	assert.False(t, hasEnded(other(func(o *drilllog.Owner) { o.Instance, o.PID, o.Machine = "x", nobody, "elsewhere" }), me))
+	assert.False(t, hasEnded(other(func(o *drilllog.Owner) { o.Instance, o.PID, o.Machine = "x", unused, "elsewhere" }), me))
 }
 
 func statuses() []scheduler.Status {
@@ -102,9 +114,11 @@ func statuses() []scheduler.Status {
 		{
 			Policy: "nightly", Location: "s3://backups/prod", Cron: "0 3 * * *", Level: report.LevelControlPlane,
 			Next: now.Add(24 * time.Hour), LastDue: now.Add(-20 * time.Minute), Read: now, Seconds: 61.5,
-			Running: []scheduler.Running{{Backup: "shop-1", Drill: "d", Why: "newest of schedule shop, not proven", Stage: "restore", Detail: "10 of 20", Since: now.Add(-70 * time.Second), StageSince: now.Add(-9 * time.Second)}},
-			Missing: []string{"schedule web-*"},
-			Totals:  map[scheduler.Total]int{{Level: report.LevelControlPlane, Verdict: report.Passed}: 3, {Level: report.LevelControlPlane, Verdict: scheduler.Unproven}: 1},
+			Running:   []scheduler.Running{{Backup: "shop-1", Drill: "d", Why: "newest of schedule shop, not proven", Stage: "restore", Detail: "10 of 20", Since: now.Add(-70 * time.Second), StageSince: now.Add(-9 * time.Second)}},
+			Missing:   []string{"schedule web-*"},
+			Outcome:   scheduler.Outcome{Targets: []string{"schedule shop: the newest backup, shop-1, began 3h0m0s ago; at most 2h is allowed"}},
+			Conflicts: []string{"0123456789abcdef"},
+			Totals:    map[scheduler.Total]int{{Level: report.LevelControlPlane, Verdict: report.Passed}: 3, {Level: report.LevelControlPlane, Verdict: scheduler.Unproven}: 1},
 			Recent: []evidence.Record{
 				{Backup: "db-1", Drill: "20261122T030004Z-5f2c9a01", Level: report.LevelControlPlane, Verdict: report.Failed, Findings: 2, Started: now.Add(-20 * time.Minute), Finished: now.Add(-19 * time.Minute)},
 				{Backup: `"><script>alert(1)</script>`, Drill: "../../x", Level: "\u202e", Verdict: "<b>", Started: now, Finished: now},
@@ -223,7 +237,7 @@ func TestPagesOfDrillsAreServedFromTheirJSON(t *testing.T) {
 	res, body := get(t, s.URL+"/drills/daily-2/two.html")
 	assert.Equal(t, http.StatusOK, res.StatusCode)
 	assert.Contains(t, body, "configmaps shop/settings")
-	assert.NotContains(t, body, "planted", "what somebody put beside the JSON is not served")
+	assert.NotContains(t, body, "planted", "a page that was put beside the JSON is not served")
 	assert.Contains(t, res.Header.Get("Content-Type"), "text/html")
 	assert.Equal(t, "nosniff", res.Header.Get("X-Content-Type-Options"))
 
@@ -267,12 +281,12 @@ func TestTheStatusPageShowsWhatIsGoingOn(t *testing.T) {
 	statusPage(w, template, statuses(), time.Date(2026, 11, 22, 3, 20, 0, 0, time.UTC))
 	page := w.Body.String()
 	for _, want := range []string{
-		"nightly", "in 1 d<", "shop-1", "restore", "10 of 20", "9 s", ">1 min<", "schedule web-*", "no such bucket",
+		"nightly", "in 1 d<", "shop-1", "restore", "10 of 20", "9 s", ">1 min<", "schedule web-*", "no such bucket", "at most 2h is allowed", "0123456789abcdef",
 		`<a href="/drills/db-1/20261122T030004Z-5f2c9a01.html">2026-11-22 03:00:00</a>`, "not known yet",
 	} {
 		assert.Contains(t, page, want)
 	}
 	assert.NotContains(t, page, "<script>")
 	assert.NotContains(t, page, "\u202e")
-	assert.Equal(t, 1, strings.Count(page, `href="/drills/`), "a name that is none gets no link")
+	assert.Equal(t, 1, strings.Count(page, `href="/drills/`), "an invalid name gets no link")
 }

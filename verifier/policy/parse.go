@@ -224,7 +224,9 @@ func (s *Spec) complete() {
 	orElse(&s.Level, "controlplane")
 	orElse(&s.KubernetesVersion, SourceVersion)
 	orElse(&s.Limits.Timeout.Duration, DefaultTimeout)
-	orElse(&s.Limits.WorkloadsReady.Duration, DefaultWorkloadsReady)
+	// The default never exceeds the time of the whole drill, which is the limit
+	// that was asked for.
+	orElse(&s.Limits.WorkloadsReady.Duration, defaultWorkloadsReady(s.Limits.Timeout.Duration))
 	orElse(&s.Limits.Concurrency, 1)
 	orElse(&s.Images.Mode, ImagesPull)
 	orElse(&s.CronJobs, CronJobsSuspended)
@@ -238,6 +240,13 @@ func (s *Spec) complete() {
 			orElse(&c.HTTP.Path, "/")
 		}
 	}
+}
+
+func defaultWorkloadsReady(timeout time.Duration) time.Duration {
+	if timeout <= 0 {
+		return DefaultWorkloadsReady
+	}
+	return min(DefaultWorkloadsReady, timeout)
 }
 
 func orElse[T comparable](v *T, other T) {

@@ -83,6 +83,29 @@ spec:
 `, string(printed))
 }
 
+func TestLimitsThatDoNotApplyToALevelAreNoMistake(t *testing.T) {
+	for name, tc := range map[string]struct {
+		level, limits string
+		ready         time.Duration // in effect
+	}{
+		"integrity, a short timeout":              {"integrity", "{timeout: 3m}", 3 * time.Minute},
+		"controlplane, a short timeout":           {"controlplane", "{timeout: 30s}", 30 * time.Second},
+		"kind, a short timeout":                   {"kind", "{timeout: 3m}", 3 * time.Minute},
+		"kind, a long timeout":                    {"kind", "{timeout: 2h}", 5 * time.Minute},
+		"integrity, a time for workloads, longer": {"integrity", "{timeout: 3m, workloadsReady: 20m}", 20 * time.Minute},
+		"the default timeout":                     {"controlplane", "{workloadsReady: 45m}", 45 * time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, err := Parse(strings.NewReader("apiVersion: lifeboat.dev/v1alpha1\nkind: DrillPolicy\nmetadata: {name: p}\nspec:\n  select: {schedules: [a]}\n  level: " + tc.level + "\n  limits: " + tc.limits + "\n"))
+			require.NoError(t, err)
+			assert.Equal(t, tc.ready, p.Spec.Limits.WorkloadsReady.Duration)
+			assert.Empty(t, p.Spec.ValidateDrill())
+		})
+	}
+	_, err := Parse(strings.NewReader("apiVersion: lifeboat.dev/v1alpha1\nkind: DrillPolicy\nmetadata: {name: p}\nspec:\n  select: {schedules: [a]}\n  level: kind\n  limits: {workloadsReady: 45m}\n"))
+	assert.ErrorContains(t, err, "is longer than the whole drill may take, 30m (timeout)")
+}
+
 func TestAFileThatIsTooLargeIsRefusedUnread(t *testing.T) {
 	_, err := Parse(strings.NewReader("# " + strings.Repeat("x", 2*MaxSize)))
 	assert.EqualError(t, err, "the file is larger than 1048576 bytes")

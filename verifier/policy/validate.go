@@ -80,7 +80,7 @@ func (s *Spec) ValidateDrill() []Mistake {
 func (s *Spec) validateDrill(m *mistakes, at *field.Path) {
 	enum(m, at.Child("level"), s.Level, report.LevelIntegrity, report.LevelControlPlane, report.LevelKind)
 	s.version(m, at)
-	s.Limits.validate(m, at.Child("limits"))
+	s.Limits.validate(m, at.Child("limits"), s.Level)
 	notNegative(m, at.Child("targets", "rpo"), s.Targets.RPO)
 	notNegative(m, at.Child("targets", "rto"), s.Targets.RTO)
 	s.Images.validate(m, at.Child("images"))
@@ -149,10 +149,12 @@ func (s *Spec) version(m *mistakes, at *field.Path) {
 	}
 }
 
-func (l Limits) validate(m *mistakes, at *field.Path) {
+// validate checks workloadsReady against timeout at level kind only: no other
+// level waits for workloads.
+func (l Limits) validate(m *mistakes, at *field.Path, level report.Level) {
 	upTo(m, at.Child("timeout"), l.Timeout, MaxTimeout)
 	upTo(m, at.Child("workloadsReady"), l.WorkloadsReady, MaxTimeout)
-	if l.Timeout.Duration > 0 && l.WorkloadsReady.Duration > l.Timeout.Duration {
+	if level == report.LevelKind && l.Timeout.Duration > 0 && l.WorkloadsReady.Duration > l.Timeout.Duration {
 		m.add(at.Child("workloadsReady"), "%s: is longer than the whole drill may take, %s (timeout)", l.WorkloadsReady, l.Timeout)
 	}
 	within(m, at.Child("concurrency"), l.Concurrency, 1, MaxConcurrency)

@@ -15,14 +15,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"github.com/lifeboat-backup/lifeboat/core/catalog"
 	"log/slog"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/lifeboat-backup/lifeboat/core/api"
+	"github.com/lifeboat-backup/lifeboat/core/catalog"
 	"github.com/lifeboat-backup/lifeboat/core/cluster"
 	"github.com/lifeboat-backup/lifeboat/core/schedule"
 	"github.com/lifeboat-backup/lifeboat/core/store"
@@ -40,6 +42,8 @@ const (
 	// look is how long the scheduler sleeps at most: clocks are set, machines
 	// sleep, and other verifiers end.
 	look = 30 * time.Second
+	// patience is how long it waits for a location before it says so.
+	patience = 30 * time.Second
 	// watch is how often it looks at drills of a run that others are doing.
 	watch = 10 * time.Second
 	// retry is how long it waits after an error of the location.
@@ -116,7 +120,10 @@ func (s *Scheduler) Run(ctx context.Context) error {
 }
 
 // Once does what is due and returns when it is done; a policy that never ran is
-// due. The error is that of ctx, or reports which locations could not be read.
+// due. The error is that of ctx, or reports which locations could not be used;
+// Status has the outcome of each policy. Each exchange with a location and each
+// drill is limited by the timeout of the policy, so Once ends also if a location
+// does not answer.
 func (s *Scheduler) Once(ctx context.Context) error {
 	s.prepare()
 	errs := make([]error, len(s.keeps))
@@ -142,8 +149,12 @@ type keeper struct {
 	started time.Time
 
 	known bool          // whether the records were read
-	last  *drilllog.Run // nil: there is none
+	last  *drilllog.Run // nil: no run yet
 	left  bool          // whether last may have drills left
+	// settings is the digest of the policy's spec, and drilled counts the drills that
+	// this process ended since the last run began.
+	settings string
+	drilled  atomic.Int64
 
 	mu    sync.Mutex
 	state state
@@ -152,9 +163,10 @@ type keeper struct {
 func newKeeper(s *Scheduler, j Job) *keeper {
 	k := &keeper{
 		Scheduler: s, Job: j, started: s.Now(),
-		records: records{store: j.Store, policy: j.Policy.Metadata.Name},
-		index:   &evidence.Index{Store: j.Store},
-		log:     s.Log.With("policy", j.Policy.Metadata.Name),
+		records:  records{store: j.Store, policy: j.Policy.Metadata.Name},
+		index:    &evidence.Index{Store: j.Store},
+		log:      s.Log.With("policy", j.Policy.Metadata.Name),
+		settings: digest(j.Policy.Spec),
 	}
 	k.state.totals = map[Total]int{}
 	return k
@@ -204,7 +216,7 @@ func (k *keeper) turn(ctx context.Context, once bool) error {
 		return ctx.Err()
 	}
 	if err != nil {
-		k.log.Error("location not usable, retrying", "location", k.Store.String(), "err", err)
+		k.log.Error("location not usable", "location", k.Store.String(), "retry", !once, "err", err)
 	}
 	k.note(func(s *state) {
 		s.err = err
@@ -223,7 +235,11 @@ func (k *keeper) begin(ctx context.Context, once bool) error {
 		return nil
 	}
 	// Another verifier may have begun runs meanwhile.
-	last, err := k.records.last(ctx, now)
+	var last *drilllog.Run
+	err := k.limited(ctx, func(ctx context.Context) (err error) {
+		last, err = k.records.last(ctx, now)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -239,17 +255,24 @@ func (k *keeper) begin(ctx context.Context, once bool) error {
 	if err != nil {
 		return err
 	}
-	if r, err = k.records.begin(ctx, *r); err != nil {
+	err = k.limited(ctx, func(ctx context.Context) (err error) {
+		r, err = k.records.begin(ctx, *r)
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	k.take(r)
-	k.log.Info("run begun", "due", r.Due, "drills", len(r.Drills), "missing", r.Missing)
+	if len(r.Drills) > 0 { // else the end of the run says all
+		k.log.Info("run begun", "due", r.Due, "drills", len(r.Drills))
+	}
 	return nil
 }
 
 // take makes a run the one to work on.
 func (k *keeper) take(r *drilllog.Run) {
 	k.last, k.left = r, true
+	k.drilled.Store(0)
 	k.note(func(s *state) { s.due, s.missing, s.busy = r.Due, r.Missing, true })
 }
 
@@ -269,17 +292,45 @@ func (k *keeper) choose(ctx context.Context, due time.Time) (*drilllog.Run, erro
 	}
 	now := k.Now().UTC()
 	picks, missing := pick(k.Policy, f.backups, f.records, now)
-	return &drilllog.Run{Policy: k.name(), Due: due, Began: now, By: k.By, Drills: picks, Missing: append(missing, f.unread...)}, nil
+	for _, u := range f.unread {
+		missing = append(missing, u.err)
+	}
+	return &drilllog.Run{Policy: k.name(), Due: due, Began: now, By: k.By, Drills: picks, Missing: missing}, nil
 }
 
 // found is what a location holds, newest first.
 type found struct {
 	backups []Backup // those that claim to be restorable, or are damaged
-	unread  []string // why a backup could not be read
+	unread  []unread
 	records []evidence.Record
 }
 
-func (k *keeper) read(ctx context.Context) (found, error) {
+// limited does something with the location within the time that the policy allows a
+// drill: a location that does not answer must not stop a run without a word.
+func (k *keeper) limited(ctx context.Context, do func(context.Context) error) error {
+	limit := timeout(k.Policy)
+	within, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	slow := time.AfterFunc(patience, func() {
+		k.log.Warn("location has not answered yet", "location", k.Store.String(), "waited", patience, "limit", limit)
+	})
+	defer slow.Stop()
+	err := do(within)
+	if err != nil && within.Err() != nil && ctx.Err() == nil {
+		return fmt.Errorf("%s did not answer within %s (check the location, or raise spec.limits.timeout): %w", k.Store, limit, err)
+	}
+	return err
+}
+
+func (k *keeper) read(ctx context.Context) (f found, err error) {
+	err = k.limited(ctx, func(ctx context.Context) error {
+		f, err = k.readAll(ctx)
+		return err
+	})
+	return f, err
+}
+
+func (k *keeper) readAll(ctx context.Context) (found, error) {
 	var f found
 	all, err := catalog.List(ctx, k.Store)
 	if err != nil {
@@ -293,7 +344,7 @@ func (k *keeper) read(ctx context.Context) (found, error) {
 		case l.Err == nil || errors.Is(l.Err, catalog.ErrDamaged):
 			f.backups = append(f.backups, Backup{Name: l.Name, Schedule: l.Backup.Labels[api.LabelScheduleName], Started: l.Started(), MetadataSHA256: l.MetadataSHA256})
 		default:
-			f.unread = append(f.unread, l.Err.Error())
+			f.unread = append(f.unread, unread{err: l.Err.Error(), modified: k.written(ctx, l.Name)})
 		}
 	}
 	records, unreadable, err := k.index.List(ctx)
@@ -302,6 +353,17 @@ func (k *keeper) read(ctx context.Context) (found, error) {
 	}
 	f.records = records
 	return f, err
+}
+
+// written is when the metadata of a backup was written, zero if that is unknown.
+func (k *keeper) written(ctx context.Context, backup string) time.Time {
+	key := store.Metadata(backup)
+	for info, err := range k.Store.List(ctx, key, true) {
+		if err == nil && info.Key == key {
+			return info.Modified
+		}
+	}
+	return time.Time{}
 }
 
 // end is when the next run is due and this one is over.
@@ -348,7 +410,11 @@ func (k *keeper) work(ctx context.Context) error {
 // try drills a backup as often as is due now.
 func (k *keeper) try(ctx context.Context, p drilllog.Pick) (step, error) {
 	for {
-		attempts, err := k.records.attempts(ctx, k.last.Due, p.Backup)
+		var attempts []attempt
+		err := k.limited(ctx, func(ctx context.Context) (err error) {
+			attempts, err = k.records.attempts(ctx, k.last.Due, p.Backup)
+			return err
+		})
 		if err != nil {
 			return step{}, err
 		}
@@ -380,7 +446,11 @@ func (k *keeper) attempt(ctx context.Context, p drilllog.Pick, n int) error {
 		return nil // it waited until the next run, which makes a new choice
 	}
 	c := drilllog.Claim{Drill: verifier.NewID(now), At: now, Until: now.Add(timeout(k.Policy) + claimMargin), By: k.By}
-	mine, err := k.records.claim(ctx, k.last.Due, p.Backup, n, c)
+	mine := false
+	err := k.limited(ctx, func(ctx context.Context) (err error) {
+		mine, err = k.records.claim(ctx, k.last.Due, p.Backup, n, c)
+		return err
+	})
 	if err != nil || !mine {
 		return err
 	}
@@ -407,7 +477,11 @@ func (k *keeper) drill(ctx context.Context, p drilllog.Pick, c drilllog.Claim) (
 	k.note(func(s *state) {
 		s.begin(Running{Backup: p.Backup, Drill: c.Drill, Why: p.Why, Since: c.At, StageSince: c.At})
 	})
-	rep, err := k.Drill(ctx, Request{
+	// The drill ends by itself after its timeout; a location that does not answer
+	// must not keep it from ending.
+	limited, cancel := context.WithTimeout(ctx, timeout(k.Policy)+claimMargin)
+	defer cancel()
+	rep, err := k.Drill(limited, Request{
 		Policy: k.Policy, Store: k.Store, Backup: p.Backup, ID: c.Drill,
 		Progress: func(stage, detail string) {
 			now := k.Now()
@@ -416,6 +490,7 @@ func (k *keeper) drill(ctx context.Context, p drilllog.Pick, c drilllog.Claim) (
 	})
 	seconds := k.Now().Sub(c.At).Seconds()
 	interrupted := ctx.Err() != nil
+	k.drilled.Add(1)
 	k.note(func(s *state) { s.finish(c.Drill, k.Policy.Spec.Level, rep, seconds, interrupted) })
 	return rep, err
 }
@@ -427,23 +502,64 @@ func (k *keeper) release(ctx context.Context, p drilllog.Pick, n int, r drilllog
 	return errors.Join(ctx.Err(), k.records.release(clean, k.last.Due, p.Backup, n, r))
 }
 
-// finish ends a run: evidence that need not be kept goes.
+// finish ends a run: it reports the outcome, and evidence that need not be kept
+// goes.
 func (k *keeper) finish(ctx context.Context) error {
 	k.left = false
 	f, err := k.read(ctx)
 	if err != nil {
 		return err
 	}
-	for _, r := range evidence.Expired(f.records, k.name(), k.Policy.Spec.Evidence, k.Now()) {
-		if err := evidence.Delete(ctx, k.Store, r.Ref()); err != nil {
+	now := k.Now()
+	o := outcome(k.Policy, *k.last, f, now)
+	var others []string
+	if err := k.limited(ctx, func(ctx context.Context) (err error) {
+		others, err = k.conflicts(ctx)
+		return err
+	}); err != nil {
+		k.log.Warn("cannot look for other policies of this name", "err", err) // it is no part of the run
+	}
+	k.tell(ctx, o, others)
+	k.note(func(s *state) {
+		s.ended, s.busy, s.recent, s.outcome, s.conflicts = now, false, newest(f.records), o, others
+		s.missing = slices.Concat(o.Missing, o.Unread)
+	})
+	k.expire(ctx, f.records, now)
+	return nil
+}
+
+// expire deletes evidence that need not be kept.
+func (k *keeper) expire(ctx context.Context, records []evidence.Record, now time.Time) {
+	for _, r := range evidence.Expired(records, k.name(), k.Policy.Spec.Evidence, now) {
+		err := k.limited(ctx, func(ctx context.Context) error { return evidence.Delete(ctx, k.Store, r.Ref()) })
+		if err != nil {
 			k.log.Warn("cannot delete old evidence", "err", err) // a locked bucket keeps what it has
-			break
+			return
 		}
 		k.log.Info("deleted old evidence", "backup", r.Backup, "drill", r.Drill)
 	}
-	now := k.Now()
-	k.note(func(s *state) { s.ended, s.busy, s.recent = now, false, newest(f.records) })
-	return nil
+}
+
+// tell logs the outcome of a run: one line if all is well, and a warning for all
+// that is not.
+func (k *keeper) tell(ctx context.Context, o Outcome, others []string) {
+	for _, m := range o.Missing {
+		k.log.Warn("not found in the location", "selected", m, "location", k.Store.String())
+	}
+	for _, u := range o.Unread {
+		k.log.Warn("a backup could not be read and may be the newest", "err", u)
+	}
+	for _, t := range o.Targets {
+		k.log.Warn("target missed", "target", t)
+	}
+	for _, digest := range others {
+		k.log.Warn("another policy of this name uses this location, or the policy was changed during the run: give each policy its own name", "this", k.settings, "other", digest)
+	}
+	level := slog.LevelInfo
+	if !o.good() {
+		level = slog.LevelWarn
+	}
+	k.log.Log(ctx, level, o.headline(int(k.drilled.Load())), "due", o.Due, "drills", len(o.Drills), "passed", len(o.Passed), "failed", o.Failed, "inconclusive", o.Inconclusive, "next", k.next())
 }
 
 // timeout is that of a drill of the policy.

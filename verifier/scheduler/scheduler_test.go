@@ -5,7 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"github.com/lifeboat-backup/lifeboat/core/catalog"
+	"iter"
 	"log/slog"
 	"slices"
 	"strings"
@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/lifeboat-backup/lifeboat/core/catalog"
 	"github.com/lifeboat-backup/lifeboat/core/schedule"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/core/store/mem"
@@ -38,7 +39,7 @@ func add(t *testing.T, s store.Store, schedule, name string, started time.Time) 
 	require.NoError(t, s.Put(t.Context(), store.Metadata(name), strings.NewReader(json)))
 }
 
-// drills stands for verifier.Drill: a drill takes a minute and passes, unless
+// drills replaces verifier.Drill: a drill takes a minute and passes, unless
 // the script of its backup says another verdict for its first, second … time.
 type drills struct {
 	script map[string][]report.Verdict
@@ -267,7 +268,7 @@ func TestStoppingAVerifierUsesNoAttemptsUp(t *testing.T) {
 	})
 }
 
-func TestADrillThatWaitedUntilTheNextRunIsChosenAnew(t *testing.T) {
+func TestADrillThatWaitedUntilTheNextRunIsChosenAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, d := mem.New(), &drills{slow: map[string]time.Duration{"big-1": 7 * minute}}
 		add(t, s, "big", "big-1", time.Now())
@@ -284,14 +285,14 @@ func TestADrillThatWaitedUntilTheNextRunIsChosenAnew(t *testing.T) {
 	})
 }
 
-func TestRecordsThatMakeNoSenseDoNotStopAPolicy(t *testing.T) {
+func TestMalformedRecordsDoNotStopAPolicy(t *testing.T) {
 	for name, tc := range map[string]struct{ run, content string }{
 		"a run of the future":         {"20300101T000000Z", `{"schema":"lifeboat.dev/run/v1alpha1"}`},
 		"a damaged run":               {"19991231T030000Z", "{"},
 		"a run of another schema":     {"19991231T030000Z", `{"schema":"lifeboat.dev/run/v9"}`},
 		"a run that names no backups": {"19991231T030000Z", `{"schema":"lifeboat.dev/run/v1alpha1","drills":[{"backup":"../../etc"}]}`},
 		"a run of too many":           {"19991231T030000Z", `{"schema":"lifeboat.dev/run/v1alpha1","drills":[` + strings.Repeat("{},", 1<<20) + `{}]}`},
-		"a file that is none":         {"readme", "hello"},
+		"another file":                {"readme", "hello"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -393,7 +394,7 @@ func TestDowntimeIsCaughtUpByOneRun(t *testing.T) {
 	})
 }
 
-func TestADrillThatCouldNotFindOutIsTriedAgain(t *testing.T) {
+func TestAnInconclusiveDrillIsTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, p, f := report.Error, report.Passed, report.Failed
 		s, d := mem.New(), &drills{script: map[string][]report.Verdict{"a-1": {e, e, e}, "b-1": {e, p}, "c-1": {f}}}
@@ -410,7 +411,7 @@ func TestADrillThatCouldNotFindOutIsTriedAgain(t *testing.T) {
 		assert.Equal(t, []string{"a-1@01T03:00", "b-1@01T03:01", "c-1@01T03:02"}, d.all()[:3], "the others do not wait for the second attempt")
 		pass(day)
 		again := d.all()[6:]
-		assert.Equal(t, []string{"a-1@02T03:00", "c-1@02T03:01"}, again, "the next night both are tried anew")
+		assert.Equal(t, []string{"a-1@02T03:00", "c-1@02T03:01"}, again, "the next night both are tried again")
 		r.stop()
 	})
 }
@@ -496,6 +497,146 @@ func TestOnceDoesWhatIsDueAndEnds(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		assert.ErrorIs(t, newScheduler("z", d, nightly(t, s)).Once(ctx), context.Canceled)
+	})
+}
+
+// logged is a scheduler's log, as lines.
+func logged(s *scheduler.Scheduler) *strings.Builder {
+	b := new(strings.Builder)
+	s.Log = slog.New(slog.NewTextHandler(b, nil))
+	return b
+}
+
+func TestOnceAsksTheTargetAndTheSelectionAlsoIfNothingIsDue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, d := mem.New(), &drills{script: map[string][]report.Verdict{"db-2": {report.Failed}}}
+		target := func(p *policy.Spec) { p.Targets.RPO.Duration = 10 * hour }
+		once := func() (scheduler.Outcome, string) {
+			r := newScheduler("x", d, nightly(t, s, target))
+			log := logged(r)
+			require.NoError(t, r.Once(t.Context()))
+			return r.Status()[0].Outcome, log.String()
+		}
+		o, log := once()
+		assert.Equal(t, []string{"schedule *"}, o.Missing)
+		assert.Contains(t, log, `level=WARN msg="not found in the location" policy=nightly selected="schedule *"`)
+		assert.Contains(t, log, `level=WARN msg="nothing to drill: the location does not hold what the policy selects"`)
+
+		add(t, s, "db", "db-1", time.Now())
+		pass(4 * hour)
+		o, log = once()
+		assert.Equal(t, scheduler.Outcome{Due: time.Date(2000, 1, 1, 3, 0, 0, 0, time.UTC), Drills: []string{"db-1"}, Passed: []string{"db-1"}}, o)
+		assert.NotContains(t, log, "WARN")
+		o, log = once()
+		assert.Equal(t, []string{"db-1"}, o.Passed)
+		assert.Equal(t, 1, strings.Count(log, "\n"), log)
+		assert.Contains(t, log, `level=INFO msg="nothing is due: the last run is done"`)
+
+		pass(7 * hour)
+		o, log = once()
+		assert.Len(t, d.all(), 1, "it is proven")
+		require.Len(t, o.Targets, 1)
+		assert.Contains(t, o.Targets[0], "schedule db: the newest backup, db-1, began 11h")
+		assert.Contains(t, log, `level=WARN msg="target missed"`)
+
+		add(t, s, "db", "db-2", time.Now())
+		pass(16 * hour)
+		o, _ = once()
+		assert.Equal(t, []string{"db-2"}, o.Failed)
+		o, log = once()
+		assert.Equal(t, []string{"db-2"}, o.Failed, "a failure lasts until it is mended, whether or not a run is due")
+		assert.Contains(t, log, "failed=[db-2]")
+		pass(20 * hour)
+		add(t, s, "db", "db-3", time.Now())
+		pass(5 * hour)
+		_, _ = once()
+		o, log = once()
+		assert.Equal(t, []string{"db-3"}, o.Passed)
+		assert.Equal(t, 1, strings.Count(log, "\n"), log)
+	})
+}
+
+// hanging is a store that stops answering.
+type hanging struct {
+	store.Store
+	since time.Time
+}
+
+func (h hanging) List(ctx context.Context, prefix string, recursive bool) iter.Seq2[store.Info, error] {
+	if time.Now().Before(h.since) {
+		return h.Store.List(ctx, prefix, recursive)
+	}
+	return func(yield func(store.Info, error) bool) {
+		<-ctx.Done()
+		yield(store.Info{}, ctx.Err())
+	}
+}
+
+func TestARunEndsAlsoIfTheLocationDoesNotAnswer(t *testing.T) {
+	for name, tc := range map[string]struct{ after, most time.Duration }{
+		"from the start":           {0, 2 * minute},
+		"in the middle of a drill": {10 * time.Second, 2*minute + 5*minute + 2*minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, d := mem.New(), &drills{}
+				add(t, s, "db", "db-1", time.Now())
+				began := time.Now()
+				limit := func(p *policy.Spec) { p.Limits.Timeout.Duration = 2 * minute }
+				r := newScheduler("x", d, nightly(t, hanging{s, began.Add(tc.after)}, limit))
+				log := logged(r)
+				err := r.Once(t.Context())
+				assert.ErrorContains(t, err, "did not answer within 2m0s (check the location, or raise spec.limits.timeout)")
+				assert.ErrorIs(t, err, context.DeadlineExceeded)
+				assert.Equal(t, tc.most, time.Since(began))
+				assert.Contains(t, log.String(), `level=ERROR msg="location not usable" policy=nightly location=mem:// retry=false`)
+			})
+		})
+	}
+}
+
+func TestADrillThatIgnoresItsTimeoutIsEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, d := mem.New(), &drills{stuck: true}
+		add(t, s, "db", "db-1", time.Now())
+		began := time.Now()
+		r := newScheduler("x", d, nightly(t, s, func(p *policy.Spec) { p.Limits.Timeout.Duration = 2 * minute }))
+		require.NoError(t, r.Once(t.Context()))
+		assert.Equal(t, []string{"db-1"}, r.Status()[0].Outcome.Inconclusive)
+		assert.Len(t, d.all(), 3)
+		assert.Equal(t, 3*7*minute+6*minute, time.Since(began), "three attempts, and the waits between them")
+	})
+}
+
+func TestTwoPoliciesOfOneNameAreBothTold(t *testing.T) {
+	for name, cron := range map[string]string{"at the same time": "0 3 * * *", "at another time": "0 5 * * *"} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, d := mem.New(), &drills{}
+				add(t, s, "db", "db-1", time.Now())
+				one := newScheduler("one", d, nightly(t, s))
+				two := newScheduler("two", d, nightly(t, s, func(p *policy.Spec) { p.Level, p.Cron = report.LevelIntegrity, cron }))
+				logs := []*strings.Builder{logged(one), logged(two)}
+				a, b := start(t, one), start(t, two)
+				pass(2*day + 6*hour)
+				for i, r := range []running{a, b} {
+					assert.Len(t, r.Status()[0].Conflicts, 1)
+					assert.Contains(t, logs[i].String(), `level=WARN msg="another policy of this name uses this location`)
+					r.stop()
+				}
+				assert.NotEqual(t, a.Status()[0].Conflicts, b.Status()[0].Conflicts)
+			})
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		s, d := mem.New(), &drills{}
+		add(t, s, "db", "db-1", time.Now())
+		a, b := start(t, newScheduler("one", d, nightly(t, s))), start(t, newScheduler("two", d, nightly(t, s)))
+		pass(2*day + 4*hour)
+		assert.Empty(t, a.Status()[0].Conflicts, "one policy, shared by two verifiers")
+		assert.Empty(t, b.Status()[0].Conflicts)
+		a.stop()
+		b.stop()
 	})
 }
 

@@ -24,9 +24,13 @@ type Status struct {
 	// Busy means that a run is in progress.
 	Busy    bool
 	Running []Running
-	// Missing names what the policy asks for and the location did not have when
-	// the last run was begun.
+	// Missing names what the policy selects and the location did not hold, or what
+	// could not be read, when the last run began or, later, when it ended.
 	Missing []string
+	// Outcome is that of the last run that this process saw end, zero for none.
+	Outcome Outcome
+	// Conflicts are the digests of other policies of this name that use the location.
+	Conflicts []string
 	// Read is when the location was last used without an error, and Err why it
 	// could not be used since.
 	Read time.Time
@@ -76,6 +80,8 @@ type state struct {
 	busy                   bool
 	err                    error
 	missing                []string
+	outcome                Outcome
+	conflicts              []string
 	running                []Running
 	totals                 map[Total]int
 	seconds                float64
@@ -95,7 +101,7 @@ func (k *keeper) status() Status {
 	return Status{
 		Policy: k.name(), Location: k.Store.String(), Cron: k.Cron.String(), Level: k.Policy.Spec.Level,
 		Next: s.next, LastDue: s.due, LastEnded: s.ended, Busy: s.busy, Read: s.read, Err: s.err, Seconds: s.seconds,
-		Running: slices.Clone(s.running), Missing: slices.Clone(s.missing), Totals: maps.Clone(s.totals), Recent: slices.Clone(s.recent),
+		Running: slices.Clone(s.running), Missing: slices.Clone(s.missing), Outcome: s.outcome, Conflicts: slices.Clone(s.conflicts), Totals: maps.Clone(s.totals), Recent: slices.Clone(s.recent),
 	}
 }
 
