@@ -36,7 +36,7 @@ func TestCountersSurviveKillsExpiryAndASecondExporter(t *testing.T) {
 		runNow(t, dir, fmt.Sprintf("db-%d", n))
 		a.metrics(t, successes(n))
 		b.metrics(t, successes(n))
-		exit, _, _ := a.end(t, syscall.SIGKILL)
+		exit, _, _ := a.end(syscall.SIGKILL)
 		assert.Equal(t, -1, exit)
 		require.NoError(t, os.RemoveAll(filepath.Join(dir, "backups", fmt.Sprintf("db-%d", n)))) // as when it expires
 		a = start(t, args...)
@@ -46,14 +46,14 @@ func TestCountersSurviveKillsExpiryAndASecondExporter(t *testing.T) {
 		assert.Contains(t, body, `lifeboat_schedule_backups{phase="Completed",schedule="db"} 0`)
 	}
 	assert.Equal(t, since(t, a), since(t, b), "both count from the beginning of the ledger")
-	for _, p := range []*process{a, b} {
-		exit, _, log := p.end(t, syscall.SIGTERM)
+	for _, p := range []process{a, b} {
+		exit, _, log := p.end(syscall.SIGTERM)
 		assert.Zero(t, exit, log)
 	}
 }
 
 // since is the line that says when the ledger began.
-func since(t *testing.T, p *process) string {
+func since(t *testing.T, p process) string {
 	t.Helper()
 	const name = "\nlifeboat_exporter_ledger_start_timestamp_seconds "
 	_, rest, ok := strings.Cut(p.metrics(t, name), name)
@@ -70,7 +70,7 @@ func TestWithoutALedgerNothingIsWrittenAndCountersBeginAnew(t *testing.T) {
 		p := start(t, "--location", "file://"+dir)
 		body := p.metrics(t, successes(1))
 		assert.Contains(t, body, "lifeboat_exporter_ledger_persistent 0\n")
-		exit, _, log := p.end(t, syscall.SIGTERM)
+		exit, _, log := p.end(syscall.SIGTERM)
 		assert.Zero(t, exit, log)
 	}
 	assert.Equal(t, before, files(t, dir))
@@ -96,7 +96,7 @@ func TestALedgerThatCannotBeReachedIsShownAsDown(t *testing.T) {
 
 	require.NoError(t, os.Mkdir(dir+"/mistyped", 0o755))
 	p.metrics(t, successes(1))
-	exit, _, log := p.end(t, syscall.SIGTERM)
+	exit, _, log := p.end(syscall.SIGTERM)
 	assert.Zero(t, exit, log)
 	assert.Contains(t, log, "open the ledger")
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -9,10 +8,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -28,6 +27,7 @@ import (
 	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/core/store/fs"
+	"github.com/lifeboat-backup/lifeboat/test/rig"
 )
 
 // runAsExporter makes the test binary the exporter itself, so that a test has a
@@ -41,48 +41,27 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// process is an exporter that runs, and what it has logged.
-type process struct {
-	cmd  *exec.Cmd
-	base string // http://127.0.0.1:port
-	rest chan string
-}
+// process is an exporter that runs.
+type process struct{ *rig.Server }
 
-var listening = regexp.MustCompile(`msg="Listening on" address=(\S+)`)
-
-func start(t *testing.T, args ...string) *process {
+func start(t *testing.T, args ...string) process {
 	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
-	cmd := exec.CommandContext(t.Context(), self, append([]string{"--web.listen-address=127.0.0.1:0", "--refresh-interval=1s"}, args...)...)
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), self, append([]string{"--web.listen-address=127.0.0.1:0", "--refresh-interval=1s"}, args...)...)
 	// The race detector would make the end of the process take a second.
 	cmd.Env = append(os.Environ(), runAsExporter+"=1", "GORACE=atexit_sleep_ms=0")
-	stderr, err := cmd.StderrPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	p := &process{cmd: cmd, rest: make(chan string, 1)}
-	lines := bufio.NewScanner(stderr)
-	var log strings.Builder
-	for p.base == "" && lines.Scan() {
-		log.WriteString(lines.Text() + "\n")
-		if m := listening.FindStringSubmatch(lines.Text()); m != nil {
-			p.base = "http://" + m[1]
-		}
-	}
-	go func() {
-		for lines.Scan() {
-			log.WriteString(lines.Text() + "\n")
-		}
-		p.rest <- log.String()
-	}()
-	t.Cleanup(func() { _ = cmd.Process.Kill() }) // has ended when all went well
-	require.NotEmpty(t, p.base, "it says where it listens")
-	return p
+	return process{rig.Serve(t, cmd)}
 }
 
-func (p *process) get(t *testing.T, path string) (int, string) {
+// served is a page of a test as if a process served it.
+func served(s *httptest.Server) process {
+	return process{&rig.Server{Address: s.Listener.Addr().String()}}
+}
+
+func (p process) get(t *testing.T, path string) (int, string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.base+path, nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.URL(path), nil)
 	require.NoError(t, err)
 	res, err := http.DefaultClient.Do(req)
 	require.NoError(t, err)
@@ -93,7 +72,7 @@ func (p *process) get(t *testing.T, path string) (int, string) {
 }
 
 // metrics waits until the exporter serves a line.
-func (p *process) metrics(t *testing.T, line string) string {
+func (p process) metrics(t *testing.T, line string) string {
 	t.Helper()
 	var body string
 	require.Eventually(t, func() bool {
@@ -104,13 +83,9 @@ func (p *process) metrics(t *testing.T, line string) string {
 }
 
 // end sends a signal and returns how the process ended, and its log.
-func (p *process) end(t *testing.T, s os.Signal) (code int, took time.Duration, log string) {
-	t.Helper()
-	began := time.Now()
-	require.NoError(t, p.cmd.Process.Signal(s))
-	log = <-p.rest
-	_ = p.cmd.Wait() // the exit code is looked at below
-	return p.cmd.ProcessState.ExitCode(), time.Since(began), log
+func (p process) end(sig os.Signal) (code int, took time.Duration, log string) {
+	code, took = p.End(sig)
+	return code, took, p.Log()
 }
 
 func writeBackup(t *testing.T, dir, name, scheduleName string, started time.Time) {
@@ -160,7 +135,7 @@ func TestTheExporterServesWhatALocationHolds(t *testing.T) {
 	code, _ := p.get(t, "/nothing-here")
 	assert.Equal(t, http.StatusNotFound, code)
 
-	exit, took, log := p.end(t, syscall.SIGTERM)
+	exit, took, log := p.end(syscall.SIGTERM)
 	assert.Equal(t, cli.ExitOK, exit, log)
 	assert.Less(t, took, time.Second)
 }
@@ -176,7 +151,7 @@ func TestALocationThatIsMissingAtTheStartIsReportedAndMayComeBack(t *testing.T) 
 
 	writeBackup(t, dir, "db-1", "db", time.Now())
 	p.metrics(t, `lifeboat_schedule_last_backup_phase{phase="Completed",schedule="db"} 1`)
-	exit, _, log := p.end(t, os.Interrupt)
+	exit, _, log := p.end(os.Interrupt)
 	assert.Equal(t, cli.ExitOK, exit)
 	assert.Contains(t, log, "cannot read the location")
 }
@@ -327,14 +302,14 @@ func TestAnExporterThatIsToldToStopDoesSoWhileItsSourcesHang(t *testing.T) {
 	assert.Equal(t, http.StatusOK, code)
 	assert.Contains(t, body, "No schedule is known yet.")
 
-	exit, took, log := p.end(t, syscall.SIGTERM)
+	exit, took, log := p.end(syscall.SIGTERM)
 	assert.Equal(t, cli.ExitOK, exit, log)
 	assert.Less(t, took, 5*time.Second)
 }
 
 func TestAnAddressInUseIsAnErrorThatNamesIt(t *testing.T) {
 	p := start(t, "--location", "file://"+t.TempDir())
-	address := strings.TrimPrefix(p.base, "http://")
+	address := p.Address
 	code, _, stderr := execute(t.Context(), "--location=file:///x", "--web.listen-address="+address)
 	assert.Equal(t, cli.ExitError, code)
 	assert.Contains(t, stderr, "listen on "+address)

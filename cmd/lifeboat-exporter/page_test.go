@@ -199,7 +199,7 @@ func fixed(t *testing.T) *httptest.Server {
 }
 
 func TestOneScheduleCanBeAskedFor(t *testing.T) {
-	p := &process{base: fixed(t).URL}
+	p := served(fixed(t))
 	code, body := p.get(t, "/api/v1/status?schedule=db-daily")
 	assert.Equal(t, http.StatusOK, code)
 	var s exporter.Status
@@ -220,7 +220,7 @@ func TestOneScheduleCanBeAskedFor(t *testing.T) {
 }
 
 func TestTheEvidenceOfADrillIsOneClickAway(t *testing.T) {
-	p := &process{base: fixed(t).URL}
+	p := served(fixed(t))
 	code, body := p.get(t, "/evidence?location=default&backup=shop-1&drill=d")
 	assert.Equal(t, http.StatusOK, code)
 	assert.Contains(t, body, "it &lt;sank&gt;")

@@ -159,7 +159,7 @@ func TestEveryPathIsProtectedAsTheWebConfigurationSays(t *testing.T) {
 			p := start(t, args...)
 			for who, v := range tc.visits {
 				for _, path := range everyPath {
-					got := answer(t, v.client, v.scheme+"://"+p.base[len("http://"):]+path, v.password)
+					got := answer(t, v.client, v.scheme+"://"+p.Address+path, v.password)
 					if v.code == http.StatusOK && path[1:] != "" && path[:2] == "/e" {
 						assert.Equal(t, http.StatusNotFound, got, "%s: %s: there is no such evidence", who, path)
 						continue
@@ -167,7 +167,7 @@ func TestEveryPathIsProtectedAsTheWebConfigurationSays(t *testing.T) {
 					assert.Equal(t, v.code, got, "%s: %s", who, path)
 				}
 			}
-			exit, _, log := p.end(t, syscall.SIGTERM)
+			exit, _, log := p.end(syscall.SIGTERM)
 			assert.Equal(t, cli.ExitOK, exit, log)
 		})
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -49,24 +48,20 @@ func (d *demo) measured(ctx context.Context) error {
 // scrape runs the exporter on a location until it has read it, and returns its
 // samples by series.
 func (d *demo) scrape(ctx context.Context, location string) (map[string]string, error) {
-	address, err := rig.FreeAddress()
-	if err != nil {
-		return nil, err
-	}
 	d.say("What Prometheus sees of %s", filepath.Base(location))
-	args := []string{"--location", "file://" + location, "--web.listen-address", address, "--log.level", "error"}
+	args := []string{"--location", "file://" + location, "--web.listen-address", "127.0.0.1:0"}
 	fmt.Fprintf(d.out, "$ lifeboat-exporter %s\n", strings.Join(args, " "))
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, filepath.Join(d.bin, "lifeboat-exporter"), args...)
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	cmd.Stderr = d.out
-	if err := cmd.Start(); err != nil {
+	server, err := rig.StartServer(ctx, exec.Command(filepath.Join(d.bin, "lifeboat-exporter"), args...))
+	if err != nil {
 		return nil, err
 	}
-	samples, err := waitForSamples(ctx, "http://"+address+"/metrics")
-	cancel()
-	_ = cmd.Wait() // interrupted on purpose
+	samples, err := waitForSamples(ctx, server.URL("/metrics"))
+	if err == nil {
+		err = server.Stop()
+	}
+	server.Kill()
 	for _, line := range samples.lines {
 		fmt.Fprintln(d.out, line)
 	}

@@ -8,9 +8,9 @@ import (
 	"syscall"
 )
 
-func endWithParent() *syscall.SysProcAttr { return nil }
+func endWithParent(*syscall.SysProcAttr) {}
 
-var errNoPause = errors.New("only tests on Linux pause processes")
+var errNoPause = errors.New("processes are paused on Linux only")
 
 // pause stops a process where it is, resume lets it go on.
 func pause(*os.Process) error  { return errNoPause }

@@ -191,7 +191,7 @@ func exporterScenarios() []scenario {
 			return append(bucketAlone(t, w), "--object-lock=report", "--storage-scan-interval=1s")
 		},
 		cause: func(t *testing.T, w *world) {
-			w.exporter.Stop(t)
+			require.NoError(t, w.exporter.Stop())
 			w.watch(t, "--object-lock=require")
 		},
 		cure: func(t *testing.T, w *world) { w.lock(t) },
@@ -211,13 +211,13 @@ func exporterScenarios() []scenario {
 	}, {
 		alert: "LifeboatExporterAbsent", what: "it is stopped, or scaled to 0", labels: map[string]string{"job": "lifeboat-exporter"},
 		healthy: bucketAlone,
-		cause:   func(t *testing.T, w *world) { w.exporter.Stop(t) },
+		cause:   func(t *testing.T, w *world) { require.NoError(t, w.exporter.Stop()) },
 		cure:    func(t *testing.T, w *world) { w.watch(t) },
 	}, {
 		alert: "LifeboatExporterAbsent", what: "it hangs, so scrapes fail", labels: map[string]string{"job": "lifeboat-exporter"},
 		healthy: bucketAlone,
-		cause:   func(t *testing.T, w *world) { w.exporter.Pause(t) },
-		cure:    func(t *testing.T, w *world) { w.exporter.Continue(t) },
+		cause:   func(t *testing.T, w *world) { require.NoError(t, w.exporter.Pause()) },
+		cure:    func(t *testing.T, w *world) { require.NoError(t, w.exporter.Continue()) },
 	}, {
 		alert: "LifeboatExporterAbsent", what: "its Service is deleted", labels: map[string]string{"job": "lifeboat-exporter"},
 		healthy: bucketAlone,
@@ -299,7 +299,7 @@ func veleroScenarios() []scenario {
 		healthy: veleroWith("@every 24h", strict("rpo", "20s")), routine: replaces,
 		cause: func(t *testing.T, w *world) {
 			w.expire(t, w.live...)
-			w.exporter.Stop(t)
+			require.NoError(t, w.exporter.Stop())
 			w.watch(t)
 		},
 		cure: runs(1, completed),
@@ -528,10 +528,10 @@ func inhibitions() []scenario {
 		alert: "LifeboatExporterAbsent", what: "of one namespace silences its cluster", holdsBack: "LifeboatLastBackupFailed",
 		healthy: func(t *testing.T, w *world) []string {
 			flags := bucketAlone(t, w)
-			w.twin = rig.StartExporter(w.env.t, w.env.binary, append(flags, "--refresh-interval=1s")...)
+			w.twin = rig.Exporter(w.env.t, w.env.binary, append(flags, "--refresh-interval=1s")...)
 			return flags
 		},
-		cause:   func(t *testing.T, w *world) { w.exporter.Stop(t) },
+		cause:   func(t *testing.T, w *world) { require.NoError(t, w.exporter.Stop()) },
 		follows: stored(1, failed),
 	}, {
 		alert: "LifeboatExporterSourceDown", what: "says why runs seem late", holdsBack: "LifeboatScheduleNotRunning",

@@ -36,10 +36,10 @@ type world struct {
 	name string
 	// s3 is the server with the world's own bucket.
 	s3       rig.S3Server
-	exporter *rig.Exporter
+	exporter *rig.Server
 	flags    []string
 	// twin is a second exporter in the cluster, in another namespace.
-	twin *rig.Exporter
+	twin *rig.Server
 	// api is the way to the API server, where it can be cut.
 	api *rig.Relay
 	// made counts the backups made; live are those not deleted, oldest first.
@@ -69,7 +69,7 @@ func (w *world) watch(t *testing.T, flags ...string) {
 	} else {
 		w.flags = append(append(w.flags, flags...), "--web.listen-address="+w.exporter.Address)
 	}
-	w.exporter = rig.StartExporter(w.env.t, w.env.binary, w.flags...)
+	w.exporter = rig.Exporter(w.env.t, w.env.binary, w.flags...)
 }
 
 // served is what the exporter says now.

@@ -3,7 +3,6 @@
 package drill
 
 import (
-	"bufio"
 	"bytes"
 	"compress/gzip"
 	"context"
@@ -12,7 +11,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -89,55 +87,27 @@ spec:
 	return path
 }
 
-// daemon is a `lifeboat-verifier run` at work.
+// daemon is a `lifeboat-verifier run` that serves its status page.
 type daemon struct {
-	cmd  *exec.Cmd
-	base string // of its status page
+	*rig.Server
 	temp string
-	log  chan string
 }
-
-var servesAt = regexp.MustCompile(`^status page: (http://\S+)/$`)
 
 func startDaemon(t *testing.T, url, policy, temp string) *daemon {
 	t.Helper()
-	d := &daemon{temp: temp, log: make(chan string, 1)}
-	d.cmd = command(t, context.WithoutCancel(t.Context()), temp, "lifeboat-verifier", "run", "--policy", policy, "--location", url, "--listen", "127.0.0.1:0")
-	stderr, err := d.cmd.StderrPipe()
-	require.NoError(t, err)
-	require.NoError(t, d.cmd.Start())
-	t.Cleanup(func() { _ = d.cmd.Process.Kill() }) // ended long ago, unless the test failed
-	lines := bufio.NewScanner(stderr)
-	var log strings.Builder
-	for d.base == "" && lines.Scan() {
-		log.WriteString(lines.Text() + "\n")
-		if m := servesAt.FindStringSubmatch(lines.Text()); m != nil {
-			d.base = m[1]
-		}
-	}
-	require.NotEmpty(t, d.base, log.String())
-	go func() {
-		for lines.Scan() {
-			log.WriteString(lines.Text() + "\n")
-		}
-		d.log <- log.String()
-	}()
-	return d
+	cmd := command(t, context.WithoutCancel(t.Context()), temp, "lifeboat-verifier", "run", "--policy", policy, "--location", url, "--listen", "127.0.0.1:0")
+	return &daemon{Server: rig.Serve(t, cmd), temp: temp}
 }
 
 // end sends a signal and returns how the daemon ended.
-func (d *daemon) end(t *testing.T, s os.Signal) (code int, took time.Duration, log string) {
-	t.Helper()
-	began := time.Now()
-	require.NoError(t, d.cmd.Process.Signal(s))
-	log = <-d.log
-	_ = d.cmd.Wait() // the exit code is looked at
-	return d.cmd.ProcessState.ExitCode(), time.Since(began), log
+func (d *daemon) end(s os.Signal) (code int, took time.Duration, log string) {
+	code, took = d.End(s)
+	return code, took, d.Log()
 }
 
 func (d *daemon) get(t *testing.T, path string) (int, string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, d.base+path, nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, d.URL(path), nil)
 	require.NoError(t, err)
 	res, err := http.DefaultClient.Do(req)
 	require.NoError(t, err)
@@ -189,7 +159,7 @@ func TestADaemonThatIsKilledGoesOnWhereItWas(t *testing.T) {
 	eventually(t, "the second drill is under way", func() bool {
 		return len(evidenceOf(t, dir)) == 1 && len(ledger(t, dir, "*/*/1.json")) == 2 && len(entries(t, temp)) > 0
 	})
-	_, _, log := d.end(t, syscall.SIGKILL)
+	_, _, log := d.end(syscall.SIGKILL)
 	assert.Len(t, evidenceOf(t, dir), 1)
 
 	d = startDaemon(t, url, policy, temp)
@@ -219,7 +189,7 @@ func TestADaemonThatIsKilledGoesOnWhereItWas(t *testing.T) {
 		code, body = d.get(t, path)
 		assert.Equal(t, http.StatusOK, code, body)
 	}
-	code, took, log := d.end(t, syscall.SIGTERM)
+	code, took, log := d.end(syscall.SIGTERM)
 	assert.Zero(t, code, log)
 	assert.Less(t, took, 5*time.Second)
 	d.leavesNothing(t)
@@ -241,7 +211,7 @@ func TestTwoDaemonsOnOneLocationDrillNothingTwice(t *testing.T) {
 	}
 	assert.Len(t, ledger(t, dir, "*.json"), 1, "one run")
 	for _, d := range []*daemon{one, two} {
-		code, _, log := d.end(t, syscall.SIGTERM)
+		code, _, log := d.end(syscall.SIGTERM)
 		assert.Zero(t, code, log)
 		d.leavesNothing(t)
 	}
@@ -271,8 +241,8 @@ func TestTwoDaemonsShareABucket(t *testing.T) {
 	for _, b := range backups {
 		assert.Equal(t, []report.Verdict{report.Passed}, verdicts(t, url)[b], b)
 	}
-	one.end(t, syscall.SIGTERM)
-	two.end(t, syscall.SIGTERM)
+	one.end(syscall.SIGTERM)
+	two.end(syscall.SIGTERM)
 }
 
 func TestDowntimeIsCaughtUpByOneRun(t *testing.T) {
@@ -290,7 +260,7 @@ func TestDowntimeIsCaughtUpByOneRun(t *testing.T) {
 		return strings.Contains(metrics, `lifeboat_verifier_last_run_timestamp_seconds{policy="nightly"}`)
 	})
 	assert.LessOrEqual(t, len(ledger(t, dir, "*.json")), 3, "five days of hours are one run, and one more if an hour just struck")
-	code, _, log := d.end(t, syscall.SIGTERM)
+	code, _, log := d.end(syscall.SIGTERM)
 	assert.Zero(t, code, log)
 }
 
@@ -300,7 +270,7 @@ func TestADaemonThatIsStoppedGivesItsDrillUp(t *testing.T) {
 	policy := policyFile(t, "@every 12h", "")
 	d := startDaemon(t, url, policy, temp)
 	eventually(t, "a sandbox is there", func() bool { return len(entries(t, temp)) > 0 })
-	code, took, log := d.end(t, syscall.SIGTERM)
+	code, took, log := d.end(syscall.SIGTERM)
 	assert.Zero(t, code, log)
 	assert.Less(t, took, 10*time.Second)
 	d.leavesNothing(t)

@@ -14,13 +14,10 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -213,64 +210,22 @@ func (r *relay) cut() {
 
 // exporter is a running one.
 type exporter struct {
-	t    *testing.T
-	base string
-	log  *bytes.Buffer
-	mu   *sync.Mutex
+	*rig.Server
+	t *testing.T
 }
-
-var listening = regexp.MustCompile(`msg="Listening on" address=(\S+)`)
 
 // watch starts the built exporter.
 func (s *server) watch(args ...string) *exporter {
 	t := s.t
 	t.Helper()
-	args = append([]string{"--kubeconfig", s.kubeconfig, "--web.listen-address=127.0.0.1:0", "--refresh-interval=2s", "--refresh-timeout=5s"}, args...)
-	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), rig.Program(t, "lifeboat-exporter"), args...)
-	e := &exporter{t: t, log: &bytes.Buffer{}, mu: &sync.Mutex{}}
-	stderr, err := cmd.StderrPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	logged := make(chan struct{})
-	go func() {
-		defer close(logged)
-		buffer := make([]byte, 4096)
-		for {
-			n, err := stderr.Read(buffer)
-			e.mu.Lock()
-			e.log.Write(buffer[:n])
-			e.mu.Unlock()
-			if err != nil {
-				return
-			}
-		}
-	}()
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		<-logged
-		assert.NoError(t, cmd.Wait(), "it ends in order when told to")
-		if t.Failed() {
-			t.Log(e.said())
-		}
-	})
-	require.Eventually(t, func() bool {
-		m := listening.FindStringSubmatch(e.said())
-		if m != nil {
-			e.base = "http://" + m[1]
-		}
-		return m != nil
-	}, patient, often)
+	args = append([]string{"--kubeconfig", s.kubeconfig, "--refresh-interval=2s", "--refresh-timeout=5s"}, args...)
+	e := &exporter{t: t, Server: rig.Exporter(t, rig.Program(t, "lifeboat-exporter"), args...)}
+	t.Cleanup(func() { assert.NoError(t, e.Stop(), "it ends in order") })
 	return e
 }
 
-func (e *exporter) said() string {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.log.String()
-}
-
 func (e *exporter) metrics() map[string]float64 {
-	req, err := http.NewRequestWithContext(e.t.Context(), http.MethodGet, e.base+"/metrics", nil)
+	req, err := http.NewRequestWithContext(e.t.Context(), http.MethodGet, e.URL("/metrics"), nil)
 	require.NoError(e.t, err)
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
@@ -415,7 +370,7 @@ func TestTheExporterWatchesACluster(t *testing.T) {
 	t.Run("an API server that restarts is followed on", func(t *testing.T) {
 		s.relay.cut()
 		e.sees(patient, kubeUp, 0)
-		assert.Contains(t, e.said(), "cannot reach the API server")
+		assert.Contains(t, e.Log(), "cannot reach the API server")
 		assert.Contains(t, e.metrics(), `lifeboat_schedule_created_timestamp_seconds{schedule="db"}`, "what was known stays")
 		s.runs(dir, "db-3", "db", velerov1.BackupPhaseCompleted)
 		s.create(schedules, namespace, schedule("late", "@daily"))
@@ -431,7 +386,7 @@ func TestADefinitionThatIsMissingIsNamedAndAwaited(t *testing.T) {
 	e := s.watch()
 	e.sees(patient, kubeUp, 0)
 	require.Eventually(t, func() bool {
-		return strings.Contains(e.said(), "is the CustomResourceDefinition schedules.velero.io installed?")
+		return strings.Contains(e.Log(), "is the CustomResourceDefinition schedules.velero.io installed?")
 	}, patient, often)
 	assert.NotContains(t, e.metrics(), "velero_backup_total")
 	rig.InstallCRDs(t, s.Client)
@@ -469,7 +424,7 @@ func TestTheAccountOfTheExporterReadsAndDoesNothingElse(t *testing.T) {
 			[]byte(`{"rules":[{"apiGroups":["velero.io"],"resources":["schedules","backups"],"verbs":["list","watch"]}]}`)))
 		e := s.watch()
 		require.Eventually(t, func() bool {
-			return strings.Contains(e.said(), "grant the verbs list and watch on restores.velero.io")
+			return strings.Contains(e.Log(), "grant the verbs list and watch on restores.velero.io")
 		}, patient, often)
 		e.sees(patient, kubeUp, 0)
 		s.patch(roles, "lifeboat-exporter", map[string]any{"rules": []map[string]any{{"apiGroups": []string{"velero.io"}, "resources": []string{"*"}, "verbs": []string{"list", "watch"}}}})

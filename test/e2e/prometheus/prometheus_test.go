@@ -225,7 +225,7 @@ func TestARealPrometheusUnderstandsItAll(t *testing.T) {
 	}
 	l.drill("d1", "db-0", "db", report.Failed, now.Add(-100*time.Hour), now.Add(-90*time.Hour))
 
-	exporter := rig.StartExporter(t, rig.BuildExporter(t), "--location", "main=file://"+l.dir, "--schedule", "db=@every 24h",
+	exporter := rig.Exporter(t, rig.BuildExporter(t), "--location", "main=file://"+l.dir, "--schedule", "db=@every 24h",
 		"--refresh-interval=1s", "--refresh-timeout=1s")
 	rules := filepath.Join(root, "alerts", "lifeboat.rules.yml")
 	base := rig.Prometheus(t, rig.PrometheusConfig{
@@ -276,6 +276,6 @@ func TestARealPrometheusUnderstandsItAll(t *testing.T) {
 	require.NoError(t, os.Rename(away, l.dir))
 	awaitFiring(t, base, "a location that comes back is well")
 
-	exporter.Stop(t)
+	require.NoError(t, exporter.Stop())
 	awaitFiring(t, base, "an exporter that is gone is one alert", "LifeboatExporterAbsent")
 }

@@ -5,7 +5,6 @@
 package sidecar_test
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -14,7 +13,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -318,8 +316,6 @@ func putBackup(t *testing.T, dir string) {
 "status":{"phase":"`+string(velerov1.BackupPhaseCompleted)+`","startTimestamp":"`+started+`","completionTimestamp":"`+started+`"}}`)))
 }
 
-var listening = regexp.MustCompile(`msg="Listening on" address=(\S+)`)
-
 // runAs runs the built exporter with the container's user, arguments and
 // environment, and an empty folder to be in. Only what is the user's own is
 // replaced: the location and its credentials, and the address, by a free one.
@@ -350,30 +346,9 @@ func runAs(t *testing.T, c corev1.Container, volume, credentials, location, kube
 	if os.Geteuid() == 0 { // who is not root already is what the test is about
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(*c.SecurityContext.RunAsUser), Gid: uint32(*c.SecurityContext.RunAsGroup)}}
 	}
-	stderr, err := cmd.StderrPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	lines := bufio.NewScanner(stderr)
-	var log strings.Builder
-	for base == "" && lines.Scan() {
-		log.WriteString(lines.Text() + "\n")
-		if m := listening.FindStringSubmatch(lines.Text()); m != nil {
-			base = "http://" + m[1]
-		}
-	}
-	read := make(chan struct{})
-	go func() {
-		defer close(read)
-		for lines.Scan() {
-		}
-	}()
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		<-read
-		assert.NoError(t, cmd.Wait(), "it ends in order")
-	})
-	require.NotEmpty(t, base, log.String())
-	return base, cmd.Dir
+	server := rig.Serve(t, cmd)
+	t.Cleanup(func() { assert.NoError(t, server.Stop(), "it ends in order") })
+	return server.URL(""), cmd.Dir
 }
 
 func get(t *testing.T, url string) string {

@@ -5,22 +5,11 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
-	"testing"
 	"time"
 )
-
-// Alertmanager starts an Alertmanager of its own, without a cluster, on a port of
-// the loopback interface, waits until it is ready, and returns its URL. It ends
-// with the test. config is the path of its configuration.
-func Alertmanager(t testing.TB, config string) (url string) {
-	t.Helper()
-	return daemon(t, program(t, "alertmanager", alertmanagerHint),
-		"--config.file="+config, "--storage.path="+filepath.Join(t.TempDir(), "data"), "--cluster.listen-address=")
-}
 
 // Notification is one alert of one message of an Alertmanager to a webhook.
 type Notification struct {
@@ -44,9 +33,8 @@ type Inbox struct {
 	received []Notification
 }
 
-// NewInbox listens on the loopback interface until the test ends.
-func NewInbox(t testing.TB) *Inbox {
-	t.Helper()
+// newInbox listens on the loopback interface until the server is closed.
+func newInbox() (*Inbox, *httptest.Server) {
 	in := &Inbox{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// The form of Alertmanager's webhook messages, version 4.
@@ -55,14 +43,13 @@ func NewInbox(t testing.TB) *Inbox {
 			Alerts            []Notification
 		}
 		if err := json.NewDecoder(r.Body).Decode(&message); err != nil || message.Version != "4" {
-			http.Error(w, "no message of an Alertmanager", http.StatusBadRequest)
+			http.Error(w, "not a message of an Alertmanager", http.StatusBadRequest)
 			return
 		}
 		in.add(message.Receiver, message.Alerts)
 	}))
-	t.Cleanup(server.Close)
 	in.URL = server.URL
-	return in
+	return in, server
 }
 
 func (in *Inbox) add(receiver string, alerts []Notification) {
