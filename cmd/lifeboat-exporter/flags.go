@@ -12,10 +12,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/prometheus/exporter-toolkit/web"
 	"github.com/spf13/cobra"
 
 	"github.com/lifeboat-backup/lifeboat/cmd/internal/cli"
+	"github.com/lifeboat-backup/lifeboat/cmd/internal/web"
 	"github.com/lifeboat-backup/lifeboat/core/api"
 	"github.com/lifeboat-backup/lifeboat/core/cluster"
 	"github.com/lifeboat-backup/lifeboat/core/ledger"
@@ -44,7 +44,7 @@ type flags struct {
 	aliases      bool
 	repositories bool
 	listen       []string
-	webConfig    string
+	web          web.Config
 	logLevel     string
 	logFormat    string
 	checkOnly    bool
@@ -70,7 +70,7 @@ func (f *flags) add(c *cobra.Command) {
 	set.BoolVar(&f.aliases, "compat.aliases", true, "serve velero_restore_failure_total, which many rules use and Velero does not have")
 	set.BoolVar(&f.repositories, "repositories", false, "serve velero_repo_maintenance_* and keep maintenance in the ledger; 14 series for each BackupRepository, of at most 500")
 	set.StringArrayVar(&f.listen, "web.listen-address", []string{":9808"}, "`address` to serve on; repeatable")
-	set.StringVar(&f.webConfig, "web.config.file", "", "`file` with TLS and authentication settings, in the form of Prometheus' exporter-toolkit")
+	f.web.Add(set)
 	set.BoolVar(&f.checkOnly, "config.check", false, "check flags, web configuration and kubeconfig, print what was checked, and exit")
 	set.StringVar(&f.logLevel, "log.level", "info", "`level`: debug, info, warn or error")
 	set.StringVar(&f.logFormat, "log.format", "text", "`format`: text or json")
@@ -86,7 +86,7 @@ type settings struct {
 	namespace string
 	exporter  exporter.Config
 	listen    []string
-	webConfig string
+	web       web.Config
 	log       *slog.Logger
 }
 
@@ -95,7 +95,7 @@ type namedURL struct{ name, url string }
 
 // settings checks everything and returns the first mistake.
 func (f *flags) settings(stderr io.Writer) (settings, error) {
-	s := settings{bucket: f.bucket, listen: f.listen, webConfig: f.webConfig, ledgerURL: f.ledger, namespace: f.kube.namespace}
+	s := settings{bucket: f.bucket, listen: f.listen, web: f.web, ledgerURL: f.ledger, namespace: f.kube.namespace}
 	s.exporter = exporter.Config{
 		Interval: f.interval, Timeout: f.timeout, ProvenLevel: report.Level(f.provenLevel),
 		ProvenWithin: f.provenWithin, MaxSchedules: f.maxSchedules, Build: build(),
@@ -147,8 +147,8 @@ func (s settings) describe(w io.Writer) error {
 	if s.ledgerURL != "" {
 		cli.Printf(&b, "ledger: %s\n", s.ledgerURL)
 	}
-	if s.webConfig != "" {
-		cli.Printf(&b, "web config: %s\n", s.webConfig)
+	if s.web.File != "" {
+		cli.Printf(&b, "web config: %s\n", s.web.File)
 	}
 	cli.Printf(&b, "addresses: %s\n", strings.Join(s.listen, ", "))
 	b.WriteString("flags and files are in order; no location was opened, and no cluster asked\n")
@@ -176,10 +176,7 @@ func (f *flags) checkRest() error {
 			return cli.Usage("--web.listen-address %q: it must be host:port or :port", address)
 		}
 	}
-	if err := web.Validate(f.webConfig); err != nil {
-		return cli.Usage("--web.config.file %s: %w", f.webConfig, err)
-	}
-	return nil
+	return f.web.Check()
 }
 
 // locationName is what a location may be called: the value of a label, and no

@@ -92,7 +92,7 @@ func run(ctx context.Context, s settings) error {
 		return nil
 	})
 	group.Go(func() error { return e.Run(ctx) })
-	group.Go(func() error { return serve(listeners, server, s) })
+	group.Go(func() error { return s.web.Serve(server, listeners, s.log) })
 	group.Go(func() error {
 		<-ctx.Done()
 		return web.Shutdown(ctx, server)

@@ -9,24 +9,14 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	dto "github.com/prometheus/client_model/go"
-	toolkit "github.com/prometheus/exporter-toolkit/web"
 
 	"github.com/lifeboat-backup/lifeboat/cmd/internal/web"
 	"github.com/lifeboat-backup/lifeboat/exporter"
-)
-
-const (
-	headerTimeout = 5 * time.Second
-	writeTimeout  = time.Minute
-	idleTimeout   = 2 * time.Minute
-	// inFlight bounds the scrapes served at once.
-	inFlight = 4
 )
 
 func newServer(e *exporter.Exporter, read reports, s settings) (*http.Server, error) {
@@ -34,11 +24,7 @@ func newServer(e *exporter.Exporter, read reports, s settings) (*http.Server, er
 	if err != nil {
 		return nil, err
 	}
-	return &http.Server{
-		Handler: handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: headerTimeout,
-		WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
-		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
-	}, nil
+	return s.web.NewServer(handler, s.log), nil
 }
 
 // newHandler serves the metrics, what they say for people, and whether the
@@ -51,25 +37,27 @@ func newHandler(e *exporter.Exporter, read reports, log *slog.Logger) (http.Hand
 		return nil, err
 	}
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(together(e, registry), promhttp.HandlerOpts{
+	metrics := promhttp.HandlerFor(together(e, registry), promhttp.HandlerOpts{
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelError),
 		// A metric that cannot be served is a mistake of ours: better no
 		// answer, which alerts, than one with a hole in it.
-		ErrorHandling:       promhttp.HTTPErrorOnError,
-		Registry:            registry,
-		MaxRequestsInFlight: inFlight,
-		EnableOpenMetrics:   true,
-	}))
+		ErrorHandling:     promhttp.HTTPErrorOnError,
+		Registry:          registry,
+		EnableOpenMetrics: true,
+	})
+	mux.Handle("GET /metrics", web.Bounded(metrics, web.MetricsLimits()))
 	web.Health(mux, func() error {
 		if !e.Ready() {
 			return errors.New("a source has not been tried yet")
 		}
 		return nil
 	})
-	mux.HandleFunc("GET /api/v1/status", func(w http.ResponseWriter, r *http.Request) { statusJSON(w, r, e.Status()) })
-	mux.HandleFunc("GET /evidence", func(w http.ResponseWriter, r *http.Request) { evidencePage(w, r, read) })
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { statusPage(w, r, page, e.Status()) })
-	return web.Secured(mux), nil
+	pages := http.NewServeMux()
+	pages.HandleFunc("GET /api/v1/status", func(w http.ResponseWriter, r *http.Request) { statusJSON(w, r, e.Status()) })
+	pages.HandleFunc("GET /evidence", func(w http.ResponseWriter, r *http.Request) { evidencePage(w, r, read) })
+	pages.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { statusPage(w, r, page, e.Status()) })
+	mux.Handle("/", web.Bounded(pages, web.PageLimits()))
+	return mux, nil
 }
 
 // together gathers from sources that have no metric in common, without the checks
@@ -102,13 +90,4 @@ func listen(ctx context.Context, addresses []string) ([]net.Listener, error) {
 		listeners = append(listeners, l)
 	}
 	return listeners, nil
-}
-
-func serve(listeners []net.Listener, server *http.Server, s settings) error {
-	off := false
-	flags := &toolkit.FlagConfig{WebListenAddresses: &s.listen, WebSystemdSocket: &off, WebConfigFile: &s.webConfig}
-	if err := toolkit.ServeMultiple(listeners, server, flags, s.log); err != nil && !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serve metrics: %w", err)
-	}
-	return nil
 }

@@ -37,6 +37,7 @@ type runFlags struct {
 	ids          cli.Identities
 	controlPlane string
 	listen       string
+	web          web.Config
 	warm         int
 	once         bool
 }
@@ -55,7 +56,8 @@ share a location.
 
 Serves a status page, the evidence, /metrics, /healthz (alive) and /readyz (the
 locations of all policies can be read); /-/healthy and /-/ready answer the same.
-It has no login: keep it on the loopback interface or behind a proxy that has one.
+Without --web.config.file, which sets TLS and a login for all of them, keep it on
+the loopback interface.
 
 With --once, the command does what is due now and exits: for a systemd timer or a
 CronJob. A policy that never ran is due. If nothing is due, the exit status is that
@@ -78,6 +80,7 @@ drill, or the target of the recovery point is missed (--once); 130 interrupted
 	f.ids.Add(c)
 	c.Flags().StringVar(&f.controlPlane, "controlplane-binary", "", "`path` of lifeboat-controlplane (default: $LIFEBOAT_CONTROLPLANE, beside this program, or in PATH)")
 	c.Flags().StringVar(&f.listen, "listen", "127.0.0.1:9096", "`address` of the status page and /metrics")
+	f.web.Add(c.Flags())
 	c.Flags().IntVar(&f.warm, "warm", 0, "level kind: how many clusters to keep ready, of the node image used last")
 	c.Flags().BoolVar(&f.once, "once", false, "do what is due now, and exit")
 	return c
@@ -146,6 +149,9 @@ func (f *runFlags) load() ([]policy.Policy, error) {
 	}
 	if _, _, err := net.SplitHostPort(f.listen); err != nil {
 		return nil, cli.Usage("--listen %q: must be host:port or :port", f.listen)
+	}
+	if err := f.web.Check(); err != nil {
+		return nil, err
 	}
 	var out []policy.Policy
 	file := map[string]string{}
@@ -244,14 +250,15 @@ func (f *runFlags) serve(ctx context.Context, stderr io.Writer, s *scheduler.Sch
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", f.listen, err)
 	}
-	server, err := newServer(s)
+	handler, err := newHandler(s)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	cli.Printf(stderr, "status page: http://%s/\n", listener.Addr())
+	server := f.web.NewServer(handler, s.Log)
+	cli.Printf(stderr, "status page: %s://%s/\n", f.web.Scheme(), listener.Addr())
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.Run(ctx) })
-	group.Go(func() error { return serve(server, listener) })
+	group.Go(func() error { return f.web.Serve(server, []net.Listener{listener}, slog.New(slog.DiscardHandler)) })
 	group.Go(func() error {
 		<-ctx.Done()
 		return web.Shutdown(ctx, server)

@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/lifeboat-backup/lifeboat/cmd/internal/cli"
+	"github.com/lifeboat-backup/lifeboat/cmd/internal/web"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/verifier/drilllog"
 	"github.com/lifeboat-backup/lifeboat/verifier/evidence"
@@ -213,7 +214,7 @@ func server(t *testing.T) (*httptest.Server, store.Store) {
 		Now:  time.Now, Log: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(t, err)
-	s := httptest.NewServer(h)
+	s := httptest.NewServer(new(web.Config).NewServer(h, slog.New(slog.DiscardHandler)).Handler)
 	t.Cleanup(s.Close)
 	return s, location
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"html/template"
-	"net"
 	"net/http"
 	"regexp"
 	"strings"
@@ -25,34 +24,14 @@ import (
 	"github.com/lifeboat-backup/lifeboat/verifier/scheduler"
 )
 
-const (
-	headerTimeout = 5 * time.Second
-	writeTimeout  = time.Minute
-	idleTimeout   = 2 * time.Minute
-	inFlight      = 4
-)
-
 //go:embed status.html
 var statusHTML string
 
 //go:embed status.css
 var statusCSS string
 
-func newServer(s *scheduler.Scheduler) (*http.Server, error) {
-	handler, err := newHandler(s)
-	if err != nil {
-		return nil, err
-	}
-	return &http.Server{Handler: handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: headerTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout}, nil
-}
-
-func serve(server *http.Server, l net.Listener) error {
-	if err := server.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serve the status page: %w", err)
-	}
-	return nil
-}
-
+// newHandler serves a status page, the evidence, metrics, and whether the process is
+// alive and ready.
 func newHandler(s *scheduler.Scheduler) (http.Handler, error) {
 	page, err := statusTemplate()
 	if err != nil {
@@ -61,11 +40,14 @@ func newHandler(s *scheduler.Scheduler) (http.Handler, error) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collector{s.Status}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorHandling: promhttp.HTTPErrorOnError, MaxRequestsInFlight: inFlight, EnableOpenMetrics: true}))
+	metrics := promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorHandling: promhttp.HTTPErrorOnError, EnableOpenMetrics: true})
+	mux.Handle("GET /metrics", web.Bounded(metrics, web.MetricsLimits()))
 	web.Health(mux, func() error { return ready(s.Status()) })
-	mux.HandleFunc("GET /drills/{backup}/{file}", func(w http.ResponseWriter, r *http.Request) { evidencePage(w, r, s.Jobs) })
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { statusPage(w, page, s.Status(), time.Now().UTC()) })
-	return web.Secured(mux), nil
+	pages := http.NewServeMux()
+	pages.HandleFunc("GET /drills/{backup}/{file}", func(w http.ResponseWriter, r *http.Request) { evidencePage(w, r, s.Jobs) })
+	pages.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { statusPage(w, page, s.Status(), time.Now().UTC()) })
+	mux.Handle("/", web.Bounded(pages, web.PageLimits()))
+	return mux, nil
 }
 
 // ready reports whether the location of every policy could be read at the last

@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"html/template"
+	"io"
 	"maps"
 	"math"
 	"slices"
@@ -34,15 +35,21 @@ const (
 // script, no font, no image. The same report makes the same bytes. Whatever is
 // in the report is shown as text.
 func (r Report) HTML() ([]byte, error) {
+	var b bytes.Buffer
+	err := r.WriteHTML(&b)
+	return b.Bytes(), err
+}
+
+// WriteHTML writes the page to w. It ends at the first error of w.
+func (r Report) WriteHTML(w io.Writer) error {
 	t, err := template.New("page").Funcs(pageFuncs()).Parse(pageHTML)
 	if err != nil {
-		return nil, fmt.Errorf("read the template of the page: %w", err)
+		return fmt.Errorf("read the template of the page: %w", err)
 	}
-	var b bytes.Buffer
-	if err := t.Execute(&b, newPage(r)); err != nil {
-		return nil, fmt.Errorf("write report %s as HTML: %w", r.ID, err)
+	if err := t.Execute(w, newPage(r)); err != nil {
+		return fmt.Errorf("write report %s as HTML: %w", r.ID, err)
 	}
-	return b.Bytes(), nil
+	return nil
 }
 
 // page is what the template shows.

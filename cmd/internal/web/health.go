@@ -3,6 +3,8 @@ package web
 import (
 	"fmt"
 	"net/http"
+
+	"github.com/lifeboat-backup/lifeboat/cmd/internal/cli"
 )
 
 // Health adds the health endpoints, under the names that Kubernetes and Prometheus
@@ -15,7 +17,7 @@ func Health(mux *http.ServeMux, ready func() error) {
 	for _, path := range []string{"/readyz", "/-/ready"} {
 		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) {
 			if err := ready(); err != nil {
-				http.Error(w, "not ready: "+err.Error(), http.StatusServiceUnavailable)
+				http.Error(w, cli.Sprintf("not ready: %s", err), http.StatusServiceUnavailable)
 				return
 			}
 			fmt.Fprintln(w, "ready")

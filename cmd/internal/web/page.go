@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/lifeboat-backup/lifeboat/cmd/internal/cli"
 	"github.com/lifeboat-backup/lifeboat/verifier/drilllog"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
@@ -53,13 +54,10 @@ func Evidence(w http.ResponseWriter, r *http.Request, read func(context.Context)
 		return
 	}
 	if err != nil {
-		http.Error(w, "read evidence: "+err.Error(), http.StatusBadGateway)
+		http.Error(w, cli.Sprintf("read evidence: %s", err), http.StatusBadGateway)
 		return
 	}
-	page, err := rep.HTML()
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	WritePage(w, http.StatusOK, page)
+	// Written as it is made: what is too large ends at the limit of the answer.
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_ = rep.WriteHTML(w)
 }
