@@ -35,6 +35,11 @@ const (
 	// AnnotationEncryption on a Backup means that its tarball is encrypted. The
 	// value is EncryptionAge.
 	AnnotationEncryption = "lifeboat.dev/encryption"
+	// AnnotationIncomplete on a restored object means that a restore of the backup
+	// in the value (LabelValue) has created it without the fields by which admission
+	// changes or refuses other objects, and sets them when these are restored. A
+	// restore that was interrupted leaves it.
+	AnnotationIncomplete = "lifeboat.dev/incomplete"
 	// What is expected of a Schedule's backups, as Go durations: how long after
 	// its due time a run may succeed, how old the newest recovery point may
 	// become, how long a recovery may take, and how old the newest recovery point

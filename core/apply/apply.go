@@ -58,6 +58,7 @@ type Applier struct {
 	ownerless    []plan.Step // created before their owners
 	removals     time.Time   // when waiting for removals ends; zero until a step waits
 	reservations time.Time   // when waiting for the volume controller ends; likewise
+	incomplete   []incomplete
 }
 
 // Work is a step with the item it needs.
@@ -179,7 +180,7 @@ func mayPass(err error) bool { return apierrors.IsInternalError(err) || apierror
 // create makes the object.
 func (a *Applier) create(ctx context.Context, w Work) (Change, error) {
 	owners := a.references(w.Step)
-	object, err := a.object(w, owners)
+	object, withheld, err := a.object(w, owners)
 	if err != nil {
 		return done(w, Failed, err.Error())
 	}
@@ -191,7 +192,7 @@ func (a *Applier) create(ctx context.Context, w Work) (Change, error) {
 		case readErr != nil:
 			return a.ended(ctx, w, readErr, "exists, and cannot be read: ")
 		case live.GetDeletionTimestamp() == nil:
-			return a.existing(ctx, w, live, tries)
+			return a.existing(ctx, w, live, tries, withheld)
 		default:
 			if change, err := a.awaitRemoval(ctx, w, string(live.GetUID()), "is being deleted"); err != nil || change.Outcome != "" {
 				return change, err
@@ -201,6 +202,9 @@ func (a *Applier) create(ctx context.Context, w Work) (Change, error) {
 	}
 	if err != nil {
 		return a.ended(ctx, w, err, "")
+	}
+	if err := a.noteCreatedIncomplete(w, answer, withheld); err != nil {
+		return done(w, Failed, err.Error())
 	}
 	return a.created(ctx, w, answer, len(owners))
 }
@@ -307,21 +311,23 @@ func fields(s plan.Step) []cluster.Param {
 	return []cluster.Param{cluster.StrictFields()}
 }
 
-// object is what is posted.
-func (a *Applier) object(w Work, owners []any) ([]byte, error) {
+// object is what is posted, and the patch that completes it.
+func (a *Applier) object(w Work, owners []any) (body []byte, withheld map[string]any, err error) {
 	if w.Step.Bare {
-		return fmt.Appendf(nil, `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":%q}}`, w.Step.Name), nil
+		return fmt.Appendf(nil, `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":%q}}`, w.Step.Name), nil, nil
 	}
 	u, err := a.wanted(w)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	bindTo(u, w.Step)
+	withheld = plan.Withhold(u, w.Step.GroupResource(), a.Backup)
 	plan.Mark(u, a.Backup, a.Restore)
 	if len(owners) > 0 {
 		_ = unstructured.SetNestedSlice(u.Object, owners, "metadata", "ownerReferences") // metadata is a map: it has a name
 	}
-	return json.Marshal(u.Object)
+	body, err = json.Marshal(u.Object)
+	return body, withheld, err
 }
 
 // wanted is the object as the target is to have it.
@@ -375,7 +381,7 @@ func classUnseen(err error) bool {
 // existing says what it means that an object the plan creates is there: made
 // by a controller since, by somebody else, or by an earlier try of this
 // request whose answer got lost.
-func (a *Applier) existing(ctx context.Context, w Work, live *unstructured.Unstructured, tries int) (Change, error) {
+func (a *Applier) existing(ctx context.Context, w Work, live *unstructured.Unstructured, tries int, withheld map[string]any) (Change, error) {
 	switch {
 	case w.Step.Bare:
 		return done(w, Unchanged, "exists by now")
@@ -384,6 +390,7 @@ func (a *Applier) existing(ctx context.Context, w Work, live *unstructured.Unstr
 		if err != nil {
 			return done(w, Failed, err.Error())
 		}
+		a.noteIncomplete(w, withUID(withheld, string(live.GetUID())))
 		return a.created(ctx, w, raw, 0) // how many it has is unknown
 	}
 	a.noteUID(w.Step, string(live.GetUID()))

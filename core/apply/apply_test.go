@@ -320,23 +320,24 @@ func TestAnItemThatCannotBeReadFailsAlone(t *testing.T) {
 
 func TestAServiceAccountThatAControllerMadeIsCompleted(t *testing.T) {
 	key := item.Key{Resource: "serviceaccounts", Namespace: "shop", Name: "default"}
-	const live = `{"apiVersion":"v1","kind":"ServiceAccount","metadata":{"name":"default","namespace":"shop","labels":{"mine":"cluster"}},"imagePullSecrets":[{"name":"a"}]}`
+	const live = `{"apiVersion":"v1","kind":"ServiceAccount","metadata":{"name":"default","namespace":"shop","uid":"made-by-a-controller","labels":{"mine":"cluster"}},"imagePullSecrets":[{"name":"a"}]}`
 	for name, c := range map[string]struct {
-		backup, patch string
-		want          Outcome
+		backup, patch, later string
+		want                 Outcome
 	}{
 		"with what the backup has more": {
 			`"metadata":{"name":"default","namespace":"shop","labels":{"mine":"backup","team":"x"},"annotations":{"role":"y"}},"imagePullSecrets":[{"name":"a"},{"name":"b"}],"secrets":[{"name":"kept"},{"name":"default-token-x2b4z"}],"automountServiceAccountToken":false`,
-			`{"metadata":{"labels":{"team":"x","velero.io/backup-name":"b","velero.io/restore-name":"r"},"annotations":{"role":"y"}},"imagePullSecrets":[{"name":"a"},{"name":"b"}],"secrets":[{"name":"kept"}],"automountServiceAccountToken":false}`,
-			Updated,
+			`{"metadata":{"labels":{"team":"x","velero.io/backup-name":"b","velero.io/restore-name":"r"},"annotations":{"role":"y"}},"secrets":[{"name":"kept"}],"automountServiceAccountToken":false}`,
+			`{"metadata":{"uid":"made-by-a-controller"},"imagePullSecrets":[{"name":"a"},{"name":"b"}]}`, Updated,
 		},
-		"with nothing when the backup has nothing more": {`"metadata":{"name":"default","namespace":"shop"}`, "", Unchanged},
+		"with nothing when the backup has nothing more": {`"metadata":{"name":"default","namespace":"shop"}`, "", "", Unchanged},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFake()
 			f.objects[key] = []byte(live)
 			it := item.Item{Key: key, Version: "v1", Kind: "ServiceAccount", Raw: []byte(`{"apiVersion":"v1","kind":"ServiceAccount",` + c.backup + `}`)}
-			changes, err := applier(f).Run(t.Context(), []Work{{Step: plan.Step{Key: key, Version: "v1", Kind: "ServiceAccount"}, Item: it}})
+			a := applier(f)
+			changes, err := a.Run(t.Context(), []Work{{Step: plan.Step{Key: key, Version: "v1", Kind: "ServiceAccount"}, Item: it}})
 			require.NoError(t, err)
 			assert.Equal(t, c.want, changes[0].Outcome, changes[0].Reason)
 			if c.patch == "" {
@@ -344,6 +345,8 @@ func TestAServiceAccountThatAControllerMadeIsCompleted(t *testing.T) {
 				return
 			}
 			assert.JSONEq(t, c.patch, f.patches[key])
+			require.NoError(t, a.Complete(t.Context(), plan.RoundOthers, func(s plan.Step, reason string) { t.Error(s.Key, reason) }))
+			assert.JSONEq(t, c.later, f.patches[key], "pull secrets come after the pods that had none")
 		})
 	}
 }

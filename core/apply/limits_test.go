@@ -317,8 +317,9 @@ func TestTheClustersServiceAccountKeepsItsValues(t *testing.T) {
 		live, err := account(c.live).Object()
 		require.NoError(t, err)
 		w := Work{Step: plan.Step{Key: account("}").Key, Version: "v1", Merge: true}, Item: account(c.backup)}
-		patch, err := a.patch(w, live)
+		now, later, err := a.patch(w, live)
 		require.NoError(t, err)
+		patch := plan.Joined(now, later)
 		if c.patch == "" {
 			assert.Nil(t, patch, "%s: %s", name, patch)
 			continue

@@ -7,6 +7,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/lifeboat-backup/lifeboat/core/api"
 	"github.com/lifeboat-backup/lifeboat/core/cluster"
 	"github.com/lifeboat-backup/lifeboat/core/plan"
 )
@@ -47,11 +48,15 @@ func (a *Applier) update(ctx context.Context, w Work) (Change, error) {
 // change patches the live object into the wanted one.
 func (a *Applier) change(ctx context.Context, w Work, live *unstructured.Unstructured) (Change, error) {
 	ownerless := len(a.references(w.Step)) < len(w.Step.Owners)
-	patch, err := a.patch(w, live.DeepCopy())
+	patch, later, err := a.patch(w, live.DeepCopy())
 	if err != nil {
 		return done(w, Failed, err.Error())
 	}
-	if patch == nil && w.Step.Merge {
+	a.noteIncomplete(w, withUID(later, string(live.GetUID())))
+	switch {
+	case w.Step.Completes:
+		return done(w, Updated, w.Step.Reason)
+	case patch == nil && later == nil && w.Step.Merge:
 		return done(w, Unchanged, "has all that the backup has")
 	}
 	if err := a.send(ctx, w, live, patch); err != nil {
@@ -89,21 +94,30 @@ func (a *Applier) relabel(ctx context.Context, w Work, live *unstructured.Unstru
 	return done(w, Failed, w.Step.Reason)
 }
 
-// patch is what has to change, nil for nothing.
-func (a *Applier) patch(w Work, live *unstructured.Unstructured) (map[string]any, error) {
+// patch is what has to change now, and what later, when the objects are restored
+// that it would change or refuse; nil for nothing.
+func (a *Applier) patch(w Work, live *unstructured.Unstructured) (now, later map[string]any, err error) {
 	if w.Step.Action == plan.Label {
-		return nil, nil
+		return nil, nil, nil
 	}
 	want, err := a.wanted(w)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	groupResource := w.Step.GroupResource()
+	if w.Step.Completes {
+		return nil, plan.Withhold(want, groupResource, a.Backup), nil
+	}
+	fields, incomplete := want.DeepCopy(), live.GetAnnotations()[api.AnnotationIncomplete] != ""
+	var patch map[string]any
 	if w.Step.Merge {
-		return plan.MergePatch(want, live), nil
+		patch = plan.MergePatch(want, live)
+	} else if patch, err = a.Options.Patch(want, live); err != nil {
+		return nil, nil, err
 	}
-	patch, err := a.Options.Patch(want, live)
-	if err != nil {
-		return nil, err
+	patch, later = plan.Postpone(patch, fields, groupResource, incomplete)
+	if w.Step.Merge {
+		return patch, later, nil
 	}
 	if refs := a.references(w.Step); len(refs) > 0 {
 		if patch == nil {
@@ -116,7 +130,7 @@ func (a *Applier) patch(w Work, live *unstructured.Unstructured) (map[string]any
 		meta["ownerReferences"] = refs
 		patch["metadata"] = meta
 	}
-	return patch, nil
+	return patch, later, nil
 }
 
 // send sends a patch for the object as it was read, once more when an answer
@@ -167,13 +181,14 @@ func (a *Applier) Try(ctx context.Context, w Work) (needed bool, refusal plan.Re
 	if err != nil {
 		return true, plan.Refusal{}, err
 	}
-	patch, err := a.patch(w, live.DeepCopy())
+	patch, later, err := a.patch(w, live.DeepCopy())
 	if err != nil {
 		return true, plan.Refusal{Words: err.Error()}, nil //nolint:nilerr // the refusal is the answer
 	}
-	if patch == nil {
+	if patch == nil && later == nil {
 		return false, plan.Refusal{}, nil
 	}
+	patch = plan.Joined(patch, later)
 	err = a.send(ctx, w, live, patch, cluster.DryRun())
 	switch {
 	case err == nil, apierrors.IsConflict(err):

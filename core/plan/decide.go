@@ -43,7 +43,7 @@ func (b builder) decide(e Entry) Step {
 	b.first[e.Key] = s.Source()
 	goes := b.goes(e.Key, existing, exists)
 	if exists && goes == "" {
-		b.decideExisting(&s, existing, e.protected)
+		b.decideExisting(&s, existing, e.protected, e.withheld)
 		return s
 	}
 	b.decideAbsent(&s)
@@ -76,11 +76,14 @@ func (b builder) goes(k item.Key, existing Live, exists bool) string {
 }
 
 // decideExisting says what happens to an object that is in the target.
-func (b builder) decideExisting(s *Step, live Live, protected bool) {
+func (b builder) decideExisting(s *Step, live Live, protected bool, withheld []string) {
 	policy := b.options.ExistingResourcePolicy
 	differs := live.Digest != s.Digest
 	updates := policy == PolicyUpdate || policy == PolicyRecreate
 	switch {
+	case differs && !updates && live.Incomplete == backupLabel(b.plan.Backup) && len(withheld) > 0:
+		s.Action, s.Live, s.Completes = Update, live.Digest, true
+		s.Reason = "exists, and an interrupted restore of this backup left it without " + strings.Join(withheld, ", ")
 	case differs && protected:
 		s.Action, s.Reason = Skip, ReasonProtected
 		return

@@ -47,6 +47,8 @@ type Entry struct {
 	storage *storage   // of a claim, volume or storage class, nil for others
 	uid     uidSum
 	owners  []ownerRef
+	// withheld are the fields that the object is created without.
+	withheld []string
 }
 
 // Source is the item's key in the backup.
@@ -129,6 +131,9 @@ func Examine(it item.Item, o Options) (Entry, error) {
 		return e, nil //nolint:nilerr // the entry says that it is broken
 	}
 	e.storage.classed(u)
+	for _, w := range withheldIn(u, it.Key.GroupResource()) {
+		e.withheld = append(e.withheld, w.String())
+	}
 	e.Digest, err = digest(u)
 	return e, err
 }

@@ -62,6 +62,12 @@ type Step struct {
 	ClaimUID string `json:"claimUID,omitempty"`
 	// Owners are the owners that the object gets, with their new UIDs.
 	Owners []Owner `json:"owners,omitempty"`
+	// Withheld are the fields that the object is created without and that it gets
+	// when what they would change or refuse is restored (Completed).
+	Withheld []string `json:"withheld,omitempty"`
+	// Completes marks an update that only sets what an interrupted restore has
+	// withheld.
+	Completes bool `json:"completes,omitempty"`
 	// Owns marks a step whose object is an owner of another one.
 	Owns bool `json:"-"`
 
@@ -181,6 +187,9 @@ type Live struct {
 	Backup string
 	Owned  bool // it has owners
 	Bound  bool // a volume or claim that is bound
+	// Incomplete names the backup, as a label value, of which an interrupted restore
+	// has left the object without what it withheld.
+	Incomplete string
 	// Deleting is set when the object has a deletion timestamp: it will be gone,
 	// so it is planned for as if it were absent. Observed.Terminating holds the
 	// namespaces.
@@ -211,6 +220,7 @@ func (o Options) Build(backup string, entries []Entry, seen Observed) Plan {
 	}
 	p.own(entries, seen)
 	o.pair(&p, entries, seen)
+	p.withhold(entries)
 	p.needNamespaces(needed, seen)
 	p.Awaits = slices.Sorted(maps.Keys(b.awaits))
 	sortSteps(p.Steps)

@@ -24,7 +24,8 @@ import (
 //     deletionGracePeriodSeconds, selfLink, generateName, managedFields, which
 //     Managers gives back); owner references, since the owner's UID is gone
 //     (Plan.own gives them back)
-//   - pods: node, priority (admission computes it again), the service account
+//   - pods: node, priority and overhead (admission computes them again, and
+//     refuses an overhead that is not the RuntimeClass's), the service account
 //     token volume that admission adds
 //   - services: cluster IPs unless headless; node ports that no user asked for,
 //     unless preserveNodePorts says that all are kept
@@ -51,6 +52,7 @@ func prepare(u *unstructured.Unstructured, preserveNodePorts bool) {
 	for _, f := range serverFields {
 		delete(meta, f)
 	}
+	dropKeys(meta, "annotations", []string{api.AnnotationIncomplete})
 }
 
 // Anew takes off an object of the cluster, in place, what would prevent that it
@@ -107,6 +109,7 @@ func preparePod(u *unstructured.Unstructured) {
 	spec := item.Child(u.Object, "spec")
 	delete(spec, "nodeName")
 	delete(spec, "priority")
+	delete(spec, "overhead")
 	added := tokenVolumes(spec)
 	generated := func(m map[string]any) bool { return added[nameOf(m)] }
 	filterList(spec, "volumes", func(v map[string]any) bool { return !generated(v) })

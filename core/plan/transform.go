@@ -269,7 +269,7 @@ func (o Options) Live(u *unstructured.Unstructured, heldAPIVersion string) (Live
 		UID: string(u.GetUID()), Backup: u.GetLabels()[api.LabelBackupName],
 		Owned:    len(ownerRefsOf(u)) > 0,
 		Bound:    phase == "Bound" && strings.HasPrefix(u.GetKind(), "PersistentVolume"),
-		Deleting: u.GetDeletionTimestamp() != nil,
+		Deleting: u.GetDeletionTimestamp() != nil, Incomplete: u.GetAnnotations()[api.AnnotationIncomplete],
 	}
 	var err error
 	l.Digest, err = o.LiveDigest(u, heldAPIVersion)

@@ -83,13 +83,14 @@ func (j Job) Execute(ctx context.Context, p Prepared) (Result, error) {
 			r.Changes = append(r.Changes, j.decided(s))
 		}
 	}
-	x := executor{job: j, applier: j.applier(p), steps: act, data: p.Plan.Data}
+	x := executor{job: j, applier: j.applier(p), steps: act, data: p.Plan.Data, incomplete: map[item.Key]string{}}
 	done := 0
 	x.applier.Progress = func(c apply.Change) {
 		done = min(done+1, len(act))
 		j.Progress.Report(progress.Event{Object: c.Key, Done: done, Total: len(act)})
 	}
 	err := x.execute(ctx, p.Plan.Awaits)
+	x.failIncomplete()
 	r.Changes = append(r.Changes, x.changes...)
 	r.Changes = append(r.Changes, notReached(act, x.changes)...)
 	r.Changes.Sort()
@@ -144,6 +145,8 @@ type executor struct {
 	warnings []string
 	data     []plan.DataStep // of claims that have not been created yet
 	ready    []plan.DataStep // of claims that have
+	// incomplete says why an object did not get what was withheld.
+	incomplete map[item.Key]string
 }
 
 func (x *executor) execute(ctx context.Context, awaits []string) error {
@@ -158,7 +161,13 @@ func (x *executor) execute(ctx context.Context, awaits []string) error {
 	if err != nil {
 		return err
 	}
+	if err := x.complete(ctx, plan.RoundLast); err != nil {
+		return err
+	}
 	if err := x.retryRefused(ctx); err != nil {
+		return err
+	}
+	if err := x.complete(ctx, plan.RoundLast); err != nil { // what was retried
 		return err
 	}
 	if err := x.restoreData(ctx); err != nil {
@@ -167,8 +176,9 @@ func (x *executor) execute(ctx context.Context, awaits []string) error {
 	return x.setOwners(ctx)
 }
 
-// run applies a window: definitions first; when they are served, the rest; what
-// may make pods when the claims have their data. It returns one change per step
+// run applies a window, round by round: definitions first; when they are served,
+// the rest; what may make pods when the claims have their data; and when the pods
+// are there, what was withheld lest it change them. It returns one change per step
 // that was reached.
 func (x *executor) run(ctx context.Context, work []apply.Work) (apply.ChangeSet, error) {
 	var all apply.ChangeSet
@@ -177,6 +187,9 @@ func (x *executor) run(ctx context.Context, work []apply.Work) (apply.ChangeSet,
 			if err := x.restoreData(ctx); err != nil {
 				return all, err
 			}
+		}
+		if err := x.complete(ctx, part[0].Step.Round()); err != nil {
+			return all, err
 		}
 		changes, err := x.applier.Run(ctx, part)
 		if err == nil && part[0].Step.Defining() {
@@ -196,7 +209,7 @@ func (x *executor) run(ctx context.Context, work []apply.Work) (apply.ChangeSet,
 func parts(work []apply.Work) [][]apply.Work {
 	var out [][]apply.Work
 	for start, i := 0, 1; i <= len(work); i++ {
-		if i == len(work) || work[i].Step.Defining() != work[start].Step.Defining() || work[i].Step.NeedsData() != work[start].Step.NeedsData() {
+		if i == len(work) || work[i].Step.Round() != work[start].Step.Round() {
 			out = append(out, work[start:i])
 			start = i
 		}
@@ -249,6 +262,21 @@ func (x *executor) retryable() ([]plan.Step, map[item.Key]int) {
 		}
 	}
 	return steps, places
+}
+
+// complete gives what was created so far the fields that were withheld and are due
+// before a round.
+func (x *executor) complete(ctx context.Context, before plan.Round) error {
+	return x.applier.Complete(ctx, before, func(s plan.Step, reason string) { x.incomplete[s.Key] = reason })
+}
+
+// failIncomplete makes a failure of what did not get what was withheld.
+func (x *executor) failIncomplete() {
+	for i := range x.changes {
+		if c := &x.changes[i]; x.incomplete[c.Key] != "" && c.Outcome != apply.Failed {
+			c.Outcome, c.Reason = apply.Failed, string(c.Outcome)+", but "+x.incomplete[c.Key]
+		}
+	}
 }
 
 // setOwners gives what was created before its owner the reference to it.
