@@ -62,7 +62,7 @@ func busy() time.Duration {
 	return time.Duration(hundredths) * 10 * time.Millisecond
 }
 
-// others makes a function that tells the share of CPU time others have taken
+// others returns a function that measures the share of CPU time others have taken
 // since. Processes of this run count as its own once they have ended.
 func others() func() float64 {
 	started, all, own := time.Now(), busy(), familyCPU()

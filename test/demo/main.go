@@ -1,6 +1,6 @@
 // Command demo shows the main job on clusters of its own: objects of a real API
 // server are backed up, lost with their cluster, restored into a new one and
-// drilled; a sabotaged copy is refuted; the metrics say so. It calls the same
+// drilled; a drill of a sabotaged copy fails; the metrics say so. It calls the same
 // programs a user would, checks every claim it prints by itself, and fails if
 // one is untrue. Nothing is left behind.
 package main

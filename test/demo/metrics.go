@@ -21,7 +21,7 @@ var shown = []string{
 	"lifeboat_drill_proven_recovery_point_timestamp_seconds",
 }
 
-// measured asks the exporter what it says of the good and the bad location.
+// measured asks the exporter for the metrics of the good and the bad location.
 func (d *demo) measured(ctx context.Context) error {
 	began := time.Now()
 	good, err := d.scrape(ctx, d.location())

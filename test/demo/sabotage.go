@@ -13,11 +13,11 @@ import (
 
 // sabotaged is a copy of the location in which one Secret of the backup has
 // another value: the archive is whole, its phase is Completed, and nothing but
-// a digest tells.
+// a digest shows it.
 func (d *demo) sabotaged() string { return filepath.Join(d.dir, "sabotaged") }
 
-// refuted shows that a bad backup is found to be bad.
-func (d *demo) refuted(ctx context.Context) error {
+// sabotage shows that a drill of a bad backup fails.
+func (d *demo) sabotage(ctx context.Context) error {
 	d.say("Sabotage a copy: one Secret gets another value; the archive stays whole")
 	if err := os.CopyFS(d.sabotaged(), os.DirFS(d.location())); err != nil {
 		return fmt.Errorf("copy the location: %w", err)
@@ -43,7 +43,7 @@ func (d *demo) refuted(ctx context.Context) error {
 	for _, f := range rep.Findings {
 		named = named || f.Object == victim.String()
 	}
-	d.claim("a sabotaged backup is refuted", code == 4 && rep.Verdict == report.Failed && named, time.Since(began),
+	d.claim("a drill of a sabotaged backup fails", code == 4 && rep.Verdict == report.Failed && named, time.Since(began),
 		"%s, and the altered object is named: %t", rep.Verdict, named)
 	return nil
 }

@@ -36,7 +36,7 @@ func (d *demo) story(ctx context.Context) error {
 	if err := d.drilled(ctx); err != nil {
 		return err
 	}
-	if err := d.refuted(ctx); err != nil {
+	if err := d.sabotage(ctx); err != nil {
 		return err
 	}
 	if err := d.ran(ctx); err != nil {

@@ -18,7 +18,7 @@ type Breaks struct {
 	After func(r *http.Request) bool
 }
 
-// FaultProxy stands before the server at the URL target for the time of the
+// FaultProxy is in front of the server at the URL target for the time of the
 // test and breaks connections, which a real server does not do on demand. It
 // returns its own URL.
 func FaultProxy(t testing.TB, target string, breaks Breaks) string {
@@ -58,7 +58,7 @@ func forwarder(t testing.TB, target string) *httputil.ReverseProxy {
 	}
 }
 
-// AnsweringProxy stands before the server at the URL target for the time of the
+// AnsweringProxy is in front of the server at the URL target for the time of the
 // test and passes on the requests that answer, which is called concurrently,
 // has not answered itself. It returns its own URL.
 func AnsweringProxy(t testing.TB, target string, answer func(w http.ResponseWriter, r *http.Request) bool) string {

@@ -139,7 +139,7 @@ func files() []Case {
 		Case{"one bit of the log is flipped", Ours, damage(store.Log, flipTrailer), nil, atOnce("files_digests", Ours.key(store.Log), "was changed")},
 		Case{"the manifest is missing", Ours, delete1(store.Manifest), nil, atOnce("files_present", Ours.key(store.Manifest), "missing")},
 		Case{"the manifest is cut in half", Ours, damage(store.Manifest, half), nil, atOnce("manifest_consistent", Ours.key(store.Manifest), "cannot be read")},
-		Case{"there is a file that nobody wrote", Ours, func(b *Backup) error {
+		Case{"there is a file that no backup wrote", Ours, func(b *Backup) error {
 			return os.WriteFile(filepath.Join(b.folder(), "stowaway.json.gz"), nil, 0o600)
 		}, nil, atOnce("files_digests", store.BackupPrefix(OurBackup)+"stowaway.json.gz", "does not list")},
 		Case{"the encrypted tarball is cut in half", Encrypted, damage(store.SealedContents, half), nil, atOnce("archive_readable", Encrypted.key(store.SealedContents), "damaged")},

@@ -64,8 +64,8 @@ func AlterSecret(b *Backup) (item.Key, error) {
 	return item.Key{}, fmt.Errorf("backup %s holds no Secret", b.Name)
 }
 
-// items are changes of the tarball by somebody who does not know, or cannot
-// change, what else speaks of it.
+// items are changes of the tarball by an author who does not know, or cannot
+// change, what else refers to it.
 func items() []Case {
 	ofItem := func(object, message string) Expectation {
 		return seenBy(report.LevelIntegrity, "items_digests", object, message)
@@ -101,7 +101,7 @@ func items() []Case {
 		{"a Secret is there twice", Veleros, reentered(again(item.Key{Resource: "secrets", Namespace: "notes", Name: "token"})), nil, ofArchive(Veleros, "secrets")},
 		{"a ConfigMap is there twice", Ours, reentered(again(item.Key{Resource: "configmaps", Namespace: "boatyard", Name: "settings"})), nil, ofArchive(Ours, "settings")},
 		{"the text of an object is cut", Veleros, reentered(body(settings, "v1", half)), nil, ofArchive(Veleros, "JSON")},
-		{"an object says that it is another", Veleros, reentered(body(settings, "v1", func(b []byte) []byte {
+		{"an object claims another identity", Veleros, reentered(body(settings, "v1", func(b []byte) []byte {
 			return bytes.ReplaceAll(b, []byte(`"name":"settings"`), []byte(`"name":"other"`))
 		})), nil, ofArchive(Veleros, "settings")},
 	}
@@ -111,7 +111,7 @@ func items() []Case {
 const hostile = "hostile archive: "
 
 // Hostile are archives that were made to do harm, or damaged in ways that no
-// copy of a backup is; each stands in the place of Velero's tarball. They count
+// copy of a backup is; each replaces Velero's tarball. They count
 // apart from the corpus: they are no backups.
 func Hostile(t testing.TB) []Case {
 	var all []Case

@@ -37,7 +37,7 @@ func noise(n int) string {
 	return base64.StdEncoding.EncodeToString(b)
 }
 
-// objects are changes by somebody who covers the tracks: every record agrees
+// objects are changes by an author who covers the tracks: every record agrees
 // with what is there, and only a restore can tell.
 func objects() []Case {
 	refused := func(object, message string) Expectation {
@@ -89,8 +89,8 @@ func objects() []Case {
 		{"a Secret has another value, and every record agrees", Ours, careful(set("secrets boatyard/token", "c2Fib3RhZ2U=", "data", "token")), nil, Expectation{Beyond: true}},
 		{"a Secret has another value, and every record agrees", Veleros, careful(set("secrets notes/token", "c2Fib3RhZ2U=", "data", "token")), nil, Expectation{Beyond: true}},
 		{"a ConfigMap that nothing uses is missing", Ours, careful(remove("configmaps boatyard/tides")), nil, Expectation{Beyond: true}},
-		{"the namespace is missing: it is made anew, without its labels", Ours, careful(remove("namespaces boatyard")), nil, Expectation{Beyond: true}},
-		{"the namespace is missing: it is made anew, without its labels", Veleros, careful(remove("namespaces notes")), nil, Expectation{Beyond: true}},
+		{"the namespace is missing: it is recreated without its labels", Ours, careful(remove("namespaces boatyard")), nil, Expectation{Beyond: true}},
+		{"the namespace is missing: it is recreated without its labels", Veleros, careful(remove("namespaces notes")), nil, Expectation{Beyond: true}},
 	}
 }
 

@@ -43,7 +43,7 @@ func first(change func(object)) func([]object) []object {
 	}
 }
 
-// lying changes what the manifest says, and nothing it speaks of.
+// lying changes the manifest, and nothing that it describes.
 func lying(change func(*manifest.Manifest)) func(*Backup) error {
 	return func(b *Backup) error {
 		return b.lie(func(m *manifest.Manifest) error { change(m); return nil })
@@ -144,7 +144,7 @@ func volumeRecords() []Case {
 		{"the record of a volume names another snapshot than its pod volume", Veleros, retold(store.VolumeInfo, first(func(v object) { child(v, "pvbInfo")["snapshotHandle"] = "0badcafe" })), nil,
 			ofVolumes("persistentvolumes pv-notes", "no PodVolumeBackup")},
 		{"the record of a volume says that saving it failed", Veleros, retold(store.VolumeInfo, first(func(v object) { v["result"] = "failed" })), nil, ofVolumes("persistentvolumes pv-notes", "failed")},
-		{"a volume was saved by a method that nobody knows", Veleros, retold(store.VolumeInfo, first(func(v object) { v["backupMethod"] = "Carbon" })), nil, ofVolumes("persistentvolumes pv-notes", "unknown method")},
+		{"a volume was saved by an unknown method", Veleros, retold(store.VolumeInfo, first(func(v object) { v["backupMethod"] = "Carbon" })), nil, ofVolumes("persistentvolumes pv-notes", "unknown method")},
 		{"a volume is recorded that the tarball does not hold", Veleros, retold(store.VolumeInfo, func(l []object) []object {
 			return append(l, object{"pvName": "pv-gone", "pvcName": "gone", "pvcNamespace": "notes", "skipped": true})
 		}), nil, ofVolumes("persistentvolumes pv-gone", "does not hold")},

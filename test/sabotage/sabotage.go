@@ -4,7 +4,7 @@
 // lead to, and healthy backups that must pass.
 //
 // A case says which level is the cheapest that can see it. Below that level its
-// verdict is passed, by design: that is written down here, so that nobody
+// verdict is passed, by design: that is written down here, so that no one
 // believes more of a level than it proves.
 //
 // A saboteur is careless or careful. The careless one changes the tarball and
@@ -46,7 +46,7 @@ type Case struct {
 // Expectation is what a drill must say. The zero value is that a healthy
 // backup passes.
 type Expectation struct {
-	// Level is the cheapest that sees it; "" is none, and every level passes.
+	// Level is the cheapest that sees it. If it is empty, every level passes.
 	Level   report.Level
 	Verdict report.Verdict // failed or error, from Level on
 	// Finding, of a failed drill, must be among its findings: the check and the

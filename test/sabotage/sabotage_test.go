@@ -66,7 +66,7 @@ func TestTheCorpusIsLargeAndEachCaseSaysWhatMustBeFound(t *testing.T) {
 	assert.GreaterOrEqual(t, healthy, 8)
 }
 
-// A sabotage that does nothing would be caught by nobody and prove nothing.
+// A sabotage that does nothing would not be caught and would prove nothing.
 func TestASabotageThatChangesNothingIsAnError(t *testing.T) {
 	healthy := Backup{Dir: rig.SmallBucket(t), Name: Veleros.name()}
 	for why, spoil := range map[string]func(*Backup) error{
@@ -92,7 +92,7 @@ func TestResultsAreSummedUpByTheWorstOfTheirLevels(t *testing.T) {
 	sum := Sum(results)
 	assert.Equal(t, 3, sum.Backups)
 	assert.Equal(t, 1, sum.Healthy)
-	assert.Equal(t, 1, sum.Unsettled, "nobody has looked at the level that sees it")
+	assert.Equal(t, 1, sum.Unsettled, "the level that sees it was not run")
 	assert.Equal(t, map[string]int{"controlplane": 1}, sum.Caught)
 	assert.Equal(t, 1, sum.Outcomes[FalseAlarm])
 	assert.Len(t, Needed(results)["items_restored"], 2)

@@ -15,14 +15,14 @@ import (
 //go:embed boatyard.yaml
 var boatyard []byte
 
-// afterwards is made between Lifeboat's two backups: what tells them apart.
+// afterwards is made between Lifeboat's two backups: what distinguishes them.
 const afterwards = "{apiVersion: v1, kind: ConfigMap, metadata: {name: log, namespace: boatyard}, data: {entry: all well}}"
 
 // Keys are those of the encrypted backups, in the form of age.
 type Keys struct {
 	Recipient string
 	Identity  string // of the recipient
-	Other     string // an identity that is nobody's
+	Other     string // an identity that is not a recipient's
 }
 
 // Sources are the healthy backups.

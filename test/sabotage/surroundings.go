@@ -22,7 +22,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
 
-// surroundings are failures of what a drill stands on. The backup is healthy:
+// surroundings are failures of what a drill needs. The backup is healthy:
 // it must not be blamed, and nothing must be believed of it.
 func surroundings() []Case {
 	tarball := func(r *http.Request) bool {
@@ -122,8 +122,8 @@ func policy(fields string) func(testing.TB, *Drill) {
 	}
 }
 
-// controlPlane is another program in the place of lifeboat-controlplane; ""
-// is none.
+// controlPlane replaces lifeboat-controlplane by another program, or
+// removes it if the program is empty.
 func controlPlane(script string, mode os.FileMode) func(testing.TB, *Drill) {
 	return func(t testing.TB, d *Drill) {
 		path := filepath.Join(t.TempDir(), "lifeboat-controlplane")

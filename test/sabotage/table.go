@@ -91,7 +91,7 @@ func (t Totals) String() string {
 }
 
 // Needed says for each check which cases no other check would have caught: a
-// check that stands for none proves nothing that is shown here.
+// check without a sabotage proves nothing that is shown here.
 func Needed(results []Result) map[string][]string {
 	needed := map[string][]string{}
 	for _, r := range results {
@@ -138,7 +138,7 @@ type line struct {
 	Seen    []Seen          `json:"seen"`
 }
 
-// Encode writes totals, results and what each check stands for as JSON.
+// Encode writes totals, results and what each check finds as JSON.
 func Encode(w io.Writer, results []Result) error {
 	lines := make([]line, len(results))
 	for i, r := range results {

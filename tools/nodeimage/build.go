@@ -40,7 +40,7 @@ func (b *builder) provide(ctx context.Context) error {
 	case exists(archive):
 		b.say("loading %s", archive)
 		if err := loadArchive(ctx, archive); err != nil {
-			return fmt.Errorf("%w; remove %s to build it anew", err, archive)
+			return fmt.Errorf("%w; remove %s to build it again", err, archive)
 		}
 	default:
 		if err := b.build(ctx); err != nil {

@@ -49,7 +49,7 @@ func failsIn(last time.Duration, phase velerov1.BackupPhase) func(time.Duration)
 }
 
 // plans has a schedule of each kind one meets: well, overdue, failing, failed,
-// never drilled, refuted, paused, never run.
+// never drilled, failed, paused, never run.
 var plans = []plan{
 	{name: "shop-hourly", expr: "0 * * * *", location: "default", ttl: 25 * time.Hour, took: 4 * time.Minute, rto: 15 * time.Minute, size: 38 * mib, volumes: 60 * gib, items: 2140, drilled: true,
 		phase: failsIn(0, velerov1.BackupPhasePartiallyFailed)},

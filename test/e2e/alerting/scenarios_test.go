@@ -139,7 +139,7 @@ func bucketScenarios() []scenario {
 		cause:   func(t *testing.T, w *world) { w.drilled(t, first(), drill.Error) },
 		cure:    func(t *testing.T, w *world) { w.drilled(t, first(), drill.Passed) },
 	}, {
-		alert: "LifeboatNeverDrilled", what: "nobody drills", labels: shop,
+		alert: "LifeboatNeverDrilled", what: "no drill runs", labels: shop,
 		healthy: func(t *testing.T, w *world) []string {
 			w.store(t, first())
 			return []string{w.main(), "--schedule=shop=@every 24h"}
@@ -412,7 +412,7 @@ func veleroScenarios() []scenario {
 			w.patch(t, "Schedule", "shop", fields{"spec": fields{"template": fields{"ttl": "8760h"}}})
 		},
 	}, {
-		alert: "LifeboatBackupDataMissing", what: "somebody empties the bucket", labels: inMain,
+		alert: "LifeboatBackupDataMissing", what: "the bucket is emptied", labels: inMain,
 		healthy: func(t *testing.T, w *world) []string {
 			flags := velero(t, w)
 			w.run(t, w.next(completed))
@@ -450,7 +450,7 @@ func veleroScenarios() []scenario {
 			w.patch(t, "BackupStorageLocation", "main", fields{"status": fields{"phase": "Available", "message": ""}})
 		},
 	}, {
-		alert: "LifeboatLocationReadOnly", what: "nobody sets it back", labels: inMain,
+		alert: "LifeboatLocationReadOnly", what: "it is not set back", labels: inMain,
 		healthy: velero,
 		cause: func(t *testing.T, w *world) {
 			w.patch(t, "BackupStorageLocation", "main", fields{"spec": fields{"accessMode": "ReadOnly"}})

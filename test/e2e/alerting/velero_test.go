@@ -53,7 +53,7 @@ func (w *world) installVelero(t *testing.T, location string) []string {
 		Spec: velerov1.BackupStorageLocationSpec{
 			Provider: "aws", Default: true, AccessMode: velerov1.BackupStorageLocationAccessModeReadWrite,
 			ObjectStorage: &velerov1.ObjectStorageLocation{Bucket: w.s3.Bucket, Prefix: location},
-			// Nobody validates it again, where a scenario is not about that.
+			// It is not validated again, except where a scenario is about that.
 			ValidationFrequency: &metav1.Duration{Duration: time.Hour},
 		},
 		Status: velerov1.BackupStorageLocationStatus{

@@ -29,7 +29,7 @@ import (
 )
 
 // A cluster in which Velero does all it can do, the bucket that real Velero
-// wrote, and the schedules of somebody's present setup, side by side. Nothing of
+// wrote, and the schedules of a present setup, side by side. Nothing of
 // Lifeboat's own but the exporter looks after any of them.
 func TestVeleroIsWatchedWithoutAServerOfOurs(t *testing.T) {
 	env := newEnvironment(t)
@@ -175,7 +175,7 @@ func shownAsItIs(t *testing.T, env *environment, w *world) {
 	}
 }
 
-// usersSchedules are those of somebody's present setup, each with a backup.
+// usersSchedules are those of a present setup, each with a backup.
 func usersSchedules(t *testing.T, w *world) []string {
 	t.Helper()
 	flags := w.installVelero(t, "main")

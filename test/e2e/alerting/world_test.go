@@ -101,7 +101,7 @@ func (w *world) open(t *testing.T, locationName string) store.Store {
 	return s
 }
 
-// backup is one that ends in a phase. What is not said of it has a default.
+// backup is one that ends in a phase. What is not set has a default.
 type backup struct {
 	name, schedule string
 	phase          velerov1.BackupPhase

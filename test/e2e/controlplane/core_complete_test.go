@@ -200,7 +200,7 @@ func TestNamedObjectsComeFirstInTheArchive(t *testing.T) {
 	assert.Equal(t, map[string]string{"cm": "shop/" + last.Name + ",shop/no-such-thing,shop/" + second.Name, "pv": "pv-retained"}, r.Backup.Spec.OrderedResources)
 }
 
-// as is a client that the API server takes for somebody else.
+// as is a client that the API server takes for another user.
 func as(t *testing.T, kubeconfig []byte, user string) *cluster.Client {
 	t.Helper()
 	var k map[string]any

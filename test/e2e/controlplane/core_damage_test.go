@@ -22,7 +22,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
 
-// damaged is a store with one object that is another than was put.
+// damaged is a store with one object that differs from what was put.
 type damaged struct {
 	store.Store
 	key     string

@@ -48,7 +48,7 @@ func keys(t *testing.T, s store.Store) []string {
 	return out
 }
 
-// assertNoBackup holds that nobody would take anything in the store for a
+// assertNoBackup asserts that no reader takes anything in the store for a
 // backup.
 func assertNoBackup(t *testing.T, s store.Store, name, when string) {
 	t.Helper()
@@ -421,7 +421,7 @@ func TestARestoreWhoseAnswersGetLostKnowsWhatItMade(t *testing.T) {
 			_ = resp.Body.Close()
 		}
 		lost.Add(1)
-		panic(http.ErrAbortHandler) // done, and nobody hears of it
+		panic(http.ErrAbortHandler) // done, but the answer is lost
 	})
 	result, err := restoreJob("r", "b", s, c).Run(t.Context())
 	require.NoError(t, err)

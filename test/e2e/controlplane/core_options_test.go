@@ -48,7 +48,7 @@ func TestEachOptionOfARestoreDoesWhatItSays(t *testing.T) {
 		{"storage classes are mapped", mapsStorageClasses},
 		{"node ports are preserved", preservesNodePorts},
 		{"existing objects are updated", updatesExisting},
-		{"what cannot be updated fails or is made anew", recreatesExisting},
+		{"what cannot be updated fails or is recreated", recreatesExisting},
 		{"a status is restored", restoresStatus},
 		{"objects are modified", modifiesObjects},
 		{"owners have their real UIDs", keepsOwners},
@@ -341,17 +341,17 @@ func recreatesExisting(t *testing.T, r optionsRig) {
 	assert.Equal(t, "1", field(t, r.Client, open, "v1", "data", "a"))
 	r.patch(t, open, "v1", `{"data":{"a":"2"}}`)
 
-	j := restoreJob("anew", "b", s, r.Client)
+	j := restoreJob("recreate", "b", s, r.Client)
 	j.Options = plan.Options{ExistingResourcePolicy: plan.PolicyRecreate}
 	prepared, err := j.Prepare(t.Context())
 	require.NoError(t, err)
-	var anew []item.Key
+	var recreated []item.Key
 	for _, step := range prepared.Plan.Steps {
 		if step.Action == plan.Recreate {
-			anew = append(anew, step.Key)
+			recreated = append(recreated, step.Key)
 		}
 	}
-	assert.ElementsMatch(t, fixed, anew)
+	assert.ElementsMatch(t, fixed, recreated)
 	done, err := j.Execute(t.Context(), prepared)
 	require.NoError(t, err)
 	assert.Empty(t, outcomes(done.Changes, apply.Failed))
@@ -561,7 +561,7 @@ func carriesOutPlans(t *testing.T, r optionsRig) {
 		{"an object was created", "configmaps planned/b: the plan says create; now it is", func() { create(t, r.Client, configNamed("planned", "b", `{"a":"1"}`)) }, r.plane.Kubeconfig},
 		{"an object was changed", "configmaps planned/a: the cluster has another object", func() { r.patch(t, a, "v1", `{"data":{"a":"3"}}`) }, r.plane.Kubeconfig},
 		{"an object was deleted", "configmaps planned/c: the plan says", func() { r.delete(t, c, "v1") }, r.plane.Kubeconfig},
-		{"it is another cluster", "another cluster", func() {}, other.Kubeconfig},
+		{"the cluster differs", "another cluster", func() {}, other.Kubeconfig},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			r.patch(t, a, "v1", `{"data":{"a":"2"}}`)

@@ -83,8 +83,8 @@ func assertHardObjects(t *testing.T, from, to *cluster.Client, r restore.Result)
 	assert.Nil(t, field(t, to, in("", "namespaces", "shop"), "v1", "metadata", "labels", "velero.io/restore-name"))
 
 	ports := field(t, to, in("shop", "services", "checkout-node-port"), "v1", "spec", "ports").([]any)
-	assert.EqualValues(t, 30080, ports[0].(map[string]any)["nodePort"], "somebody asked for it")
-	assert.NotZero(t, ports[1].(map[string]any)["nodePort"], "allocated anew")
+	assert.EqualValues(t, 30080, ports[0].(map[string]any)["nodePort"], "the author asked for it")
+	assert.NotZero(t, ports[1].(map[string]any)["nodePort"], "allocated again")
 	assert.Equal(t, "None", field(t, to, in("shop", "services", "database"), "v1", "spec", "clusterIP"))
 	assert.NotEmpty(t, field(t, to, in("shop", "services", "checkout"), "v1", "spec", "clusterIP"))
 

@@ -145,7 +145,7 @@ func TestARestoreTakesWhatItIsTold(t *testing.T) {
 		_, err := j.Prepare(t.Context())
 		assert.NoError(t, err)
 	})
-	t.Run("objects nobody serves fail with the reason", func(t *testing.T) {
+	t.Run("objects that are not served fail with the reason", func(t *testing.T) {
 		r := run(t, "trees", filter.Filter{})
 		assert.False(t, r.Complete())
 		c := changeOf(r.Changes, in("orchard", "trees.orchard.example.com", "pear"))

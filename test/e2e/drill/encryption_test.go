@@ -43,7 +43,7 @@ func kubeconfigFile(t *testing.T, kubeconfig []byte) string {
 	return path
 }
 
-// secretsOf are all texts by which somebody could tell or confirm what the
+// secretsOf are all texts by which a reader could find or confirm what the
 // items of an unencrypted backup hold.
 func secretsOf(t *testing.T, dir, backup string) (secrets map[string]string, items int) {
 	t.Helper()
@@ -188,7 +188,7 @@ func TestAnEncryptedBackupTellsNoSecretAndIsProven(t *testing.T) {
 		if strings.Contains(what, "value of ") {
 			values++
 		}
-		assert.False(t, bytes.Contains(all, []byte(secret)), "the bucket tells %s", what)
+		assert.False(t, bytes.Contains(all, []byte(secret)), "the bucket shows %s", what)
 	}
 	assert.Positive(t, values)
 	assert.Greater(t, items, 100)

@@ -73,7 +73,7 @@ func backUp(t *testing.T, kubeconfig []byte, dir, name string, args ...string) {
 		append([]string{"backup", "create", name, "--location", "file://" + dir, "--kubeconfig", path}, args...)...).CombinedOutput()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && exit.ExitCode() == 3 {
-		err = nil // of an aggregated API that nobody serves it cannot say what it held
+		err = nil // it cannot know what an aggregated API held that is not served
 	}
 	require.NoError(t, err, string(out))
 }

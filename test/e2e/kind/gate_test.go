@@ -21,7 +21,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/verifier/policy"
 )
 
-// Addresses of the world, of ranges that nobody has (RFC 5737, RFC 3849), and
+// Addresses of the world, of ranges that are not in use (RFC 5737, RFC 3849), and
 // that of clouds' metadata. The world is a container beside the sandbox, and the
 // node's way to it.
 const (
@@ -32,7 +32,7 @@ const (
 	metadata     = "169.254.169.254"
 )
 
-// dialled is what the program test/rig/workload says of an attempt.
+// dialled is what the program test/rig/workload prints about an attempt.
 type dialled struct {
 	To, Error, Got string
 	Seconds        float64
@@ -259,7 +259,7 @@ func TestAClosedSandboxReachesItselfAndWhatThePolicyNamesAndNothingElse(t *testi
 	require.NoError(t, err, "the host reaches the API server")
 	conn.Close()
 
-	// Neighbours are found anew while the sandbox is closed.
+	// Neighbours are found again while the sandbox is closed.
 	docker(t, "exec", node, "ip", "neighbour", "flush", "dev", "eth0")
 	got, _ = reached(t, node, "outer:18080", named)
 	assert.ElementsMatch(t, named, got)

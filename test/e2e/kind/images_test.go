@@ -38,7 +38,7 @@ func assertRuns(t *testing.T, node, image string) {
 	}
 }
 
-// noteOf is the label by which a test tells images apart.
+// noteOf is the label by which a test distinguishes images.
 func noteOf(t *testing.T, node, image string) string {
 	t.Helper()
 	out := docker(t, "exec", node, "sh", "-c", `digest=$(ctr -n k8s.io images ls | awk -v n="$1" '$1==n{print $3}'); ctr -n k8s.io content get "$digest"`, "sh", image)
@@ -150,7 +150,7 @@ func TestImagesComeToTheNodeUnderTheNamesOfTheBackup(t *testing.T) {
 		assert.Equal(t, "stands in again", noteOf(t, node, "registry.acme.io/team/"+app+":v2"))
 	})
 
-	t.Run("an archive that is none breaks the call", func(t *testing.T) {
+	t.Run("a malformed archive breaks the call", func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "images.tar")
 		require.NoError(t, os.WriteFile(path, []byte("no archive"), 0o600))
 		s.Images = policy.Images{Mode: policy.ImagesLoad, Archive: path}

@@ -185,6 +185,6 @@ func TestCleanupRemovesOurOwnAndNobodyElses(t *testing.T) {
 	assert.Equal(t, []string{young}, cleanup("--older-than", "30m"))
 	assert.False(t, there(young))
 	assert.Empty(t, cleanup("--older-than", "1ns"))
-	assert.True(t, there(theirs), "somebody else's cluster was removed")
+	assert.True(t, there(theirs), "a foreign cluster was removed")
 	assert.DirExists(t, folder)
 }

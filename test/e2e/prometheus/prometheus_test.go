@@ -267,7 +267,7 @@ func TestARealPrometheusUnderstandsItAll(t *testing.T) {
 
 	away := l.dir + ".away"
 	require.NoError(t, os.Rename(l.dir, away))
-	awaitFiring(t, base, "a location that is gone is one alert for each thing nobody can see",
+	awaitFiring(t, base, "a location that is gone is one alert for each thing that cannot be seen",
 		"LifeboatCollectorFailed", "LifeboatExporterSourceDown bucket", "LifeboatExporterSourceDown drills", "LifeboatLocationUnavailable")
 	require.Eventually(t, func() bool {
 		return series(t, base, "lifeboat_schedule_last_backup_phase") == 0

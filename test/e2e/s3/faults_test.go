@@ -90,7 +90,7 @@ func TestCredentialsThatExpireInTheMiddleOfAnUpload(t *testing.T) {
 				if err != nil { // it had read all of it, and cannot see that nothing is there
 					assert.ErrorContains(t, err, "abort backup nightly: get backups/nightly/nightly.tar.gz: the credentials have expired")
 				}
-				assert.Len(t, uploads(t, server), 1, "parts that nobody may remove stay for the bucket's rule; no listing shows them")
+				assert.Len(t, uploads(t, server), 1, "parts that must not be removed stay for the bucket's rule; no listing shows them")
 			} else {
 				assert.NoError(t, err)
 				assert.Empty(t, uploads(t, server))

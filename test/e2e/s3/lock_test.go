@@ -30,7 +30,7 @@ func admin(t *testing.T, server rig.S3Server) *awss3.Client {
 	})
 }
 
-// locked is a bucket whose objects nobody may delete for a day.
+// locked is a bucket whose objects must not be deleted for a day.
 func locked(t *testing.T, server rig.S3Server) rig.S3Server {
 	t.Helper()
 	server.Bucket = "lifeboat-locked"

@@ -118,7 +118,7 @@ func (d *daemon) start(ctx context.Context) error {
 // empty removes containers, and networks with them: dockerd starts those of a
 // killed run again, and leaves the bridge of a network to the host when it ends,
 // where it takes packets away from the network of the same name that the daemon
-// of another clone makes. Nobody else uses this daemon.
+// of another clone makes. Nothing else uses this daemon.
 func (d *daemon) empty(ctx context.Context) error {
 	ids, err := d.docker(ctx, "ps", "--all", "--quiet")
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// install installs Debian's Docker where there is none.
+// install installs Debian's Docker if it is missing.
 func install(ctx context.Context) error {
 	if os.Geteuid() != 0 {
 		return errors.New("no Docker daemon answers, and starting one needs root")

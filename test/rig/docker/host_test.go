@@ -42,7 +42,7 @@ func TestOnlyAProcessThatNamesOurFolderIsEnded(t *testing.T) {
 	assert.NoFileExists(t, pidFile)
 	assert.True(t, owns(stranger.Process.Pid, "/elsewhere"), "it runs on")
 	require.NoError(t, stranger.Process.Kill())
-	assert.ErrorContains(t, stranger.Wait(), "killed", "nobody ended it before")
+	assert.ErrorContains(t, stranger.Wait(), "killed", "it had ended before")
 
 	left := run(state + "/dockerd")
 	require.NoError(t, endLeftover(pidFile, state))

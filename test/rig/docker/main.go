@@ -85,7 +85,7 @@ func command(ctx context.Context, env, args []string) error {
 	return cmd.Run()
 }
 
-// answers tells whether the docker program finds a daemon.
+// answers reports whether the docker program finds a daemon.
 func answers(ctx context.Context, env []string) bool {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()

@@ -9,7 +9,7 @@
 //	workload exit STATUS [LINE]  says LINE and ends
 //	workload sleep DURATION      ends after it, or on SIGTERM
 //
-// Called as sh it is notes, whatever else it is told: so it stands in for the
+// Called as sh it is notes, whatever its other arguments are: so it replaces the
 // shell of the application in the bucket that Velero wrote.
 //
 // The server answers / with "ok", /file?path=P with the file, /env?name=N with

@@ -13,7 +13,7 @@ import (
 // sysResource is the bit of CAP_SYS_RESOURCE, see linux/capability.h.
 const sysResource = 24
 
-// LacksSysResource tells whether CAP_SYS_RESOURCE is out of reach here: then no
+// LacksSysResource reports whether CAP_SYS_RESOURCE is out of reach here: then no
 // container can be given it, and every privileged one asks for it.
 func LacksSysResource() (bool, error) {
 	status, err := os.ReadFile("/proc/self/status")

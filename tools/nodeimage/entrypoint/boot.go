@@ -16,7 +16,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/tools/nodeimage/bounding"
 )
 
-// What kind's configuration gives the first node of a cluster, when nobody says
+// What kind's configuration gives the first node of a cluster, unless it is configured
 // otherwise: of the pod subnets 10.244.0.0/16 and fd00:10:244::/56 the first
 // share for one node.
 const (

@@ -11,7 +11,7 @@ import (
 	"syscall"
 )
 
-// kubeletRoot is where kind tells the kubelet to put pods (its setting
+// kubeletRoot is where kind configures the kubelet to put pods (its setting
 // cgroupRoot); the kubelet ends when it is not there.
 const kubeletRoot = "kubelet"
 

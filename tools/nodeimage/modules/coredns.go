@@ -34,7 +34,7 @@ func main() {
 	coremain.Run()
 }
 
-// setUp skips what the Corefile says of where to forward to.
+// setUp skips the Corefile's lines about where to forward to.
 func setUp(c *caddy.Controller) error {
 	for c.Next() {
 		c.RemainingArgs()

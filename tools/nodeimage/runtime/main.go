@@ -1,4 +1,4 @@
-// Command runtime stands in front of runc on hosts whose capability bounding
+// Command runtime is called in place of runc on hosts whose capability bounding
 // set lacks CAP_SYS_RESOURCE (micro virtual machines, nested containers). There
 // nothing can have that capability, so runc refuses what asks for "all" of
 // them: every privileged container, and with it every kind node.
