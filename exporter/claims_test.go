@@ -16,6 +16,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/exporter/internal/state"
 	"github.com/lifeboat-backup/lifeboat/verifier/drilllog"
 	"github.com/lifeboat-backup/lifeboat/verifier/evidence"
+	"github.com/lifeboat-backup/lifeboat/verifier/evidence/evidencetest"
 	"github.com/lifeboat-backup/lifeboat/verifier/policy"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 	"github.com/lifeboat-backup/lifeboat/verifier/scheduler"
@@ -57,6 +58,10 @@ func TestAScheduledDrillIsUnderWayUntilItHasEvidenceOrIsGivenBack(t *testing.T) 
 				case <-stop:
 				}
 				rep := report.Report{Schema: report.Schema, ID: r.ID, Verdict: report.Passed, Level: report.LevelControlPlane, Backup: report.Backup{Name: r.Backup}, Started: time.Now(), Finished: time.Now()}
+				rep, err := evidencetest.Drilled(ctx, r.Store, rep)
+				if err != nil {
+					return rep, err
+				}
 				return rep, evidence.Write(ctx, r.Store, rep)
 			},
 			By: drilllog.Owner{Machine: "m", PID: 1, Instance: "i"}, Ended: func(drilllog.Owner) bool { return false }, Now: time.Now, Log: silent(),

@@ -6,9 +6,11 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
 	"github.com/lifeboat-backup/lifeboat/core/schedule"
+	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/exporter/internal/fact"
 	"github.com/lifeboat-backup/lifeboat/exporter/internal/state"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
@@ -85,6 +87,8 @@ func TestWhichBackupIsProven(t *testing.T) {
 	otherBytes.MetadataSHA256 = "ff"
 	hashed := last
 	hashed.MetadataSHA256 = "00"
+	touched := last
+	touched.Modified = noon
 	for name, tc := range map[string]struct {
 		level    report.Level
 		backups  []fact.Backup
@@ -122,6 +126,12 @@ func TestWhichBackupIsProven(t *testing.T) {
 			"", []fact.Backup{last}, []fact.Drill{drillOfBackup(gone, controlplane, report.Passed)}, time.Time{}, day(-1)},
 		"only a Completed backup is a recovery point": {
 			"", []fact.Backup{partial}, []fact.Drill{drillOfBackup(partial, controlplane, report.Passed)}, time.Time{}, day(8).Add(time.Hour)},
+		"a backup whose files have changed is not proven any more, and its deadline does not count": {
+			"", []fact.Backup{last}, []fact.Drill{ofFiles(drillOfBackup(last, controlplane, report.Passed))}, time.Time{}, day(8)},
+		"until it is drilled again": {
+			"", []fact.Backup{last}, []fact.Drill{ofFiles(drillOfBackup(last, controlplane, report.Passed)), after(drillOfBackup(last, controlplane, report.Passed), time.Hour)}, day(0), day(8)},
+		"a backup with a file younger than its drill, by evidence without files": {
+			"", []fact.Backup{touched}, []fact.Drill{drillOfBackup(touched, controlplane, report.Passed)}, time.Time{}, day(8)},
 		"a backup of the same name is another backup, by its UID": {
 			"", []fact.Backup{last}, []fact.Drill{namesake}, time.Time{}, day(8)},
 		"a backup whose metadata has changed is another backup": {
@@ -133,6 +143,68 @@ func TestWhichBackupIsProven(t *testing.T) {
 			got := derived(t, noon, oneLocation(cfg, tc.backups, tc.drills...), cfg)
 			assertTime(t, got, provenOfDB, tc.want)
 			assertTime(t, got, provenBy, tc.deadline)
+		})
+	}
+}
+
+// ofFiles is a drill of other files than those that are there.
+func ofFiles(d fact.Drill) fact.Drill {
+	d.Files = report.Fingerprint{1}
+	return d
+}
+
+func TestWhatChangedSinceItsDrillHasNoResult(t *testing.T) {
+	b := completedBackup("db", "db-1", day(0))
+	for name, tc := range map[string]struct {
+		drills []fact.Drill
+		want   string
+	}{
+		"passed":                        {[]fact.Drill{ofFiles(drillOfBackup(b, controlplane, report.Passed))}, "none"},
+		"failed, which stays an alarm":  {[]fact.Drill{ofFiles(drillOfBackup(b, controlplane, report.Failed))}, "failed"},
+		"passed, and drilled again":     {[]fact.Drill{ofFiles(drillOfBackup(b, controlplane, report.Passed)), after(drillOfBackup(b, controlplane, report.Error), time.Hour)}, "error"},
+		"a lesser level of the new one": {[]fact.Drill{ofFiles(drillOfBackup(b, kind, report.Passed)), after(drillOfBackup(b, integrity, report.Passed), time.Hour)}, "passed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := derived(t, noon, oneLocation(daily(t), []fact.Backup{b}, tc.drills...), daily(t))
+			assert.Equal(t, 1.0, got[`lifeboat_drill_last_result{schedule="db",result="`+tc.want+`"}`])
+			assert.Zero(t, got[`lifeboat_drill_verified_backups{schedule="db"}`])
+		})
+	}
+}
+
+// The whole path: a bucket, a passed drill, and another tarball.
+func TestASwappedFileIsUnprovenAtTheNextListing(t *testing.T) {
+	for name, swap := range map[string]func(fakeBucket){
+		"replaced":         func(b fakeBucket) { b.put(store.Contents("db-1"), []byte("garbage")) },
+		"cut":              func(b fakeBucket) { b.put(store.Contents("db-1"), make([]byte, 10)) },
+		"the same, again":  func(b fakeBucket) { b.put(store.Contents("db-1"), make([]byte, 1<<20)) },
+		"a companion":      func(b fakeBucket) { b.put(store.VolumeInfo("db-1"), []byte("x")) },
+		"a file too many":  func(b fakeBucket) { b.put(store.BackupPrefix("db-1")+"x", []byte("x")) },
+		"a companion gone": func(b fakeBucket) { require.NoError(b.t, b.Delete(b.t.Context(), store.Results("db-1"))) },
+		"the metadata": func(b fakeBucket) {
+			v := completedBackup("db", "db-1", day(0))
+			v.Errors = 1
+			b.put(store.Metadata("db-1"), metadataOf(b.t, v))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBucket(t)
+			v := completedBackup("db", "db-1", day(0))
+			b.backup(v)
+			b.put(store.Results("db-1"), []byte("{}"))
+			b.drill("d", drillOfBackup(v, controlplane, report.Passed))
+			source, _ := locationOf(b)
+			verified := func() float64 {
+				backups, err := source.ListBackups(t.Context())
+				require.NoError(t, err)
+				drills, err := source.ListDrills(t.Context())
+				require.NoError(t, err)
+				require.Empty(t, drills.Unreadable)
+				return derived(t, noon, oneLocation(daily(t), backups.Backups, drills.Drills...), daily(t))[`lifeboat_drill_verified_backups{schedule="db"}`]
+			}
+			assert.Equal(t, 1.0, verified())
+			swap(b)
+			assert.Zero(t, verified())
 		})
 	}
 }

@@ -52,6 +52,9 @@ func TestTheWordForASchedule(t *testing.T) {
 			backups: []fact.Backup{old, before, last}, word: status.Unproven, severity: status.Warning, runbook: "LifeboatNeverDrilled"},
 		"the last drill could not find out, and the proof still holds": {
 			backups: []fact.Backup{before, last}, drills: []fact.Drill{passed(before), drillOfBackup(last, controlplane, report.Error)}, word: status.OK, severity: status.Fine},
+		"the files of a proven backup have changed": {
+			backups: []fact.Backup{before, last}, drills: []fact.Drill{passed(before), ofFiles(passed(last))},
+			word: status.Unproven, severity: status.Warning, runbook: "LifeboatProvenBackupTooOld"},
 		"a drill failed": {
 			backups: []fact.Backup{before, last}, drills: []fact.Drill{passed(before), drillOfBackup(last, controlplane, report.Failed)},
 			word: status.Unproven, severity: status.Critical, runbook: "LifeboatDrillFailed"},

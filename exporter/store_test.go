@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +22,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/store/storetest"
 	"github.com/lifeboat-backup/lifeboat/exporter/internal/bucket"
 	"github.com/lifeboat-backup/lifeboat/exporter/internal/fact"
+	"github.com/lifeboat-backup/lifeboat/verifier/evidence/evidencetest"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
 
@@ -56,15 +58,22 @@ func TestAScanFindsBackupsAndEvidence(t *testing.T) {
 		assert.True(t, want.Start.Equal(got.Start))
 		assert.True(t, want.Completed.Equal(got.Completed))
 		got.Start, got.Completed = want.Start, want.Completed
+		want.Files, want.Modified = got.Files, got.Modified
 		assert.Equal(t, want, got)
 		assert.Len(t, got.MetadataSHA256, 64)
+		assert.NotZero(t, got.Files)
+		assert.False(t, got.Modified.IsZero())
 	}
 
 	drills, err := source.ListDrills(t.Context())
 	require.NoError(t, err)
 	assert.Empty(t, drills.Unreadable, "other forms of the same evidence are left alone")
+	require.Len(t, drills.Drills, 1)
+	got := drills.Drills[0]
+	assert.Equal(t, first.MetadataSHA256, got.MetadataSHA256)
+	assert.Equal(t, backups.Backups[1].Files, got.Files, "the drill is of the files that are there")
 	drill.ID = "d1"
-	assert.Equal(t, []fact.Drill{drill}, drills.Drills)
+	assert.Equal(t, drill, asWritten(got))
 }
 
 func TestAnEncryptedBackupIsOneAmongOthers(t *testing.T) {
@@ -152,11 +161,18 @@ func TestOneBadObjectStopsNoneOfTheOthers(t *testing.T) {
 	}
 }
 
+// asWritten is a drill without what evidencetest adds.
+func asWritten(d fact.Drill) fact.Drill {
+	d.MetadataSHA256, d.Files, d.Checks, d.Asked = "", report.Fingerprint{}, nil, fact.CheckCounts{}
+	d.Stages = slices.DeleteFunc(d.Stages, func(s fact.Stage) bool { return s.Seconds == 0 })
+	return d
+}
+
 func TestOneBadPieceOfEvidenceStopsNoneOfTheOthers(t *testing.T) {
 	good := drillOfBackup(completedBackup("db", "db-1", day(0)), controlplane, report.Passed)
 	good.ID = "good"
 	encode := func(change func(*report.Report)) string {
-		r := report.Report{Schema: report.Schema, ID: "bad", Verdict: report.Passed, Started: day(0), Finished: day(0), Backup: report.Backup{Name: "db-1"}}
+		r := evidencetest.Complete(report.Report{Schema: report.Schema, ID: "bad", Level: controlplane, Verdict: report.Passed, Started: day(0), Finished: day(0), Backup: report.Backup{Name: "db-1"}})
 		change(&r)
 		raw, err := r.Encode()
 		require.NoError(t, err)
@@ -170,6 +186,10 @@ func TestOneBadPieceOfEvidenceStopsNoneOfTheOthers(t *testing.T) {
 		"unknown verdict":  {encode(func(r *report.Report) { r.Verdict = "fine" }), `unknown verdict "fine"`},
 		"no end":           {encode(func(r *report.Report) { r.Finished = time.Time{} }), "when the drill ran"},
 		"from the future":  {encode(func(r *report.Report) { r.Finished = time.Now().Add(48 * time.Hour) }), "in the future"},
+		"no checks":        {encode(func(r *report.Report) { r.Checks = nil }), "without a check"},
+		"no stages":        {encode(func(r *report.Report) { r.Stages = nil }), "no stages"},
+		"no digest":        {encode(func(r *report.Report) { r.Backup.ContentsSHA256 = "" }), "digests"},
+		"counts":           {encode(func(r *report.Report) { r.Items.Expected = -5 }), "do not add up"},
 		"long schedule":    {encode(func(r *report.Report) { r.Backup.Schedule = strings.Repeat("x", 64) }), "64 characters"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -179,7 +199,8 @@ func TestOneBadPieceOfEvidenceStopsNoneOfTheOthers(t *testing.T) {
 			source, _ := locationOf(inBucket)
 			scan, err := source.ListDrills(t.Context())
 			require.NoError(t, err)
-			assert.Equal(t, []fact.Drill{good}, scan.Drills)
+			require.Len(t, scan.Drills, 1)
+			assert.Equal(t, good, asWritten(scan.Drills[0]))
 			require.Len(t, scan.Unreadable, 1)
 			assert.ErrorContains(t, scan.Unreadable[0], tc.want)
 		})

@@ -257,7 +257,7 @@ func (r *run) record(a answer) { r.report = record(r.report, r.Spec.Waivers, a) 
 // identify copies into a report which backup it is about.
 func identify(rep report.Report, i check.IntegrityResult) report.Report {
 	b := &rep.Backup
-	b.MetadataSHA256, b.ContentsSHA256, b.Manifest = i.MetadataSHA256, i.ContentsSHA256, i.Manifest
+	b.MetadataSHA256, b.ContentsSHA256, b.Manifest, b.Files = i.MetadataSHA256, i.ContentsSHA256, i.Manifest, i.Files
 	if i.Metadata == nil {
 		return rep
 	}

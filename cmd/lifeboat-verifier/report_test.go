@@ -18,6 +18,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/core/store/fs"
 	"github.com/lifeboat-backup/lifeboat/verifier/evidence"
+	"github.com/lifeboat-backup/lifeboat/verifier/evidence/evidencetest"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
 
@@ -54,7 +55,7 @@ func drilled(t *testing.T) (dir string, s store.Store) {
 		if d.verdict == report.Failed {
 			r.Findings = []report.Finding{{Check: "items_restored", Object: "configmaps shop/settings", Message: "refused"}}
 		}
-		require.NoError(t, evidence.Write(t.Context(), location, r))
+		require.NoError(t, evidence.Write(t.Context(), location, evidencetest.Complete(r)))
 	}
 	return dir, location
 }
@@ -139,10 +140,10 @@ func TestOneReportIsShownInEveryForm(t *testing.T) {
 func TestEvidenceDoesNotSteerTheTerminal(t *testing.T) {
 	dir, s := drilled(t)
 	at := time.Now().UTC()
-	require.NoError(t, evidence.Write(t.Context(), s, report.Report{
+	require.NoError(t, evidence.Write(t.Context(), s, evidencetest.Complete(report.Report{
 		Schema: report.Schema, ID: "evil", Level: "\x1b[2J", Verdict: report.Failed, Summary: "\x1b]0;title\x07", Started: at, Finished: at,
 		Backup: report.Backup{Name: "b", Schedule: "\u202edaily"},
-	}))
+	})))
 	for _, args := range [][]string{{"list"}, {"get", "evil"}} {
 		code, stdout, _ := execute(t, append([]string{"report"}, append(args, "--location=file://"+dir)...)...)
 		assert.Zero(t, code)

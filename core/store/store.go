@@ -61,6 +61,9 @@ type Info struct {
 	Key      string
 	Size     int64 // bytes
 	Modified time.Time
+	// ETag identifies the content in a store that has such a thing (S3), as the
+	// store writes it; "" otherwise. It is not a digest.
+	ETag string
 }
 
 // IsPrefix reports whether the entry stands for all keys below it.

@@ -23,13 +23,14 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/seal"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/core/volume"
+	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
 
 // maxBad bounds the faulty entries of the tarball that are kept.
 const maxBad = 10 * MaxFindings
 
 // maxFiles bounds the objects below a backup's folder: Velero writes a dozen.
-const maxFiles = 1000
+const maxFiles = report.MaxFiles
 
 // Gather reads a backup from a location: each file once, as a stream, with its
 // SHA-256 taken on the way. Memory grows with the index of items alone.
@@ -41,16 +42,19 @@ func Gather(ctx context.Context, s store.Store, backup string, limits archive.Li
 	if err := store.CheckName(backup); err != nil {
 		return Input{}, err
 	}
-	names, err := list(ctx, s, backup)
+	listed, err := list(ctx, s, backup)
 	if err != nil {
 		return Input{}, err
 	}
-	if len(names) == 0 {
+	if len(listed) == 0 {
 		return Input{}, fmt.Errorf("backup %s in %s: %w", backup, s, catalog.ErrNoBackup)
 	}
 	g := gatherer{store: s, limits: limits, identities: identities, in: Input{Backup: backup, Files: map[string]File{}}}
-	for _, name := range names {
-		g.in.Files[name] = g.file(ctx, name)
+	for _, info := range listed {
+		name := strings.TrimPrefix(info.Key, store.BackupPrefix(backup))
+		f := g.file(ctx, name)
+		f.Listed = info
+		g.in.Files[name] = f
 		if err := ctx.Err(); err != nil {
 			return Input{}, fmt.Errorf("read backup %s: %w", backup, err)
 		}
@@ -72,19 +76,18 @@ func (g *gatherer) encryption() {
 	}
 }
 
-func list(ctx context.Context, s store.Store, backup string) ([]string, error) {
-	prefix := store.BackupPrefix(backup)
-	var names []string
-	for info, err := range s.List(ctx, prefix, true) {
+func list(ctx context.Context, s store.Store, backup string) ([]store.Info, error) {
+	var files []store.Info
+	for info, err := range s.List(ctx, store.BackupPrefix(backup), true) {
 		if err != nil {
 			return nil, fmt.Errorf("list backup %s in %s: %w", backup, s, err)
 		}
-		if len(names) == maxFiles {
+		if len(files) == maxFiles {
 			return nil, fmt.Errorf("list backup %s in %s: more than %d files", backup, s, maxFiles)
 		}
-		names = append(names, strings.TrimPrefix(info.Key, prefix))
+		files = append(files, info)
 	}
-	return names, nil
+	return files, nil
 }
 
 type gatherer struct {

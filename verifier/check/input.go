@@ -14,6 +14,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/manifest"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/core/volume"
+	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
 
 // Input is all that is known about one backup. What could not be read is nil, and
@@ -43,6 +44,8 @@ type Input struct {
 type File struct {
 	Size   int64
 	SHA256 string
+	// Listed is the file as the listing shows it.
+	Listed store.Info
 	// Unreadable says why the store could not deliver the file: nothing is known
 	// about it then.
 	Unreadable error
@@ -223,4 +226,24 @@ func (in Input) present(keys ...func(string) string) []string {
 // one that is not there or was not read.
 func (in Input) Digest(key func(backup string) string) string {
 	return in.Files[in.fileName(key)].SHA256
+}
+
+// contents is the key of the tarball: it has another name when it is encrypted.
+func (in Input) contents() func(backup string) string {
+	if in.Encrypted {
+		return store.SealedContents
+	}
+	return store.Contents
+}
+
+// listing is the files by name, with the digests of those that were read.
+func (in Input) listing() []report.File {
+	out := make([]report.File, 0, len(in.Files))
+	for _, name := range in.names() {
+		f := in.Files[name]
+		file := report.NewFile(name, f.Listed.Size, f.Listed.Modified, f.Listed.ETag)
+		file.SHA256 = f.SHA256
+		out = append(out, file)
+	}
+	return out
 }

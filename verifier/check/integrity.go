@@ -31,8 +31,10 @@ type IntegrityResult struct {
 	// Metadata is nil when velero-backup.json is missing or cannot be read.
 	Metadata       *velerov1.Backup
 	MetadataSHA256 string // of velero-backup.json, hex; "" when it was not read
-	ContentsSHA256 string // of the tarball, hex; "" when it was not read
+	ContentsSHA256 string // of the tarball as stored, hex; "" when it was not read
 	Manifest       bool   // whether Lifeboat's digests were there to go by
+	// Files are all files of the backup, as listed before they were read.
+	Files []report.File
 }
 
 // Verdict is failed if there are findings, error if there are none but not
@@ -56,7 +58,8 @@ func Integrity(ctx context.Context, s store.Store, backup string, o IntegrityOpt
 	r.InBackup = int(in.Archive.Stats.Items)
 	r.Metadata = in.Metadata
 	r.MetadataSHA256 = in.Digest(store.Metadata)
-	r.ContentsSHA256 = in.Digest(store.Contents)
+	r.ContentsSHA256 = in.Digest(in.contents())
+	r.Files = in.listing()
 	r.Manifest = in.Manifest != nil
 	return r, nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/store/storetest"
 	"github.com/lifeboat-backup/lifeboat/verifier/drilllog"
 	"github.com/lifeboat-backup/lifeboat/verifier/evidence"
+	"github.com/lifeboat-backup/lifeboat/verifier/evidence/evidencetest"
 	"github.com/lifeboat-backup/lifeboat/verifier/policy"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
@@ -22,10 +23,10 @@ import (
 var night = time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)
 
 func drill(backup, id string, v report.Verdict, started time.Time) report.Report {
-	return report.Report{
+	return evidencetest.Complete(report.Report{
 		Schema: report.Schema, ID: id, Level: report.LevelControlPlane, Verdict: v, Summary: "so it is", Started: started, Finished: started.Add(time.Minute),
-		Backup: report.Backup{Name: backup, Schedule: "daily", MetadataSHA256: "aa"},
-	}
+		Backup: report.Backup{Name: backup, Schedule: "daily"},
+	})
 }
 
 func write(t *testing.T, s store.Store, reports ...report.Report) {

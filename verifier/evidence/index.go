@@ -27,6 +27,9 @@ type Record struct {
 	Started        time.Time      `json:"started"`
 	Finished       time.Time      `json:"finished"`
 	MetadataSHA256 string         `json:"metadataSha256,omitempty"`
+	// Files stands for the files that were drilled; zero if the evidence does not
+	// have them.
+	Files report.Fingerprint `json:"-"`
 }
 
 // Ref names the record's evidence.
@@ -144,5 +147,6 @@ func NewRecord(r report.Report) Record {
 	return Record{
 		Backup: r.Backup.Name, Drill: r.ID, Schedule: r.Backup.Schedule, Policy: r.Policy, Level: r.Level, Verdict: r.Verdict,
 		Summary: r.Summary, Findings: len(r.Findings), Started: r.Started, Finished: r.Finished, MetadataSHA256: r.Backup.MetadataSHA256,
+		Files: report.FingerprintOf(r.Backup.Files),
 	}
 }

@@ -103,8 +103,11 @@ type Backup struct {
 	Expires           time.Time `json:"expires,omitzero"`            // from then on Velero deletes it
 	KubernetesVersion string    `json:"kubernetesVersion,omitempty"` // of the source cluster
 	MetadataSHA256    string    `json:"metadataSha256,omitempty"`    // of velero-backup.json, hex
-	ContentsSHA256    string    `json:"contentsSha256,omitempty"`    // of the tarball, hex
+	ContentsSHA256    string    `json:"contentsSha256,omitempty"`    // of the tarball as stored, hex
 	Manifest          bool      `json:"manifest"`                    // whether Lifeboat's digests were there
+	// Files are all files of the backup, as the location listed them before the
+	// drill read them. Evidence of earlier versions has none.
+	Files []File `json:"files,omitempty"`
 }
 
 // Stage is one step of the drill and how long it took.

@@ -18,8 +18,10 @@ type Backup struct {
 	Name     string
 	Schedule string // label velero.io/schedule-name; "" for one made manually, or damaged
 	Started  time.Time
-	// MetadataSHA256 identifies the bytes that a drill must be about.
+	// MetadataSHA256 and Files identify the bytes that a drill must be about.
 	MetadataSHA256 string
+	Files          report.Fingerprint
+	Modified       time.Time // the newest modification time of the files
 }
 
 // pick chooses what a run of a policy drills, in the order in which it does: of
@@ -79,19 +81,24 @@ func matching(patterns []string, backups []Backup) (schedules, missing []string)
 
 // histories are the drills of each backup, newest first: only of its very bytes.
 func histories(backups []Backup, records []evidence.Record) map[string][]evidence.Record {
-	sums := make(map[string]string, len(backups))
+	byName := make(map[string]Backup, len(backups))
 	for _, b := range backups {
-		sums[b.Name] = b.MetadataSHA256
+		byName[b.Name] = b
 	}
 	out := map[string][]evidence.Record{}
 	for _, r := range records {
 		// A drill that never came to read the metadata cannot say which bytes it
 		// is about.
-		if r.MetadataSHA256 == "" || r.MetadataSHA256 == sums[r.Backup] {
+		if r.MetadataSHA256 == "" || ofBytes(r, byName[r.Backup]) {
 			out[r.Backup] = append(out[r.Backup], r)
 		}
 	}
 	return out
+}
+
+// ofBytes reports whether a drill was of the bytes of a backup.
+func ofBytes(r evidence.Record, b Backup) bool {
+	return r.MetadataSHA256 == b.MetadataSHA256 && report.SameFiles(r.Files, b.Files, r.Finished, b.Modified)
 }
 
 // chooser is a choice in progress.

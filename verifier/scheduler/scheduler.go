@@ -336,13 +336,20 @@ func (k *keeper) readAll(ctx context.Context) (found, error) {
 	if err != nil {
 		return f, err
 	}
+	files, err := filesOf(ctx, k.Store)
+	if err != nil {
+		return f, err
+	}
 	for _, l := range all {
 		switch {
 		case errors.Is(l.Err, catalog.ErrNoBackup) || store.CheckName(l.Name) != nil:
 			// No backup; the exporter counts them.
 		case l.Err == nil && !l.Backup.Status.Phase.Restorable():
 		case l.Err == nil || errors.Is(l.Err, catalog.ErrDamaged):
-			f.backups = append(f.backups, Backup{Name: l.Name, Schedule: l.Backup.Labels[api.LabelScheduleName], Started: l.Started(), MetadataSHA256: l.MetadataSHA256})
+			f.backups = append(f.backups, Backup{
+				Name: l.Name, Schedule: l.Backup.Labels[api.LabelScheduleName], Started: l.Started(), MetadataSHA256: l.MetadataSHA256,
+				Files: files[l.Name].print, Modified: files[l.Name].modified,
+			})
 		default:
 			f.unread = append(f.unread, unread{err: l.Err.Error(), modified: k.written(ctx, l.Name)})
 		}

@@ -17,13 +17,13 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/lifeboat-backup/lifeboat/core/catalog"
 	"github.com/lifeboat-backup/lifeboat/core/schedule"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/core/store/mem"
 	"github.com/lifeboat-backup/lifeboat/core/store/storetest"
 	"github.com/lifeboat-backup/lifeboat/verifier/drilllog"
 	"github.com/lifeboat-backup/lifeboat/verifier/evidence"
+	"github.com/lifeboat-backup/lifeboat/verifier/evidence/evidencetest"
 	"github.com/lifeboat-backup/lifeboat/verifier/policy"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 	"github.com/lifeboat-backup/lifeboat/verifier/scheduler"
@@ -87,18 +87,13 @@ func (d *drills) run(ctx context.Context, r scheduler.Request) (report.Report, e
 	}
 	rep := report.Report{
 		Schema: report.Schema, ID: r.ID, Policy: r.Policy.Metadata.Name, Level: r.Policy.Spec.Level, Verdict: verdict, Started: began, Finished: time.Now().UTC(),
-		Backup: report.Backup{Name: r.Backup, MetadataSHA256: sum(ctx, r.Store, r.Backup)},
+		Backup: report.Backup{Name: r.Backup},
+	}
+	rep, err := evidencetest.Drilled(ctx, r.Store, rep)
+	if err != nil {
+		return rep, err
 	}
 	return rep, evidence.Write(ctx, r.Store, rep)
-}
-
-func sum(ctx context.Context, s store.Store, name string) string {
-	all, err := catalog.List(ctx, s)
-	if err != nil {
-		return ""
-	}
-	i := slices.IndexFunc(all, func(l catalog.Entry) bool { return l.Name == name })
-	return all[i].MetadataSHA256
 }
 
 func (d *drills) all() []string {
@@ -329,6 +324,36 @@ func TestWhatClaimsToBeRestorableIsChosenAndADamagedBackupByItsName(t *testing.T
 		assert.Equal(t, []string{"backup torn"}, r.Status()[0].Missing)
 		r.stop()
 	})
+}
+
+// A proof is of the files that were drilled.
+func TestABackupWhoseFilesHaveChangedIsDrilledAgain(t *testing.T) {
+	for name, change := range map[string]func(*testing.T, store.Store){
+		"another tarball": func(t *testing.T, s store.Store) {
+			require.NoError(t, s.Delete(t.Context(), store.Contents("db-1")))
+			require.NoError(t, s.Put(t.Context(), store.Contents("db-1"), strings.NewReader("garbage")))
+		},
+		"a file that is gone": func(t *testing.T, s store.Store) { require.NoError(t, s.Delete(t.Context(), store.Results("db-1"))) },
+		"a file that came later": func(t *testing.T, s store.Store) {
+			require.NoError(t, s.Put(t.Context(), store.VolumeInfo("db-1"), strings.NewReader("[]")))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, d := mem.New(), &drills{}
+				add(t, s, "db", "db-1", time.Now())
+				require.NoError(t, s.Put(t.Context(), store.Contents("db-1"), strings.NewReader("archive")))
+				require.NoError(t, s.Put(t.Context(), store.Results("db-1"), strings.NewReader("{}")))
+				r := start(t, newScheduler("x", d, nightly(t, s)))
+				pass(2 * day)
+				assert.Equal(t, []string{"db-1@01T03:00"}, d.all(), "it is proven")
+				change(t, s)
+				pass(2 * day)
+				assert.Equal(t, []string{"db-1@01T03:00", "db-1@03T03:00"}, d.all())
+				r.stop()
+			})
+		})
+	}
 }
 
 func TestTwoVerifiersOnOneLocationShareARun(t *testing.T) {

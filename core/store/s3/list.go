@@ -81,7 +81,7 @@ func (s *Store) infos(page *awss3.ListObjectsV2Output) []store.Info {
 	infos := make([]store.Info, 0, len(page.Contents)+len(page.CommonPrefixes))
 	for _, o := range page.Contents {
 		if key, ok := s.below(o.Key); ok && !strings.HasSuffix(key, "/") {
-			infos = append(infos, store.Info{Key: key, Size: aws.ToInt64(o.Size), Modified: aws.ToTime(o.LastModified)})
+			infos = append(infos, store.Info{Key: key, Size: aws.ToInt64(o.Size), Modified: aws.ToTime(o.LastModified), ETag: aws.ToString(o.ETag)})
 		}
 	}
 	for _, p := range page.CommonPrefixes {

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/lifeboat-backup/lifeboat/core/store"
+	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
 
 const (
@@ -41,6 +42,7 @@ type Folder struct {
 	archiveSize int64 // bytes
 	objects     int
 	newest      time.Time // when the newest file was written, by the clock of the store
+	print       report.Fingerprint
 }
 
 // file is what a listing shows of a file; the zero value is of none. It is a
@@ -243,9 +245,18 @@ func (f *Folders) replace(names []string, runs []Run, found []map[string]*Folder
 }
 
 // filesOf sorts what is listed by folder. A folder whose files are all gone is
-// not among them.
+// not among them. The files of a folder follow each other in a listing, so those
+// of one are kept at a time.
 func filesOf(listed iter.Seq2[store.Info, error]) (map[string]*Folder, error) {
 	seen := map[string]*Folder{}
+	var last *Folder
+	var files []report.File
+	end := func() {
+		if last != nil {
+			last.print = report.FingerprintOf(files)
+		}
+		files = files[:0]
+	}
 	for info, err := range listed {
 		if err != nil {
 			return nil, err
@@ -255,10 +266,16 @@ func filesOf(listed iter.Seq2[store.Info, error]) (map[string]*Folder, error) {
 			continue
 		}
 		if seen[name] == nil {
-			seen[name] = &Folder{Name: name}
+			end()
+			last = &Folder{Name: name}
+			seen[name] = last
 		}
 		seen[name].add(file, info)
+		if len(files) <= report.MaxFiles { // one more is enough to know that there are too many
+			files = append(files, report.NewFile(file, info.Size, info.Modified, info.ETag))
+		}
 	}
+	end()
 	return seen, nil
 }
 

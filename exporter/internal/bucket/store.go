@@ -140,7 +140,7 @@ func (l *Location) fill(scan *fact.BackupScan, list []*Folder) {
 		case !f.archive && b.Phase.Restorable():
 			scan.Incomplete++
 		default:
-			b.ArchiveSize = f.archiveSize
+			b.ArchiveSize, b.Files, b.Modified = f.archiveSize, f.print, f.newest
 			l.addVolumes(scan, f, &b)
 			scan.Backups = append(scan.Backups, b)
 		}

@@ -182,6 +182,10 @@ type Backup struct {
 	ArchiveSize int64
 	// MetadataSHA256 is of velero-backup.json, hex; "" when not known.
 	MetadataSHA256 string
+	// Files stands for the files of the backup as the location lists them, Modified
+	// is the newest modification time of them. Both are zero when not known.
+	Files    report.Fingerprint
+	Modified time.Time
 	// Gone says that whoever can be asked now does not list it any more, missing
 	// that the location was asked and did not hold it, stray that the cluster was
 	// asked and did not list it. merge says so.
@@ -200,21 +204,24 @@ type Drill struct {
 	Backup         string
 	BackupUID      string // "" when the evidence does not say
 	MetadataSHA256 string // of the velero-backup.json that was drilled; "" when the evidence does not say
-	Schedule       string
-	BackupStart    time.Time
-	Level          report.Level
-	Verdict        report.Verdict
-	Finished       time.Time
-	Stages         []Stage
-	Expected       int
-	Restored       int
-	RestoredBytes  int64 // zero when the evidence does not say
-	ID             string
-	Started        time.Time
-	Reason         string        // why it did not pass, a value of the label reason; "" when it passed
-	Policy         string        // name of the policy that asked for it; "" for none
-	Cron           schedule.Cron // of the policy; zero when the evidence does not say
-	RTOTarget      time.Duration // of the policy; zero for none
+	// Files stands for the files that were drilled; zero when the evidence does not
+	// have them.
+	Files         report.Fingerprint
+	Schedule      string
+	BackupStart   time.Time
+	Level         report.Level
+	Verdict       report.Verdict
+	Finished      time.Time
+	Stages        []Stage
+	Expected      int
+	Restored      int
+	RestoredBytes int64 // zero when the evidence does not say
+	ID            string
+	Started       time.Time
+	Reason        string        // why it did not pass, a value of the label reason; "" when it passed
+	Policy        string        // name of the policy that asked for it; "" for none
+	Cron          schedule.Cron // of the policy; zero when the evidence does not say
+	RTOTarget     time.Duration // of the policy; zero for none
 	// Checks are those with an answer, as the label check has them; Asked counts
 	// all that were asked.
 	Checks []Check

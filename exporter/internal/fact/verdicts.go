@@ -12,7 +12,7 @@ import (
 // is, too.
 func DrillOf(r report.Report) Drill {
 	d := Drill{
-		Backup: r.Backup.Name, BackupUID: r.Backup.UID, MetadataSHA256: r.Backup.MetadataSHA256,
+		Backup: r.Backup.Name, BackupUID: r.Backup.UID, MetadataSHA256: r.Backup.MetadataSHA256, Files: report.FingerprintOf(r.Backup.Files),
 		Schedule: r.Backup.Schedule, BackupStart: r.Backup.Started,
 		Level: r.Level, Verdict: r.Verdict, Reason: ReasonOf(r), Started: r.Started, Finished: r.Finished,
 		Expected: r.Items.Expected, Restored: r.Items.Restored, RestoredBytes: max(r.Items.RestoredBytes, 0),

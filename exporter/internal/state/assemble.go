@@ -8,6 +8,7 @@ import (
 	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
 	"github.com/lifeboat-backup/lifeboat/core/schedule"
 	"github.com/lifeboat-backup/lifeboat/exporter/internal/fact"
+	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
 
 // Assemble makes the state of what the sources said: it joins what they hold and
@@ -204,6 +205,7 @@ func (a *assembly) addDrill(h *LocationView, d fact.Drill, b *fact.Backup) {
 	known := DrillState{Drill: d, Location: h.Name}
 	if b != nil && sameBackup(*b, d) {
 		known.Exists, known.Completed = !b.Gone && !b.Missing, recoverable(*b)
+		known.Changed = d.Verdict == report.Passed && known.Exists && !report.SameFiles(d.Files, b.Files, d.Finished, b.Modified)
 		// What the backup says of itself counts more than what was written
 		// about it.
 		known.Schedule, known.BackupStart = b.Schedule, b.Start

@@ -38,21 +38,25 @@ func NewestDrill(drills []DrillState, wanted func(DrillState) bool) (DrillState,
 // standing is the result that counts, of drills sorted newest first. The newest
 // drill of each level has the word on its level and on all that prove less; the
 // worst of these words stands. So an integrity drill that passes every hour does
-// not hide that last night's restore failed. A level nobody runs any more is
-// forgotten when the backup it was run on is gone.
+// not hide that last night's restore failed. A level that is not run any more is
+// forgotten when the backup it was run on is gone. A drill of a backup whose files
+// have changed since has no result.
 func standing(drills []DrillState) string {
-	worst, settled := DrillState{Drill: fact.Drill{Verdict: report.Passed}}, -1
+	worst, settled := DrillState{}, -1
 	for i, d := range drills {
-		if rank(d.Level) <= settled || (i > 0 && !d.Exists) {
+		if rank(d.Level) <= settled || d.Changed || (i > 0 && !d.Exists) {
 			continue
 		}
 		settled = rank(d.Level)
-		if gravity(d.Verdict) > gravity(worst.Verdict) {
+		if worst.Verdict == "" || gravity(d.Verdict) > gravity(worst.Verdict) {
 			worst = d
 		}
 	}
-	if worst.Reason == fact.ReasonTimeout {
+	switch {
+	case worst.Reason == fact.ReasonTimeout:
 		return resultTimeout
+	case worst.Verdict == "":
+		return ResultNone
 	}
 	return string(worst.Verdict)
 }
@@ -73,8 +77,9 @@ type Proof struct {
 	// Existing is the start of the newest Completed backup that still exists and
 	// is proven, Ever that of the newest one that ever was.
 	Existing, Ever time.Time
-	// Verified counts the Completed backups that exist and are proven.
-	Verified int
+	// Verified counts the Completed backups that exist and are proven, Changed those
+	// that would be if their files were still those that were drilled.
+	Verified, Changed int
 	// Passed is the start of the newest backup that passed a drill at any level.
 	Passed time.Time
 	// Oldest is the start of the oldest backup that was drilled.
@@ -82,11 +87,11 @@ type Proof struct {
 }
 
 // prove asks drills, sorted newest first. A backup is proven by a passed drill of
-// at least the level, until a later drill of it fails; a later drill that could
-// not run changes nothing.
+// at least the level, until a later drill of it fails or its files change; a later
+// drill that could not run changes nothing.
 func prove(drills []DrillState, level int) Proof {
 	var p Proof
-	settled := make(map[identity]bool, len(drills))
+	settled, changed := make(map[identity]bool, len(drills)), map[identity]bool{}
 	for _, d := range drills {
 		if p.Oldest.IsZero() || d.BackupStart.Before(p.Oldest) {
 			p.Oldest = d.BackupStart
@@ -96,6 +101,10 @@ func prove(drills []DrillState, level int) Proof {
 			continue
 		}
 		switch {
+		case d.Changed:
+			if d.Completed && rank(d.Level) >= level {
+				changed[id] = true
+			}
 		case d.Verdict == report.Failed:
 			settled[id] = true
 		case d.Verdict == report.Passed:
@@ -107,10 +116,12 @@ func prove(drills []DrillState, level int) Proof {
 			p.Ever = fact.Later(p.Ever, d.BackupStart)
 			if d.Completed {
 				p.Verified++
+				delete(changed, id)
 				p.Existing = fact.Later(p.Existing, d.BackupStart)
 			}
 		}
 	}
+	p.Changed = len(changed)
 	return p
 }
 

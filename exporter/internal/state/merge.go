@@ -75,7 +75,7 @@ func joined(c, b fact.Backup, s availability) fact.Backup {
 		out.Created, out.GCFailure = c.Created, c.GCFailure
 	}
 	// By the name that evidence has for it.
-	out.UID, out.MetadataSHA256 = b.UID, b.MetadataSHA256
+	out.UID, out.MetadataSHA256, out.Files, out.Modified = b.UID, b.MetadataSHA256, b.Files, b.Modified
 	out.ArchiveSize, out.Volumes, out.LockedUntil = b.ArchiveSize, b.Volumes, b.LockedUntil
 	out.LockAsked = b.LockAsked
 	out.Location, out.InCluster, out.InLocation = b.Location, true, true

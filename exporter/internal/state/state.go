@@ -204,6 +204,10 @@ type DrillState struct {
 	Exists bool
 	// Completed says that it exists and its phase is Completed.
 	Completed bool
+	// Changed says that the drill passed, and that the backup exists with other files
+	// than those that were drilled: nothing is proven about what is there now. A drill
+	// that failed counts until the backup is drilled again.
+	Changed bool
 }
 
 // Levels are the levels of a drill, from the one that proves least.

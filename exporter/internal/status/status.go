@@ -277,6 +277,8 @@ func Verdict(now time.Time, s ScheduleStatus, j state.Judged) (Health, Severity,
 		return Unproven, Critical, "A drill failed: a backup cannot be restored as it is.", "LifeboatDrillFailed"
 	case past(s.ProvenDeadline):
 		return Unproven, Critical, "A newer backup should have passed a drill by now.", "LifeboatProvenBackupTooOld"
+	case j.Known.Drills && j.Known.Runs && j.Proof.Changed > 0:
+		return Unproven, Warning, changed(j.Proof.Changed), "LifeboatProvenBackupTooOld"
 	case none && past(s.SuccessDeadline):
 		return Never, Warning, "A run was due, and no existing backup has succeeded.", "LifeboatBackupOverdue"
 	case past(s.SuccessDeadline):
@@ -291,6 +293,13 @@ func Verdict(now time.Time, s ScheduleStatus, j state.Judged) (Health, Severity,
 		return Never, Info, "No backup has succeeded yet, and no run was due yet.", ""
 	}
 	return OK, Fine, "", ""
+}
+
+func changed(backups int) string {
+	if backups == 1 {
+		return "The files of a backup have changed since its drill passed: nothing is proven about it now."
+	}
+	return fmt.Sprintf("The files of %d backups have changed since their drills passed: nothing is proven about them now.", backups)
 }
 
 func failures(s ScheduleStatus) string {

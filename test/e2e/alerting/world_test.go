@@ -26,6 +26,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/location"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/test/rig"
+	"github.com/lifeboat-backup/lifeboat/verifier/evidence/evidencetest"
 	drill "github.com/lifeboat-backup/lifeboat/verifier/report"
 )
 
@@ -187,6 +188,8 @@ func (w *world) evidence(t *testing.T, b backup, set func(*drill.Report)) {
 		Items:  drill.Items{Expected: 120, Restored: 120},
 	}
 	set(&r)
+	r, err := evidencetest.Drilled(t.Context(), w.open(t, "main"), r)
+	require.NoError(t, err)
 	raw, err := r.Encode()
 	require.NoError(t, err)
 	w.put(t, store.Evidence(b.name, r.ID), string(raw))

@@ -30,6 +30,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/store/fs"
 	"github.com/lifeboat-backup/lifeboat/dashboards"
 	"github.com/lifeboat-backup/lifeboat/test/rig"
+	"github.com/lifeboat-backup/lifeboat/verifier/evidence/evidencetest"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
 
@@ -70,13 +71,13 @@ func (l location) backup(name, schedule string, phase velerov1.BackupPhase, star
 
 func (l location) drill(id, backup, schedule string, verdict report.Verdict, started, finished time.Time) {
 	l.t.Helper()
-	raw, err := report.Report{
+	raw, err := evidencetest.Complete(report.Report{
 		Schema: report.Schema, ID: id, Level: report.LevelControlPlane, Verdict: verdict,
 		Backup:  report.Backup{Name: backup, Schedule: schedule, Started: started.Truncate(time.Second)},
 		Started: finished.Add(-time.Minute), Finished: finished,
 		Stages: []report.Stage{{Name: "restore", Seconds: 12}, {Name: "cleanup", Seconds: 1}},
 		Items:  report.Items{Expected: 120, Restored: 120},
-	}.Encode()
+	}).Encode()
 	require.NoError(l.t, err)
 	l.put(store.Evidence(backup, id), raw)
 }
