@@ -105,7 +105,10 @@ func (a *Applier) patch(w Work, live *unstructured.Unstructured) (now, later map
 		return nil, nil, err
 	}
 	groupResource := w.Step.GroupResource()
-	if w.Step.Completes {
+	switch {
+	case w.Step.Add:
+		return plan.SubjectsPatch(want, live), nil, nil
+	case w.Step.Completes:
 		return nil, plan.Withhold(want, groupResource, a.Backup), nil
 	}
 	fields, incomplete := want.DeepCopy(), live.GetAnnotations()[api.AnnotationIncomplete] != ""

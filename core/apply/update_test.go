@@ -738,3 +738,29 @@ func TestAModifiedObjectIsPosted(t *testing.T) {
 	run(t, a, work)
 	assert.JSONEq(t, `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a","namespace":"copy","labels":{`+marked+`}},"data":{"a":"b"}}`, w.json("configmaps copy/a"))
 }
+
+func TestABindingThatIsSharedGetsSubjectsOnly(t *testing.T) {
+	const key = "clusterrolebindings /keeper"
+	w := newWorld(key + ` = {"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRoleBinding","metadata":{"name":"keeper","labels":{"mine":"1"}},"roleRef":{"name":"x"},"subjects":[{"kind":"ServiceAccount","namespace":"quay","name":"a"}]}`)
+	k := item.Key{Group: "rbac.authorization.k8s.io", Resource: "clusterrolebindings", Name: "keeper"}
+	work := Work{
+		Step: plan.Step{Key: k, Version: "v1", Kind: "ClusterRoleBinding", Action: plan.Update, Reason: "shared", Add: true},
+		Item: item.Item{Key: k, Version: "v1", Kind: "ClusterRoleBinding", Raw: []byte(`{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRoleBinding","metadata":{"name":"keeper"},"roleRef":{"name":"x"},"subjects":[{"kind":"ServiceAccount","namespace":"quay","name":"a"}]}`)},
+	}
+	o := plan.Options{NamespaceMapping: map[string]string{"quay": "pier"}, ExistingResourcePolicy: plan.PolicyUpdate}
+	raw, err := json.Marshal(w.objects[key])
+	require.NoError(t, err)
+	u, err := item.Item{Raw: raw}.Object()
+	require.NoError(t, err)
+	work.Step.Live, err = o.LiveDigest(u, "rbac.authorization.k8s.io/v1")
+	require.NoError(t, err)
+	a := Applier{Cluster: w, Backup: "b", Restore: "r", Options: o}
+	changes, err := a.Run(t.Context(), []Work{work})
+	require.NoError(t, err)
+	assert.Equal(t, Updated, changes[0].Outcome, changes[0].Reason)
+	assert.Equal(t, []any{
+		map[string]any{"kind": "ServiceAccount", "namespace": "quay", "name": "a"},
+		map[string]any{"kind": "ServiceAccount", "namespace": "pier", "name": "a"},
+	}, w.objects[key]["subjects"])
+	assert.Equal(t, "1", item.Child(w.objects[key], "metadata", "labels")["mine"])
+}

@@ -10,15 +10,16 @@ import (
 
 // builder is a plan in the making.
 type builder struct {
-	plan    *Plan
-	options Options
-	seen    Observed
-	first   map[item.Key]item.Key // target -> the item of the backup that becomes it
-	awaits  map[string]bool
+	plan     *Plan
+	options  Options
+	seen     Observed
+	first    map[item.Key]item.Key // target -> the item of the backup that becomes it
+	awaits   map[string]bool
+	warnings []string
 }
 
 // decide makes the step of an entry.
-func (b builder) decide(e Entry) Step {
+func (b *builder) decide(e Entry) Step {
 	s := Step{
 		Key: e.Key, From: e.From, Version: e.Version, Kind: e.Kind, Stage: stageOf(e.Key), Status: e.Status,
 		Size: e.Size, Sum: e.Sum, Digest: e.Digest,
@@ -43,7 +44,11 @@ func (b builder) decide(e Entry) Step {
 	b.first[e.Key] = s.Source()
 	goes := b.goes(e.Key, existing, exists)
 	if exists && goes == "" {
-		b.decideExisting(&s, existing, e.protected, e.withheld)
+		if original := b.originalOf(e); original == "" || existing.Digest == s.Digest || e.protected {
+			b.decideExisting(&s, existing, e.protected, e.withheld)
+		} else {
+			b.decideShared(&s, e, existing, original)
+		}
 		return s
 	}
 	b.decideAbsent(&s)
@@ -62,7 +67,7 @@ func (b builder) decide(e Entry) Step {
 // goes names what is being deleted and takes the object with it: its namespace,
 // the object itself, or the definition of its resource. It returns "" when the
 // object stays.
-func (b builder) goes(k item.Key, existing Live, exists bool) string {
+func (b *builder) goes(k item.Key, existing Live, exists bool) string {
 	definition := item.Key{Group: "apiextensions.k8s.io", Resource: "customresourcedefinitions", Name: k.GroupResource()}
 	switch namespace := namespaceOf(k); {
 	case b.seen.Terminating[namespace]:
@@ -76,7 +81,7 @@ func (b builder) goes(k item.Key, existing Live, exists bool) string {
 }
 
 // decideExisting says what happens to an object that is in the target.
-func (b builder) decideExisting(s *Step, live Live, protected bool, withheld []string) {
+func (b *builder) decideExisting(s *Step, live Live, protected bool, withheld []string) {
 	policy := b.options.ExistingResourcePolicy
 	differs := live.Digest != s.Digest
 	updates := policy == PolicyUpdate || policy == PolicyRecreate
@@ -104,7 +109,7 @@ func (b builder) decideExisting(s *Step, live Live, protected bool, withheld []s
 }
 
 // decideAbsent says whether an object that is not in the target can be created.
-func (b builder) decideAbsent(s *Step) {
+func (b *builder) decideAbsent(s *Step) {
 	versions, served := b.seen.Served[s.GroupResource()]
 	definition, defined := b.plan.Defines[s.GroupResource()]
 	undiscovered := b.seen.Undiscovered[s.APIVersion()]
@@ -132,7 +137,7 @@ func (b builder) decideAbsent(s *Step) {
 }
 
 // serve sets the version at which the target gets the item.
-func (b builder) serve(s *Step, versions []string) {
+func (b *builder) serve(s *Step, versions []string) {
 	if v := ServedVersion(s.Version, versions); v != s.Version {
 		s.Held, s.Version = s.Version, v
 	}
@@ -173,6 +178,9 @@ func (o Options) Refused(s *Step, live Live, r Refusal) {
 	s.Action, s.Reason = Fail, "cannot be updated: "+r.Words
 	switch {
 	case s.Merge: // completed under every policy, and nothing else
+		return
+	case s.Add:
+		s.Reason += " (it is not deleted, since another namespace of the cluster uses it)"
 		return
 	case o.ExistingResourcePolicy != PolicyRecreate:
 		s.Relabel = !bareOfLabels(s.Key)

@@ -45,6 +45,7 @@ type Entry struct {
 
 	data    VolumeData // of a claim or volume
 	storage *storage   // of a claim, volume or storage class, nil for others
+	clone   *clone     // set only where a namespace is mapped
 	uid     uidSum
 	owners  []ownerRef
 	// withheld are the fields that the object is created without.
@@ -126,11 +127,13 @@ func Examine(it item.Item, o Options) (Entry, error) {
 	}
 	e.classes = o.storageClassesOf(u, it.Key.GroupResource())
 	e.owners, e.Status = ownerRefsOf(u), o.restoresStatus(u, ResourceOf(e))
+	refers := o.refersTo(u, it.Key)
 	if err := o.Transform(u, it.Key.GroupResource()); err != nil {
 		e.Broken = err.Error()
 		return e, nil //nolint:nilerr // the entry says that it is broken
 	}
 	e.storage.classed(u)
+	e.clone = o.cloneOf(u, it.Key, refers)
 	for _, w := range withheldIn(u, it.Key.GroupResource()) {
 		e.withheld = append(e.withheld, w.String())
 	}

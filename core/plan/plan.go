@@ -60,6 +60,9 @@ type Step struct {
 	// ClaimUID is, of a volume that is created, the UID of a claim that exists and
 	// lacks it.
 	ClaimUID string `json:"claimUID,omitempty"`
+	// Add says that a binding gets the subjects that it lacks and is not changed
+	// otherwise, since others use it.
+	Add bool `json:"add,omitempty"`
 	// Owners are the owners that the object gets, with their new UIDs.
 	Owners []Owner `json:"owners,omitempty"`
 	// Withheld are the fields that the object is created without and that it gets
@@ -194,6 +197,7 @@ type Live struct {
 	// so it is planned for as if it were absent. Observed.Terminating holds the
 	// namespaces.
 	Deleting bool
+	grants   *grants // of a binding
 }
 
 // Build makes the plan. Every entry becomes exactly one step; namespaces that
@@ -202,7 +206,7 @@ func (o Options) Build(backup string, entries []Entry, seen Observed) Plan {
 	p := Plan{Backup: backup, Defines: map[string]string{}, UIDs: map[item.Key]string{}, aggregates: map[string]string{}}
 	entries = needMakers(needDefinitions(entries, seen))
 	p.noteDefinitions(entries, seen)
-	b := builder{plan: &p, options: o, seen: seen, first: map[item.Key]item.Key{}, awaits: map[string]bool{}}
+	b := &builder{plan: &p, options: o, seen: seen, first: map[item.Key]item.Key{}, awaits: map[string]bool{}}
 	needed := map[string]bool{}
 	p.Steps = make([]Step, 0, len(entries))
 	for _, e := range entries {
@@ -220,6 +224,8 @@ func (o Options) Build(backup string, entries []Entry, seen Observed) Plan {
 	}
 	p.own(entries, seen)
 	o.pair(&p, entries, seen)
+	p.Warnings = append(p.Warnings, b.warnings...)
+	p.warnPointers(entries)
 	p.withhold(entries)
 	p.needNamespaces(needed, seen)
 	p.Awaits = slices.Sorted(maps.Keys(b.awaits))

@@ -293,7 +293,7 @@ func (b *pairing) claim(s *Step, e Entry) {
 	live := b.seen.Storage.Claims[s.Key]
 	name := e.storage.volume
 	creates := s.Action == Create
-	if creates && e.data.Method != "" {
+	if e.data.Method != "" {
 		return // it gets a new volume for the data in the backup
 	}
 	how, why := b.available(s, name)
@@ -350,7 +350,10 @@ func (b *pairing) without(s *Step, e Entry, creates, missing bool, why string) {
 		s.Reason += "; gets a new, empty volume, since " + why
 		b.warn(s.Key, "gets a new, empty volume, since "+why)
 	case provisions:
-	case creates && missing:
+	case missing:
+		if s.Action == Unchanged {
+			s.Action = Skip
+		}
 		s.Reason += "; cannot bind until there is a volume for it: " + why
 		b.warn(s.Key, "cannot bind until there is a volume for it, since no storage class makes one: "+why)
 	default:

@@ -142,6 +142,10 @@ func TestAClaimThatExistsAndCannotBindIsNotUnchanged(t *testing.T) {
 		})
 	}
 
+	waits := newShed(t, Options{}).has(claimOf(t, "shed/box", "static", "", "Pending")).restore(bound)
+	assert.Equal(t, []string{"skip persistentvolumeclaims shed/box: exists and is equal; cannot bind until there is a volume for it: its volume tools is neither in the cluster nor restored"}, steps(waits))
+	assert.Len(t, waits.Warnings, 1)
+
 	lost := newShed(t, Options{}).has(claimOf(t, "shed/box", "static", "tools", "Lost"))
 	assert.Equal(t, "c-old", stepOf(t, lost.restore(stale, bound), stale.Key).ClaimUID, "a volume that is restored goes to the claim that lost it")
 

@@ -190,53 +190,6 @@ func eachStorageClass(u *unstructured.Unstructured, groupResource string, use fu
 	}
 }
 
-// mapReferences follows the namespaces that objects name in other places:
-// subjects of bindings and the claim of a volume, as Velero does; and the
-// services behind webhooks, conversions and API services, which would
-// otherwise go on meaning those of the old namespace.
-func (o Options) mapReferences(u *unstructured.Unstructured, groupResource string) {
-	if len(o.NamespaceMapping) == 0 {
-		return
-	}
-	replace := func(m map[string]any) {
-		if name, ok := m["namespace"].(string); ok {
-			m["namespace"] = o.namespace(name)
-		}
-	}
-	switch groupResource {
-	case "rolebindings.rbac.authorization.k8s.io", "clusterrolebindings.rbac.authorization.k8s.io":
-		for _, s := range item.Maps(u.Object["subjects"]) {
-			replace(s)
-			o.mapSubjectName(s)
-		}
-	case "persistentvolumes":
-		replace(item.Child(u.Object, "spec", "claimRef"))
-	case "apiservices.apiregistration.k8s.io":
-		replace(item.Child(u.Object, "spec", "service"))
-	case "customresourcedefinitions.apiextensions.k8s.io":
-		replace(item.Child(u.Object, "spec", "conversion", "webhook", "clientConfig", "service"))
-	case "validatingwebhookconfigurations.admissionregistration.k8s.io", "mutatingwebhookconfigurations.admissionregistration.k8s.io":
-		for _, w := range item.Maps(u.Object["webhooks"]) {
-			replace(item.Child(w, "clientConfig", "service"))
-		}
-	}
-}
-
-// mapSubjectName follows the namespace in the name of a service account as
-// user, and in that of the group of a namespace's service accounts.
-func (o Options) mapSubjectName(subject map[string]any) {
-	name, _ := subject["name"].(string)
-	const account, group = "system:serviceaccount:", "system:serviceaccounts:"
-	if namespace, ok := strings.CutPrefix(name, group); ok && subject["kind"] == "Group" {
-		subject["name"] = group + o.namespace(namespace)
-	}
-	if rest, ok := strings.CutPrefix(name, account); ok && subject["kind"] == "User" {
-		if namespace, account2, ok := strings.Cut(rest, ":"); ok {
-			subject["name"] = account + o.namespace(namespace) + ":" + account2
-		}
-	}
-}
-
 // restoresStatus reports whether the status of an object is restored (Velero
 // v1.18, spec.restoreStatus and the annotation).
 func (o Options) restoresStatus(u *unstructured.Unstructured, r item.Resource) bool {
@@ -270,6 +223,7 @@ func (o Options) Live(u *unstructured.Unstructured, heldAPIVersion string) (Live
 		Owned:    len(ownerRefsOf(u)) > 0,
 		Bound:    phase == "Bound" && strings.HasPrefix(u.GetKind(), "PersistentVolume"),
 		Deleting: u.GetDeletionTimestamp() != nil, Incomplete: u.GetAnnotations()[api.AnnotationIncomplete],
+		grants: grantsOf(u),
 	}
 	var err error
 	l.Digest, err = o.LiveDigest(u, heldAPIVersion)
