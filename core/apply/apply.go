@@ -51,6 +51,9 @@ type Applier struct {
 	UIDs map[item.Key]string
 	// Digests asks for Change.Made, which costs a reading of each answer.
 	Digests bool
+	// Hide keeps values of objects out of the reasons of changes: the backup is
+	// encrypted, and what reports a restore or a drill is not.
+	Hide bool
 	// Progress, when set, is called after each step, by one goroutine at a time.
 	Progress func(Change)
 
@@ -169,7 +172,7 @@ func (a *Applier) ended(ctx context.Context, w Work, err error, otherwise string
 	case cluster.Unreachable(err):
 		return unanswered(w, err)
 	}
-	return Change{Key: w.Step.Key, Outcome: Failed, Reason: otherwise + cluster.Reason(err), Later: mayPass(err)}, nil
+	return Change{Key: w.Step.Key, Outcome: Failed, Reason: otherwise + a.words(w, err), Later: mayPass(err)}, nil
 }
 
 // mayPass reports whether a refusal may be over when the rest of the backup is

@@ -76,7 +76,7 @@ func (a *Applier) complete(ctx context.Context, i incomplete) (string, error) {
 		_, err := a.manage(ctx, s, i.managers, nil)
 		return "", err
 	}
-	reason := fmt.Sprintf("is incomplete, since the fields that were withheld cannot be set: %s (restore again)", cluster.Reason(err))
+	reason := fmt.Sprintf("is incomplete, since the fields that were withheld cannot be set: %s (restore again)", a.words(Work{Step: s}, err))
 	if ctx.Err() != nil || cluster.Unreachable(err) {
 		return reason, err
 	}

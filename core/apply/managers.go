@@ -43,7 +43,7 @@ func (a *Applier) manage(ctx context.Context, s plan.Step, managers plan.Manager
 		case cluster.Unreachable(err):
 			return "", err
 		case !apierrors.IsConflict(err) || backoff.Steps <= 1 || !cluster.Sleep(ctx, backoff.Step()):
-			return "; its field managers could not be restored: " + cluster.Reason(err), nil
+			return "; its field managers could not be restored: " + a.words(Work{Step: s}, err), nil
 		}
 		live = nil // a controller has changed it meanwhile
 	}

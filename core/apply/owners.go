@@ -97,9 +97,9 @@ func (a *Applier) own(ctx context.Context, s plan.Step) (string, error) {
 	case err == nil:
 		return missing, nil
 	case ctx.Err() != nil, cluster.Unreachable(err):
-		return "without its owners: " + cluster.Reason(err), err
+		return "without its owners: " + a.words(Work{Step: s}, err), err
 	}
-	return "without its owners: " + cluster.Reason(err), nil
+	return "without its owners: " + a.words(Work{Step: s}, err), nil
 }
 
 func (a *Applier) missingOwners(s plan.Step) string {

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/lifeboat-backup/lifeboat/core/cluster"
+	"github.com/lifeboat-backup/lifeboat/core/item"
 	"github.com/lifeboat-backup/lifeboat/core/plan"
 )
 
@@ -54,7 +55,7 @@ func (a *Applier) putBack(ctx context.Context, w Work, was *unstructured.Unstruc
 		})
 	}
 	if err != nil {
-		return "; the one that was there is gone, and cannot be put back: " + cluster.Reason(err)
+		return "; the one that was there is gone, and cannot be put back: " + a.words(Work{Step: w.Step, Item: item.Item{Raw: object}}, err)
 	}
 	note, _ := a.manage(ctx, w.Step, managers, decoded(answer)) // the next step finds the API server gone
 	return "; the one that was there has been put back" + note

@@ -199,5 +199,5 @@ func (a *Applier) Try(ctx context.Context, w Work) (needed bool, refusal plan.Re
 	case ctx.Err() != nil, cluster.Unreachable(err):
 		return true, plan.Refusal{}, err
 	}
-	return true, plan.Refusal{Words: cluster.Reason(err), Invalid: apierrors.IsInvalid(err)}, nil
+	return true, plan.Refusal{Words: a.words(w, err), Invalid: apierrors.IsInvalid(err)}, nil
 }

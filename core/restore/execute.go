@@ -121,7 +121,7 @@ func notReached(steps []plan.Step, made apply.ChangeSet) apply.ChangeSet {
 
 func (j Job) applier(p Prepared) *apply.Applier {
 	return &apply.Applier{
-		Cluster: j.Cluster, Backup: j.Backup, Restore: j.Name, Options: p.Options, Workers: j.Workers, Digests: j.Digests,
+		Cluster: j.Cluster, Backup: j.Backup, Restore: j.Name, Options: p.Options, Workers: j.Workers, Digests: j.Digests, Hide: catalog.Encrypted(p.Metadata),
 		Defines: maps.Clone(p.Plan.Defines), UIDs: maps.Clone(p.Plan.UIDs),
 	}
 }
