@@ -65,6 +65,9 @@ func metricTable() []metric {
 		{"lifeboat_verifier_missing_backups", prometheus.GaugeValue, []string{"policy"},
 			"Number of named backups and schedule patterns that the last run did not find in the location, and of backups that it could not read.",
 			func(s scheduler.Status) []sample { return single(float64(len(s.Missing))) }},
+		{"lifeboat_verifier_damaged_records", prometheus.GaugeValue, []string{"policy"},
+			"Records of the drill log that this verifier found malformed or implausible since it started, at most 100. They have no effect; the log and the status page name them.",
+			func(s scheduler.Status) []sample { return single(float64(len(s.Damaged))) }},
 		{"lifeboat_verifier_location_up", prometheus.GaugeValue, []string{"policy"},
 			"1 if the location of the policy could be used at the last attempt, else 0.",
 			func(s scheduler.Status) []sample {

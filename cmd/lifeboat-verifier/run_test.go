@@ -137,6 +137,10 @@ func TestMetricsSayWhetherTheVerifierDoesItsWork(t *testing.T) {
 	require.NoError(t, err)
 	assert.Empty(t, problems)
 	const want = `
+# HELP lifeboat_verifier_damaged_records Records of the drill log that this verifier found malformed or implausible since it started, at most 100. They have no effect; the log and the status page name them.
+# TYPE lifeboat_verifier_damaged_records gauge
+lifeboat_verifier_damaged_records{policy="monthly"} 0
+lifeboat_verifier_damaged_records{policy="nightly"} 0
 # HELP lifeboat_verifier_drills_total Drills that this verifier finished since it started. verdict="none" counts drills that left no evidence: the backup was deleted or could not be decrypted, or the report could not be written.
 # TYPE lifeboat_verifier_drills_total counter
 lifeboat_verifier_drills_total{level="controlplane",policy="nightly",verdict="error"} 0

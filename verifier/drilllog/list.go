@@ -17,7 +17,8 @@ import (
 // its reader use memory without end.
 const (
 	maxPolicies = 100
-	maxAttempts = 20_000 // of one run
+	maxAttempts = 20_000    // of one run
+	maxAttempt  = 1_000_000 // the number of one; there are a few
 )
 
 const (
@@ -141,5 +142,5 @@ func parseAttempt(rest string) (a Attempt, release, ok bool) {
 		number, ok = strings.CutSuffix(file, recordSuffix)
 	}
 	n, err := strconv.Atoi(number)
-	return Attempt{Backup: backup, N: n}, release, (release || ok) && err == nil && n > 0 && strconv.Itoa(n) == number
+	return Attempt{Backup: backup, N: n}, release, (release || ok) && err == nil && n > 0 && n <= maxAttempt && strconv.Itoa(n) == number
 }

@@ -31,6 +31,10 @@ type attempt struct {
 	Released time.Time
 	// Free means that it was given up for no fault of the drill.
 	Free bool
+	// Elsewhere means that the process that claimed it runs on another machine.
+	Elsewhere bool
+	// Void means that its claim is damaged: nothing but N is known.
+	Void bool
 }
 
 // step is what a run does next about a backup: nothing (Done), start attempt N,
@@ -45,12 +49,15 @@ type step struct {
 // elsewhere, is waited for; one whose owner ended, or that is over its time, is
 // lost, and counts as inconclusive. Inconclusive ones are tried again, later
 // each time, maxAttempts in all, and not after end, when the next run is due.
-// It is pure.
+// Claims of other machines alone, whoever wrote them, do not use up the attempts:
+// one is made on this machine. It is pure.
 func nextStep(attempts []attempt, now, end time.Time, ended func(drilllog.Owner) bool) step {
-	spent, last, highest := 0, time.Time{}, 0
+	spent, here, last, taken := 0, false, time.Time{}, map[int]bool{}
 	for _, a := range attempts {
-		highest = max(highest, a.N)
+		taken[a.N] = true
+		before := spent
 		switch {
+		case a.Void:
 		case a.Verdict == report.Passed || a.Verdict == report.Failed:
 			return step{Done: true}
 		case a.Verdict == report.Error:
@@ -65,15 +72,20 @@ func nextStep(attempts []attempt, now, end time.Time, ended func(drilllog.Owner)
 		default:
 			spent++
 		}
+		here = here || spent > before && !a.Elsewhere
 	}
 	again := last.Add(wait(spent))
 	switch {
-	case spent >= maxAttempts || !now.Before(end):
+	case spent >= maxAttempts && here || !now.Before(end):
 		return step{Done: true}
 	case !last.IsZero() && now.Before(again):
 		return step{Wait: again}
 	}
-	return step{Start: highest + 1}
+	n := 1
+	for taken[n] {
+		n++
+	}
+	return step{Start: n}
 }
 
 // wait is the pause after so many attempts.

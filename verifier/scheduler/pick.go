@@ -15,9 +15,10 @@ import (
 
 // Backup is a backup that could be drilled, as far as choosing goes.
 type Backup struct {
-	Name     string
-	Schedule string // label velero.io/schedule-name; "" for one made manually, or damaged
-	Started  time.Time
+	Name      string
+	Schedule  string // label velero.io/schedule-name; "" for one made manually, or damaged
+	Started   time.Time
+	Completed time.Time // zero if that is unknown
 	// MetadataSHA256 and Files identify the bytes that a drill must be about.
 	MetadataSHA256 string
 	Files          report.Fingerprint

@@ -3,46 +3,85 @@ package scheduler
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/verifier/drilllog"
+	"github.com/lifeboat-backup/lifeboat/verifier/policy"
+	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
 
 // records are those of one policy in a drill log. Each is written once, and the
 // store accepts a key only once: that is what makes two verifiers on one
-// location agree.
+// location agree. Records are untrusted: one that is malformed, or that no
+// verifier would write, is reported to damaged and has no effect.
 type records struct {
 	store  store.Store
 	policy string
+	// machine is that of this process, and longest how long a drill may take.
+	machine string
+	longest time.Duration
+	damaged func(error)
 }
+
+// maxAhead is how far another clock may be from this one in a record.
+const maxAhead = time.Hour
+
+// errImplausible reports a record whose times no verifier writes.
+var errImplausible = errors.New("no verifier writes such times")
 
 // last returns the newest run that was due at now or before; nil if there is
-// none. Runs of the future, written by a clock that was wrong, are ignored; one
-// whose record is malformed has nothing left to do.
-func (l records) last(ctx context.Context, now time.Time) (*drilllog.Run, error) {
+// none. Runs of the future are ignored. If the record of the newest is damaged,
+// lost is true, and the run has nothing but its time.
+func (l records) last(ctx context.Context, now time.Time) (r *drilllog.Run, lost bool, err error) {
 	due, err := drilllog.Runs(ctx, l.store, l.policy, now)
 	if err != nil || len(due) == 0 {
-		return nil, err
+		return nil, false, err
 	}
-	r, err := drilllog.ReadRun(ctx, l.store, l.policy, due[0])
-	if errors.Is(err, drilllog.ErrMalformed) {
-		return &drilllog.Run{Policy: l.policy, Due: due[0]}, nil
+	run, err := l.run(ctx, due[0], now)
+	if isDamage(err) {
+		l.damaged(err)
+		return &drilllog.Run{Policy: l.policy, Due: due[0]}, true, nil
 	}
-	return &r, err
+	return &run, false, err
 }
 
-// begin records a run, unless there is a record of it: then that one counts.
+// run reads the record of a run.
+func (l records) run(ctx context.Context, due, now time.Time) (drilllog.Run, error) {
+	r, err := drilllog.ReadRun(ctx, l.store, l.policy, due)
+	if err == nil && !began(r.Began, due, now) {
+		err = fmt.Errorf("%s: run began %s: %w", drilllog.RunKey(l.policy, due), r.Began, errImplausible)
+	}
+	return r, err
+}
+
+// began reports whether something of a run can have begun at a time.
+func began(at, due, now time.Time) bool {
+	return !at.Before(due.Add(-maxAhead)) && !at.After(now.Add(maxAhead))
+}
+
+func isDamage(err error) bool {
+	return errors.Is(err, drilllog.ErrMalformed) || errors.Is(err, errImplausible)
+}
+
+// begin records a run, unless there is a record of it: then that one counts, if
+// it is not damaged.
 func (l records) begin(ctx context.Context, r drilllog.Run) (*drilllog.Run, error) {
 	r.Policy = l.policy
 	err := drilllog.WriteRun(ctx, l.store, r)
-	if errors.Is(err, store.ErrExists) {
-		r, err = drilllog.ReadRun(ctx, l.store, l.policy, r.Due)
+	if !errors.Is(err, store.ErrExists) {
+		return &r, err
 	}
-	if err != nil {
+	first, err := l.run(ctx, r.Due, r.Began)
+	switch {
+	case isDamage(err):
+		l.damaged(err)
+		return &r, nil
+	case err != nil:
 		return nil, err
 	}
-	return &r, nil
+	return &first, nil
 }
 
 func (l records) key(due time.Time, backup string, n int) drilllog.Attempt {
@@ -64,14 +103,14 @@ func (l records) release(ctx context.Context, due time.Time, backup string, n in
 }
 
 // attempts returns the attempts of a run to drill one backup.
-func (l records) attempts(ctx context.Context, due time.Time, backup string) ([]attempt, error) {
+func (l records) attempts(ctx context.Context, due time.Time, backup string, now time.Time) ([]attempt, error) {
 	listed, err := drilllog.Attempts(ctx, l.store, l.policy, due, backup)
 	if err != nil {
 		return nil, err
 	}
 	out := make([]attempt, len(listed))
 	for i, a := range listed {
-		if out[i], err = l.attempt(ctx, a); err != nil {
+		if out[i], err = l.attempt(ctx, a, now); err != nil {
 			return nil, err
 		}
 	}
@@ -79,28 +118,50 @@ func (l records) attempts(ctx context.Context, due time.Time, backup string) ([]
 }
 
 // attempt joins a claim with its release and with the evidence of its drill, if
-// there are any.
-func (l records) attempt(ctx context.Context, listed drilllog.Listed) (attempt, error) {
-	c, err := drilllog.ReadClaim(ctx, l.store, listed.Attempt)
+// there are any. A claim that is damaged keeps its number and counts for nothing.
+func (l records) attempt(ctx context.Context, listed drilllog.Listed, now time.Time) (attempt, error) {
+	c, err := l.readClaim(ctx, listed.Attempt, now)
+	if isDamage(err) {
+		l.damaged(err)
+		return attempt{N: listed.N, Void: true}, nil
+	}
 	if err != nil {
 		return attempt{}, err
 	}
-	a := attempt{N: listed.N, Drill: c.Drill, By: c.By, Until: c.Until}
+	a := attempt{N: listed.N, Drill: c.Drill, By: c.By, Until: earlier(c.Until, c.At.Add(l.longest)), Elsewhere: c.By.Machine != l.machine}
 	if listed.Released {
 		r, err := drilllog.ReadRelease(ctx, l.store, listed.Attempt)
-		if err != nil {
+		switch {
+		case isDamage(err):
+			l.damaged(err)
+		case err != nil:
 			return attempt{}, err
 		}
 		a.Released, a.Free = r.At, r.Free
 	}
-	ref := drilllog.Ref{Backup: listed.Backup, Drill: c.Drill}
-	if !ref.Valid() {
-		return a, nil // no drill of a verifier; it runs out of time
-	}
-	rep, err := drilllog.ReadEvidence(ctx, l.store, ref)
-	if err != nil && !errors.Is(err, drilllog.ErrNoEvidence) {
+	rep, err := drilllog.ReadEvidence(ctx, l.store, drilllog.Ref{Backup: listed.Backup, Drill: c.Drill})
+	switch {
+	case isDamage(err): // it shows no drill, so it answers nothing
+		l.damaged(err)
+		a.Verdict, a.Finished = report.Error, c.At
+	case err != nil && !errors.Is(err, drilllog.ErrNoEvidence):
 		return a, err
+	default:
+		a.Verdict, a.Finished = rep.Verdict, rep.Finished
 	}
-	a.Verdict, a.Finished = rep.Verdict, rep.Finished
 	return a, nil
+}
+
+// readClaim reads a claim that a verifier can have written.
+func (l records) readClaim(ctx context.Context, a drilllog.Attempt, now time.Time) (drilllog.Claim, error) {
+	c, err := drilllog.ReadClaim(ctx, l.store, a)
+	switch {
+	case err != nil:
+		return c, err
+	case !began(c.At, a.Due, now) || c.Until.Before(c.At) || c.Until.Sub(c.At) > policy.MaxTimeout+claimMargin:
+		return c, fmt.Errorf("%s: drill from %s until %s: %w", a.ClaimKey(), c.At, c.Until, errImplausible)
+	case !(drilllog.Ref{Backup: a.Backup, Drill: c.Drill}).Valid():
+		return c, fmt.Errorf("%s: %w: it names no drill: %.80q", a.ClaimKey(), drilllog.ErrMalformed, c.Drill)
+	}
+	return c, nil
 }

@@ -163,12 +163,14 @@ type keeper struct {
 func newKeeper(s *Scheduler, j Job) *keeper {
 	k := &keeper{
 		Scheduler: s, Job: j, started: s.Now(),
-		records:  records{store: j.Store, policy: j.Policy.Metadata.Name},
 		index:    &evidence.Index{Store: j.Store},
 		log:      s.Log.With("policy", j.Policy.Metadata.Name),
 		settings: digest(j.Policy.Spec),
 	}
 	k.state.totals = map[Total]int{}
+	k.records = records{
+		store: j.Store, policy: j.Policy.Metadata.Name, machine: s.By.Machine, longest: timeout(j.Policy) + claimMargin, damaged: k.damaged,
+	}
 	return k
 }
 
@@ -236,8 +238,9 @@ func (k *keeper) begin(ctx context.Context, once bool) error {
 	}
 	// Another verifier may have begun runs meanwhile.
 	var last *drilllog.Run
+	var lost bool
 	err := k.limited(ctx, func(ctx context.Context) (err error) {
-		last, err = k.records.last(ctx, now)
+		last, lost, err = k.records.last(ctx, now)
 		return err
 	})
 	if err != nil {
@@ -245,6 +248,11 @@ func (k *keeper) begin(ctx context.Context, once bool) error {
 	}
 	k.known = true
 	if last != nil && !last.Due.Equal(k.lastDue()) {
+		if dueRun(k.Cron, last.Due, k.started, now, once).IsZero() {
+			if last, err = k.complete(ctx, last, lost); err != nil {
+				return err
+			}
+		}
 		k.take(last)
 	}
 	due := dueRun(k.Cron, k.lastDue(), k.started, now, once)
@@ -347,7 +355,7 @@ func (k *keeper) readAll(ctx context.Context) (found, error) {
 		case l.Err == nil && !l.Backup.Status.Phase.Restorable():
 		case l.Err == nil || errors.Is(l.Err, catalog.ErrDamaged):
 			f.backups = append(f.backups, Backup{
-				Name: l.Name, Schedule: l.Backup.Labels[api.LabelScheduleName], Started: l.Started(), MetadataSHA256: l.MetadataSHA256,
+				Name: l.Name, Schedule: l.Backup.Labels[api.LabelScheduleName], Started: l.Started(), Completed: completed(l.Backup), MetadataSHA256: l.MetadataSHA256,
 				Files: files[l.Name].print, Modified: files[l.Name].modified,
 			})
 		default:
@@ -419,7 +427,7 @@ func (k *keeper) try(ctx context.Context, p drilllog.Pick) (step, error) {
 	for {
 		var attempts []attempt
 		err := k.limited(ctx, func(ctx context.Context) (err error) {
-			attempts, err = k.records.attempts(ctx, k.last.Due, p.Backup)
+			attempts, err = k.records.attempts(ctx, k.last.Due, p.Backup, k.Now())
 			return err
 		})
 		if err != nil {

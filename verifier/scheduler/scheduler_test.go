@@ -280,25 +280,82 @@ func TestADrillThatWaitedUntilTheNextRunIsChosenAgain(t *testing.T) {
 	})
 }
 
-func TestMalformedRecordsDoNotStopAPolicy(t *testing.T) {
-	for name, tc := range map[string]struct{ run, content string }{
-		"a run of the future":         {"20300101T000000Z", `{"schema":"lifeboat.dev/run/v1alpha1"}`},
-		"a damaged run":               {"19991231T030000Z", "{"},
-		"a run of another schema":     {"19991231T030000Z", `{"schema":"lifeboat.dev/run/v9"}`},
-		"a run that names no backups": {"19991231T030000Z", `{"schema":"lifeboat.dev/run/v1alpha1","drills":[{"backup":"../../etc"}]}`},
-		"a run of too many":           {"19991231T030000Z", `{"schema":"lifeboat.dev/run/v1alpha1","drills":[` + strings.Repeat("{},", 1<<20) + `{}]}`},
-		"another file":                {"readme", "hello"},
+// Whoever may write to the location knows when tonight's run is due.
+func TestNoRecordCancelsTonightsDrill(t *testing.T) {
+	const schema = `"schema":"lifeboat.dev/run/v1alpha1"`
+	bomb := `{` + schema + `,"drills":[` + strings.Repeat("{},", 1<<20) + `{}]}`
+	for name, tc := range map[string]struct {
+		run, content string
+		named        bool
+		want         string // when db-1 is drilled
+	}{
+		"a run of the future":                 {"20300101T000000Z", `{` + schema + `}`, false, "01T03:00"},
+		"another file":                        {"readme", "hello", false, "01T03:00"},
+		"tonight's, empty":                    {"20000101T030000Z", "", true, "01T03:00"},
+		"tonight's, no record":                {"20000101T030000Z", "{}", true, "01T03:00"},
+		"tonight's, of another schema":        {"20000101T030000Z", `{"schema":"lifeboat.dev/run/v9"}`, true, "01T03:00"},
+		"tonight's, begun last week":          {"20000101T030000Z", `{` + schema + `,"began":"1999-12-24T03:00:00Z"}`, true, "01T03:00"},
+		"tonight's, begun in a century":       {"20000101T030000Z", `{` + schema + `,"began":"2099-12-24T03:00:00Z"}`, true, "01T03:00"},
+		"tonight's, of nothing":               {"20000101T030000Z", `{` + schema + `,"began":"2000-01-01T03:00:00Z","drills":[]}`, false, "01T03:00"},
+		"tonight's, of another backup":        {"20000101T030000Z", `{` + schema + `,"began":"2000-01-01T03:00:00Z","drills":[{"backup":"x"}]}`, false, "01T03:01"},
+		"tonight's, of no backup's name":      {"20000101T030000Z", `{` + schema + `,"drills":[{"backup":"../../etc"}]}`, true, "01T03:00"},
+		"tonight's, a bomb":                   {"20000101T030000Z", bomb, true, "01T03:00"},
+		"between two runs, of nothing":        {"20000101T030001Z", `{` + schema + `,"began":"2000-01-01T03:00:00Z"}`, false, "01T03:00"},
+		"last night's, damaged: it is redone": {"19991231T030000Z", "{", true, "01T00:00"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s, d := mem.New(), &drills{}
-				add(t, s, "db", "db-1", time.Now())
+				add(t, s, "db", "db-1", time.Now().Add(-minute))
 				require.NoError(t, s.Put(t.Context(), store.Run("nightly", tc.run), strings.NewReader(tc.content)))
 				r := start(t, newScheduler("x", d, nightly(t, s)))
 				pass(2 * hour)
-				assert.NoError(t, r.Status()[0].Err)
+				require.NoError(t, r.Status()[0].Err)
 				pass(2 * hour)
-				assert.Equal(t, []string{"db-1@01T03:00"}, d.all())
+				require.NoError(t, r.Status()[0].Err)
+				var got []string
+				for _, drill := range d.all() {
+					if strings.HasPrefix(drill, "db-1@") {
+						got = append(got, drill)
+					}
+				}
+				assert.Equal(t, []string{"db-1@" + tc.want}, got, "once")
+				if tc.named {
+					require.Len(t, r.Status()[0].Damaged, 1)
+					assert.Contains(t, r.Status()[0].Damaged[0], tc.run)
+				}
+				r.stop()
+			})
+		})
+	}
+}
+
+// A claim, a release or evidence in advance does not cancel a drill either.
+func TestNoClaimCancelsTonightsDrill(t *testing.T) {
+	const claim = `{"schema":"lifeboat.dev/claim/v1alpha1","drill":"x","at":"2000-01-01T03:00:00Z","until":%q}`
+	for name, tc := range map[string]struct {
+		content string
+		numbers []string
+		within  time.Duration // of three o'clock
+	}{
+		"damaged":                 {"{}", []string{"1", "2", "3", "4"}, time.Minute},
+		"for a thousand years":    {fmt.Sprintf(claim, "3000-01-01T00:00:00Z"), []string{"1"}, time.Minute},
+		"for a day":               {fmt.Sprintf(claim, "2000-01-02T03:00:00Z"), []string{"1"}, hour},
+		"as often as is allowed":  {fmt.Sprintf(claim, "2000-01-01T03:30:00Z"), []string{"1", "2", "3"}, hour},
+		"with the largest number": {"{}", []string{"9223372036854775807"}, time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, d := mem.New(), &drills{}
+				add(t, s, "db", "db-1", time.Now().Add(-minute))
+				for _, n := range tc.numbers {
+					require.NoError(t, s.Put(t.Context(), store.Attempts("nightly", "20000101T030000Z", "db-1")+n+".json", strings.NewReader(tc.content)))
+				}
+				x := newScheduler("x", d, nightly(t, s))
+				x.By.Machine = "here"
+				r := start(t, x)
+				pass(3*hour + tc.within)
+				assert.Len(t, d.all(), 1)
 				r.stop()
 			})
 		})

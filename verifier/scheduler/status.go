@@ -41,6 +41,9 @@ type Status struct {
 	Seconds float64
 	// Recent are the newest drills of the location.
 	Recent []evidence.Record
+	// Damaged are the records of the location that had no effect because they are
+	// malformed or implausible, since this process started, at most maxDamaged.
+	Damaged []string
 }
 
 // Running is a drill in progress.
@@ -61,8 +64,11 @@ type Total struct {
 // nothing to drill, or its report could not be written.
 const Unproven report.Verdict = "none"
 
-// maxRecent is how many drills a status shows.
-const maxRecent = 50
+// maxRecent is how many drills a status shows, maxDamaged how many damaged records.
+const (
+	maxRecent  = 50
+	maxDamaged = 100
+)
 
 // Status is a copy of what is known, in the order of Jobs.
 func (s *Scheduler) Status() []Status {
@@ -86,6 +92,7 @@ type state struct {
 	totals                 map[Total]int
 	seconds                float64
 	recent                 []evidence.Record
+	damaged                []string
 }
 
 func (k *keeper) note(change func(*state)) {
@@ -101,7 +108,7 @@ func (k *keeper) status() Status {
 	return Status{
 		Policy: k.name(), Location: k.Store.String(), Cron: k.Cron.String(), Level: k.Policy.Spec.Level,
 		Next: s.next, LastDue: s.due, LastEnded: s.ended, Busy: s.busy, Read: s.read, Err: s.err, Seconds: s.seconds,
-		Running: slices.Clone(s.running), Missing: slices.Clone(s.missing), Outcome: s.outcome, Conflicts: slices.Clone(s.conflicts), Totals: maps.Clone(s.totals), Recent: slices.Clone(s.recent),
+		Running: slices.Clone(s.running), Missing: slices.Clone(s.missing), Outcome: s.outcome, Conflicts: slices.Clone(s.conflicts), Totals: maps.Clone(s.totals), Recent: slices.Clone(s.recent), Damaged: slices.Clone(s.damaged),
 	}
 }
 
