@@ -146,7 +146,37 @@ func printRestored(w io.Writer, r restore.Result) error {
 	}
 	printList(w, "Failed", failed)
 	printList(w, "Skipped", counted(skipped))
+	printList(w, "Changed by the cluster", altered(ch))
 	printList(w, "Volumes", volumes(r.Volumes))
 	printList(w, "Warnings", r.Warnings)
 	return nil
+}
+
+// maxAltered is how many objects are listed that the cluster has changed.
+const maxAltered = 50
+
+// altered says which objects the cluster made otherwise than they are in the
+// backup.
+func altered(ch apply.ChangeSet) []string {
+	var out []string
+	more, defaulted := 0, 0
+	for _, c := range ch {
+		text := restore.Altered(c)
+		switch {
+		case restore.Defaulted(c):
+			defaulted++
+		case text == "":
+		case len(out) == maxAltered:
+			more++
+		default:
+			out = append(out, strings.Replace(text, "created, and changed by the cluster: ", "", 1))
+		}
+	}
+	if more > 0 {
+		out = append(out, fmt.Sprintf("%d more objects (--output json lists them all)", more))
+	}
+	if defaulted > 0 {
+		out = append(out, fmt.Sprintf("%d objects have more fields, which the API server fills in by default (--output json lists them)", defaulted))
+	}
+	return out
 }

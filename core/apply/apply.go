@@ -49,7 +49,7 @@ type Applier struct {
 	Defines map[string]string
 	// UIDs are those of owners that the target has.
 	UIDs map[item.Key]string
-	// Digests asks for Change.Made, which costs a reading of each answer.
+	// Digests asks for Change.Made.
 	Digests bool
 	// Hide keeps values of objects out of the reasons of changes: the backup is
 	// encrypted, and what reports a restore or a drill is not.
@@ -230,8 +230,8 @@ func (a *Applier) created(ctx context.Context, w Work, object []byte, owners int
 	if owners < len(w.Step.Owners) {
 		a.noteOwnerless(w.Step)
 	}
-	made, err := a.made(w.Step, object)
-	if err != nil {
+	change := Change{Key: w.Step.Key, Outcome: Created, Reason: w.Step.Reason}
+	if err := a.inspect(&change, w, object); err != nil {
 		return done(w, Failed, err.Error())
 	}
 	if managers := managersOf(w); managers != nil {
@@ -240,26 +240,14 @@ func (a *Applier) created(ctx context.Context, w Work, object []byte, owners int
 			return unanswered(w, err)
 		}
 		w.Step.Reason += note
+		change.Reason += note
 	}
 	if w.Step.Status {
-		change, err := a.restoreStatus(ctx, w)
-		change.Made = made
+		after, err := a.restoreStatus(ctx, w)
+		change.Outcome, change.Reason, change.Later = after.Outcome, after.Reason, after.Later
 		return change, err
 	}
-	return Change{Key: w.Step.Key, Outcome: Created, Reason: w.Step.Reason, Made: made}, nil
-}
-
-// made is the digest of an object as it was made, nil when nobody asked.
-func (a *Applier) made(s plan.Step, object []byte) (*plan.Digest, error) {
-	if !a.Digests || s.Bare {
-		return nil, nil
-	}
-	var u unstructured.Unstructured
-	if err := u.UnmarshalJSON(object); err != nil {
-		return nil, fmt.Errorf("read the answer to the creation of %s: %w", s.Key, err)
-	}
-	d, err := a.Options.LiveDigest(&u, heldAPIVersion(s))
-	return &d, err
+	return change, nil
 }
 
 // restoreStatus writes the status that the backup holds. Where the kind has no

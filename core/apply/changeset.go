@@ -27,8 +27,16 @@ type Change struct {
 	Reason  string  `json:"reason"`
 	// Made is the digest of the object as the API server answered its creation,
 	// or as it was found to be unchanged, before controllers could change it; only
-	// with Applier.Digests.
+	// with Applier.Digests, or if it is Altered.
 	Made *plan.Digest `json:"-"`
+	// Altered are the fields in which the API server made the object otherwise than
+	// the restore asked for.
+	Altered []plan.Alteration `json:"altered,omitempty"`
+	// Computed are differences in what admission computes for every pod; they do not
+	// count when objects are compared.
+	Computed []plan.Alteration `json:"computed,omitempty"`
+	// Late says that it was created after the policies and webhooks of the backup.
+	Late bool `json:"-"`
 	// Later says that the API server may accept the item when the rest of the
 	// backup is restored.
 	Later bool `json:"-"`

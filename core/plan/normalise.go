@@ -219,19 +219,21 @@ func unionKeys(a, b map[string]any) []string {
 }
 
 func describe(path string, a, b any, hidden bool) string {
-	value := func(v any) string {
-		switch {
-		case v == nil:
-			return "absent"
-		case hidden:
-			return "a value (not shown)"
-		}
-		const most = 80
-		s := show(v)
-		if len(s) > most {
-			s = strings.ToValidUTF8(s[:most], "") + "…"
-		}
-		return s
+	return fmt.Sprintf("%s: %s in the backup, %s in the cluster", path, shown(a, hidden), shown(b, hidden))
+}
+
+// shown is a value for people, cut to a readable length.
+func shown(v any, hidden bool) string {
+	switch {
+	case v == nil:
+		return "absent"
+	case hidden:
+		return "a value (not shown)"
 	}
-	return fmt.Sprintf("%s: %s in the backup, %s in the cluster", path, value(a), value(b))
+	const most = 80
+	s := show(v)
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	return s
 }

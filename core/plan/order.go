@@ -48,8 +48,8 @@ var last = [][]string{
 		"packageinstalls.packaging.carvel.dev",
 	},
 	{"resourcequotas"},
+	{"apiservices.apiregistration.k8s.io"},
 	{
-		"apiservices.apiregistration.k8s.io",
 		"validatingadmissionpolicies.admissionregistration.k8s.io",
 		"validatingadmissionpolicybindings.admissionregistration.k8s.io",
 		"mutatingadmissionpolicies.admissionregistration.k8s.io",

@@ -45,7 +45,8 @@ services
 (everything else)
 clusterbootstraps.run.tanzu.vmware.com clusters.cluster.x-k8s.io clusterresourcesets.addons.cluster.x-k8s.io apps.kappctrl.k14s.io packageinstalls.packaging.carvel.dev
 resourcequotas
-apiservices.apiregistration.k8s.io validatingadmissionpolicies.admissionregistration.k8s.io validatingadmissionpolicybindings.admissionregistration.k8s.io mutatingadmissionpolicies.admissionregistration.k8s.io mutatingadmissionpolicybindings.admissionregistration.k8s.io validatingwebhookconfigurations.admissionregistration.k8s.io mutatingwebhookconfigurations.admissionregistration.k8s.io
+apiservices.apiregistration.k8s.io
+validatingadmissionpolicies.admissionregistration.k8s.io validatingadmissionpolicybindings.admissionregistration.k8s.io mutatingadmissionpolicies.admissionregistration.k8s.io mutatingadmissionpolicybindings.admissionregistration.k8s.io validatingwebhookconfigurations.admissionregistration.k8s.io mutatingwebhookconfigurations.admissionregistration.k8s.io
 `
 
 // stagesOf reads an order written as one stage per line. Resources of a stage

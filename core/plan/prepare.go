@@ -24,8 +24,8 @@ import (
 //     deletionGracePeriodSeconds, selfLink, generateName, managedFields, which
 //     Managers gives back); owner references, since the owner's UID is gone
 //     (Plan.own gives them back)
-//   - pods: node, priority and overhead (admission computes them again, and
-//     refuses an overhead that is not the RuntimeClass's), the service account
+//   - pods: node, priority, preemption policy and overhead (admission computes
+//     them again and refuses others), the service account
 //     token volume that admission adds
 //   - services: cluster IPs unless headless; node ports that no user asked for,
 //     unless preserveNodePorts says that all are kept
@@ -110,6 +110,7 @@ func preparePod(u *unstructured.Unstructured) {
 	delete(spec, "nodeName")
 	delete(spec, "priority")
 	delete(spec, "overhead")
+	delete(spec, "preemptionPolicy")
 	added := tokenVolumes(spec)
 	generated := func(m map[string]any) bool { return added[nameOf(m)] }
 	filterList(spec, "volumes", func(v map[string]any) bool { return !generated(v) })

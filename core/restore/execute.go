@@ -91,6 +91,9 @@ func (j Job) Execute(ctx context.Context, p Prepared) (Result, error) {
 	}
 	err := x.execute(ctx, p.Plan.Awaits)
 	x.failIncomplete()
+	if err == nil {
+		err = x.explainAltered(ctx)
+	}
 	r.Changes = append(r.Changes, x.changes...)
 	r.Changes = append(r.Changes, notReached(act, x.changes)...)
 	r.Changes.Sort()
@@ -237,6 +240,7 @@ func (x *executor) retryRefused(ctx context.Context) error {
 			changes, err := x.run(ctx, work)
 			for _, c := range changes {
 				helped = helped || c.Outcome != apply.Failed
+				c.Late = true
 				x.changes[places[c.Key]] = c
 			}
 			return err

@@ -82,6 +82,10 @@ func (j Job) results(r Result, failed error) (results.Results, []byte) {
 		default:
 			log.Logf("info", "%s: %s: %s", c.Outcome, c.Key, c.Reason)
 		}
+		if altered := Altered(c); altered != "" {
+			res.Warnings.Add(c.Namespace, altered)
+			log.Logf("warning", "%s", altered)
+		}
 	}
 	for _, v := range r.Volumes {
 		log.Logf("info", "%s: %s", v.Object, v.Note)
