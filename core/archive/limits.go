@@ -1,6 +1,9 @@
 package archive
 
-import "cmp"
+import (
+	"cmp"
+	"fmt"
+)
 
 // Limits bound what a Reader takes from an archive it does not trust. A zero
 // field means the default. Sizes are in bytes.
@@ -26,10 +29,15 @@ type Limits struct {
 	// cluster may create, cannot make its backups unreadable: twice, with the
 	// copies, the 2 GiB at which etcd takes no more unless told otherwise.
 	RatioFloor int64
-	// MaxPath is of an entry's path. Default 4096.
+	// MaxPath is of an entry's path. Default 1 MiB, as much as Go's tar takes:
+	// Velero writes names as they are, and the names of Roles have no limit but
+	// the size of a request.
 	MaxPath int
-	// MaxDepth is how deep a JSON document may nest. Default 1000; Go's
-	// own decoder, which the API server uses, gives up at 10,000.
+	// MaxNames is of the names over 1 KiB of all items together, which an index of
+	// items keeps in memory. Default 64 MiB.
+	MaxNames int
+	// MaxDepth is how deep a JSON document may nest. Default 10,000, where Go's
+	// own decoder, which the API server uses, gives up.
 	MaxDepth int
 }
 
@@ -40,7 +48,25 @@ func (l Limits) withDefaults() Limits {
 		MaxEntrySize: cmp.Or(l.MaxEntrySize, 16<<20),
 		MaxRatio:     cmp.Or(l.MaxRatio, 200),
 		RatioFloor:   cmp.Or(l.RatioFloor, 4<<30),
-		MaxPath:      cmp.Or(l.MaxPath, 4096),
-		MaxDepth:     cmp.Or(l.MaxDepth, 1000),
+		MaxPath:      cmp.Or(l.MaxPath, 1<<20),
+		MaxNames:     cmp.Or(l.MaxNames, 64<<20),
+		MaxDepth:     cmp.Or(l.MaxDepth, 10_000),
 	}
+}
+
+// longName is how long a name is that counts for MaxNames.
+const longName = 1 << 10
+
+// nameBudget counts the bytes of long names.
+type nameBudget int
+
+func (b *nameBudget) add(name string, l Limits) error {
+	if len(name) <= longName {
+		return nil
+	}
+	if int(*b)+len(name) > l.MaxNames {
+		return fmt.Errorf("%w: name of %d bytes, and the long names before it use up the %d bytes that are allowed", ErrTooLarge, len(name), l.MaxNames)
+	}
+	*b += nameBudget(len(name))
+	return nil
 }

@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"strings"
 
@@ -18,15 +19,62 @@ const (
 	itemSuffix      = ".json"
 )
 
+// maxFileName is how many bytes file systems allow in a name. Velero extracts the
+// archive before it restores, so one longer name would make the whole backup
+// unrestorable for it.
+const maxFileName = 255
+
+// escapePrefix begins the file names that stand for names of objects which cannot
+// be file names. No object's name contains "%" (Kubernetes, path.ValidatePathSegmentName).
+const escapePrefix = "%sha256-"
+
+// fileStem is the file name of an object without ".json": its name as it is, as
+// Velero writes it, unless no file could have that name. The reader then takes the
+// name from the object; so does Velero, whatever the file is called.
+func fileStem(name string) string {
+	if name != "" && name[0] != '%' && len(name)+len(itemSuffix) <= maxFileName && !strings.Contains(name, "\x00") {
+		return name
+	}
+	return fmt.Sprintf("%s%x", escapePrefix, sha256.Sum256([]byte(name)))
+}
+
+// checkName refuses names that no API server takes: in the address of a request
+// they would lead somewhere else.
+func checkName(name string) error {
+	if name == "" || name == "." || name == ".." || strings.Contains(name, "/") {
+		return fmt.Errorf("%w: no object can have the name %s", ErrBadPath, shown(name))
+	}
+	return nil
+}
+
 // ItemPath is where the archive holds an item: resources/<resource.group>/
 // namespaces/<namespace>/<name>.json or resources/<resource.group>/cluster/<name>.json.
-func ItemPath(k item.Key) string { return versionedPath(k, "") }
+func ItemPath(k item.Key) string { return placeOf(k).path("") }
 
 // CopyPath is where the archive holds the second copy of an item that was read
 // at its group's preferred version.
-func CopyPath(k item.Key, version string) string { return versionedPath(k, version+preferredSuffix) }
+func CopyPath(k item.Key, version string) string {
+	return placeOf(k).path(version + preferredSuffix)
+}
 
-func versionedPath(k item.Key, version string) string {
+// place is where an item is in an archive: its key with the stem of the file in
+// place of the name.
+type place item.Key
+
+func placeOf(k item.Key) place {
+	k.Name = fileStem(k.Name)
+	return place(k)
+}
+
+// escaped reports whether the file's name does not tell the object's.
+func (p place) escaped() bool { return strings.HasPrefix(p.Name, escapePrefix) }
+
+// holds reports whether an object of that name belongs there. Velero writes all
+// names as they are.
+func (p place) holds(name string) bool { return p.Name == name || p.Name == fileStem(name) }
+
+func (p place) path(version string) string {
+	k := item.Key(p)
 	var b strings.Builder
 	b.Grow(len(resourcesDir) + len(k.Resource) + len(k.Group) + len(version) + len(namespacesDir) + len(k.Namespace) + len(k.Name) + len(itemSuffix) + 6)
 	b.WriteString(resourcesDir)
@@ -63,29 +111,36 @@ const (
 	otherVersion                  // resources/<gr>/<version>/…
 )
 
+// KeyOf is the item that a path of an archive is about, as far as the path says
+// it; ok is false for a path that is no item's.
+func KeyOf(path string) (k item.Key, ok bool) {
+	kind, at, err := parsePath(path)
+	return item.Key(at), err == nil && kind != metadataFile
+}
+
 // parsePath says what a regular file of that path is, and whose.
-func parsePath(path string) (pathKind, item.Key, error) {
+func parsePath(path string) (pathKind, place, error) {
 	seg := strings.Split(path, "/")
 	if err := checkSegments(path, seg); err != nil {
-		return 0, item.Key{}, err
+		return 0, place{}, err
 	}
 	if seg[0] == metadataDir {
 		if len(seg) < 2 {
-			return 0, item.Key{}, fmt.Errorf("%w: a file in place of the folder %s", ErrBadPath, metadataDir)
+			return 0, place{}, fmt.Errorf("%w: a file in place of the folder %s", ErrBadPath, metadataDir)
 		}
-		return metadataFile, item.Key{}, nil
+		return metadataFile, place{}, nil
 	}
 	return parseItemPath(seg)
 }
 
-func parseItemPath(seg []string) (pathKind, item.Key, error) {
-	var k item.Key
+func parseItemPath(seg []string) (pathKind, place, error) {
+	var k place
 	kind := plainItem
 	if len(seg) < 4 {
 		return 0, k, fmt.Errorf("%w: too few segments", ErrBadPath)
 	}
 	k.Group, k.Resource = item.SplitGroupResource(seg[1])
-	if k.Resource == "" || k.GroupResource() != seg[1] {
+	if k.Resource == "" || item.Key(k).GroupResource() != seg[1] {
 		return 0, k, fmt.Errorf("%w: %s is not a resource", ErrBadPath, shown(seg[1]))
 	}
 	rest := seg[2:]
@@ -103,11 +158,11 @@ func parseItemPath(seg []string) (pathKind, item.Key, error) {
 	default:
 		return 0, k, fmt.Errorf("%w: neither cluster/<name> nor namespaces/<namespace>/<name>", ErrBadPath)
 	}
-	name, found := strings.CutSuffix(rest[len(rest)-1], itemSuffix)
-	if !found || !safeSegment(name) {
+	stem, found := strings.CutSuffix(rest[len(rest)-1], itemSuffix)
+	if !found || stem == "" {
 		return 0, k, fmt.Errorf("%w: %s is no <name>%s", ErrBadPath, shown(rest[len(rest)-1]), itemSuffix)
 	}
-	k.Name = name
+	k.Name = stem
 	return kind, k, nil
 }
 
@@ -141,8 +196,8 @@ func checkSegments(path string, seg []string) error {
 	return nil
 }
 
-// safeSegment reports whether s names something inside its parent, on every
-// operating system.
+// safeSegment reports whether s names something inside its parent. A backslash
+// does: it is part of a name, as on the systems that Velero runs on.
 func safeSegment(s string) bool {
-	return s != "" && s != "." && s != ".." && !strings.ContainsAny(s, "/\\\x00")
+	return s != "" && s != "." && s != ".." && !strings.ContainsAny(s, "/\x00")
 }

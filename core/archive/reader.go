@@ -3,6 +3,7 @@ package archive
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -27,11 +28,11 @@ type Stats struct {
 
 // Reader reads an archive as a stream, once. It is not safe for concurrent use.
 type Reader struct {
-	// OnBad, when set, is told of every entry that is faulty by itself
+	// OnBad, when set, is called for every entry that is faulty by itself
 	// (ErrBadPath, ErrBadEntry, ErrDuplicate, ErrMismatch, ErrBadJSON, ErrCopy,
-	// ErrNoVersion) in place of ending the sequence; the entry is left out. An
-	// error it returns ends the sequence. Faults of the archive as a whole
-	// (ErrTooLarge, ErrTruncated, ErrCorrupt) always end it.
+	// ErrNoVersion, and ErrTooLarge of one entry) instead of ending the sequence;
+	// the entry is left out. An error it returns ends the sequence. Faults of the
+	// archive as a whole (ErrTooLarge, ErrTruncated, ErrCorrupt) always end it.
 	//
 	// When OnBad is nil the first faulty entry ends the sequence, with two
 	// exceptions that lose no item: a copy that differs from its item, and a
@@ -55,6 +56,8 @@ type Reader struct {
 	scan   scanner
 	used   bool
 	copied []byte // the latest copy
+	// names counts the bytes of the long names of items.
+	names nameBudget
 
 	seen map[pathID]struct{}
 	// last is the latest item whose copy has not come by; the copy is nearly
@@ -66,7 +69,7 @@ type Reader struct {
 }
 
 type lastItem struct {
-	key item.Key
+	at  place
 	id  pathID
 	raw []byte // as stored; nil when no item waits
 }
@@ -139,9 +142,11 @@ func (r *Reader) next() (it item.Item, found bool, err error) {
 	if err != nil && !errors.Is(err, tar.ErrInsecurePath) {
 		return it, false, r.src.fault(err)
 	}
-	r.stats.Entries++
-	if err := r.checkHeader(h); err != nil {
-		return it, false, err
+	if r.stats.Entries++; r.stats.Entries > r.limits.MaxEntries {
+		return it, false, fmt.Errorf("archive has more than %d entries: %w", r.limits.MaxEntries, ErrTooLarge)
+	}
+	if err := r.limits.checkHeader(h); err != nil {
+		return it, false, r.bad(h.Name, err)
 	}
 	if h.Typeflag == tar.TypeDir {
 		if err := checkParent(h.Name); err != nil {
@@ -152,11 +157,11 @@ func (r *Reader) next() (it item.Item, found bool, err error) {
 	if err := checkType(h); err != nil {
 		return it, false, r.bad(h.Name, err)
 	}
-	kind, key, err := parsePath(h.Name)
+	kind, at, err := parsePath(h.Name)
 	if err != nil {
 		return it, false, r.bad(h.Name, err)
 	}
-	if r.Only != nil && (kind != plainItem || !r.Only(key)) {
+	if r.Only != nil && (kind != plainItem || !at.escaped() && !r.Only(item.Key(at))) {
 		return it, false, nil
 	}
 	id := idOf(h.Name)
@@ -168,17 +173,15 @@ func (r *Reader) next() (it item.Item, found bool, err error) {
 	if err != nil {
 		return it, false, err
 	}
-	return r.file(h.Name, kind, key, raw)
+	return r.file(h.Name, kind, at, raw)
 }
 
-func (r *Reader) checkHeader(h *tar.Header) error {
-	switch l := r.limits; {
-	case r.stats.Entries > l.MaxEntries:
-		return fmt.Errorf("archive has more than %d entries: %w", l.MaxEntries, ErrTooLarge)
+func (l Limits) checkHeader(h *tar.Header) error {
+	switch {
 	case len(h.Name) > l.MaxPath:
-		return &EntryError{Entry: h.Name, Err: fmt.Errorf("%w: path of %d bytes, at most %d are allowed", ErrTooLarge, len(h.Name), l.MaxPath)}
+		return fmt.Errorf("%w: path of %d bytes, at most %d are allowed", ErrTooLarge, len(h.Name), l.MaxPath)
 	case h.Size > l.MaxEntrySize:
-		return &EntryError{Entry: h.Name, Err: fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrTooLarge, h.Size, l.MaxEntrySize)}
+		return fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrTooLarge, h.Size, l.MaxEntrySize)
 	}
 	return nil
 }
@@ -227,7 +230,7 @@ func (r *Reader) content(h *tar.Header, kind pathKind) ([]byte, error) {
 	return raw, nil
 }
 
-func (r *Reader) file(path string, kind pathKind, key item.Key, raw []byte) (it item.Item, found bool, err error) {
+func (r *Reader) file(path string, kind pathKind, at place, raw []byte) (it item.Item, found bool, err error) {
 	switch kind {
 	case metadataFile:
 		if path == VersionFile {
@@ -235,14 +238,14 @@ func (r *Reader) file(path string, kind pathKind, key item.Key, raw []byte) (it 
 		}
 		return it, false, nil
 	case preferredCopy:
-		return it, false, r.pairCopy(key, path, raw)
+		return it, false, r.pairCopy(at, path, raw)
 	}
 	if kind == plainItem && r.Only == nil {
-		if err := r.pairItem(key, path, raw); err != nil {
+		if err := r.pairItem(at, path, raw); err != nil {
 			return it, false, err
 		}
 	}
-	it, err = r.item(key, raw)
+	it, err = r.item(at, raw)
 	if err != nil {
 		return item.Item{}, false, r.bad(path, err)
 	}
@@ -253,14 +256,34 @@ func (r *Reader) file(path string, kind pathKind, key item.Key, raw []byte) (it 
 		}
 		return it, false, nil
 	}
+	if r.Only != nil && !r.Only(it.Key) {
+		return item.Item{}, false, nil
+	}
+	if err := r.unique(path, at, it.Key); err != nil {
+		return item.Item{}, false, r.bad(path, err)
+	}
 	r.stats.Items++
 	return it, true, nil
+}
+
+// unique finds an item that is in the archive under both of the paths it can have.
+func (r *Reader) unique(path string, at place, k item.Key) error {
+	other := placeOf(k)
+	if other == at {
+		return nil
+	}
+	id := idOf(other.path(""))
+	if _, twice := r.seen[id]; twice {
+		return fmt.Errorf("%w: the item is also at %s", ErrDuplicate, shown(other.path("")))
+	}
+	r.seen[id] = struct{}{}
+	return nil
 }
 
 // item makes an item of a file, if the file holds the object its path names.
 // The version in the path of a copy is not compared: Velero takes it before
 // its plugins run, and they may change the object's version.
-func (r *Reader) item(key item.Key, raw []byte) (item.Item, error) {
+func (r *Reader) item(at place, raw []byte) (item.Item, error) {
 	raw = bytes.TrimSuffix(raw, []byte("\n"))
 	head, err := r.scan.scan(raw, r.limits.MaxDepth)
 	if err != nil {
@@ -271,15 +294,20 @@ func (r *Reader) item(key item.Key, raw []byte) (item.Item, error) {
 		group, version = "", head.APIVersion
 	}
 	switch {
-	case group != key.Group:
-		return item.Item{}, mismatch("group", group, key.Group)
-	case head.Namespace != key.Namespace:
-		return item.Item{}, mismatch("namespace", head.Namespace, key.Namespace)
-	case head.Name != key.Name:
-		return item.Item{}, mismatch("name", head.Name, key.Name)
+	case group != at.Group:
+		return item.Item{}, mismatch("group", group, at.Group)
+	case head.Namespace != at.Namespace:
+		return item.Item{}, mismatch("namespace", head.Namespace, at.Namespace)
+	case !at.holds(head.Name):
+		return item.Item{}, mismatch("name", head.Name, at.Name)
 	case version == "" || strings.Contains(version, "/"):
 		return item.Item{}, fmt.Errorf("%w: apiVersion %s", ErrBadJSON, shown(head.APIVersion))
 	}
+	if err := cmp.Or(checkName(head.Name), r.names.add(head.Name, r.limits)); err != nil {
+		return item.Item{}, err
+	}
+	key := item.Key(at)
+	key.Name = head.Name
 	return item.Item{Key: owned(key), Version: shared(version), Kind: shared(head.Kind), Raw: raw}, nil
 }
 
@@ -297,25 +325,25 @@ func mismatch(what, inObject, inPath string) error {
 
 // pairItem compares an item with its copy when that came first, or makes it
 // wait for it.
-func (r *Reader) pairItem(key item.Key, path string, raw []byte) error {
+func (r *Reader) pairItem(at place, path string, raw []byte) error {
 	r.park()
 	id := idOf(path)
 	if c, waiting := r.copies[id]; waiting {
 		delete(r.copies, id)
 		return r.compare(path, c.sum == sha256.Sum256(raw))
 	}
-	r.last = lastItem{key: key, id: id, raw: raw}
+	r.last = lastItem{at: at, id: id, raw: raw}
 	return nil
 }
 
 // pairCopy compares a copy with its item, or makes it wait for it.
-func (r *Reader) pairCopy(key item.Key, path string, raw []byte) error {
-	if r.last.raw != nil && r.last.key == key {
+func (r *Reader) pairCopy(at place, path string, raw []byte) error {
+	if r.last.raw != nil && r.last.at == at {
 		same := bytes.Equal(r.last.raw, raw)
 		r.last = lastItem{}
 		return r.compare(path, same)
 	}
-	id, sum := idOf(ItemPath(key)), sha256.Sum256(raw)
+	id, sum := idOf(at.path("")), sha256.Sum256(raw)
 	if want, waiting := r.items[id]; waiting {
 		delete(r.items, id)
 		return r.compare(path, want == sum)

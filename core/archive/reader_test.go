@@ -193,16 +193,28 @@ func TestLimits(t *testing.T) {
 		archive []byte
 		limits  archive.Limits
 	}{
-		"total size":  {sound, archive.Limits{MaxSize: 4000}},
-		"entries":     {sound, archive.Limits{MaxEntries: 10}},
-		"entry size":  {sound, archive.Limits{MaxEntrySize: 100}},
-		"path length": {sound, archive.Limits{MaxPath: 50}},
-		"ratio":       {bomb.Bytes(), archive.Limits{RatioFloor: 1 << 20}},
-		"bomb":        {bomb.Bytes(), archive.Limits{MaxSize: 32 << 20}},
+		"total size": {sound, archive.Limits{MaxSize: 4000}},
+		"entries":    {sound, archive.Limits{MaxEntries: 10}},
+		"ratio":      {bomb.Bytes(), archive.Limits{RatioFloor: 1 << 20}},
+		"bomb":       {bomb.Bytes(), archive.Limits{MaxSize: 32 << 20}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, _, err := inspect(c.archive, c.limits)
 			require.ErrorIs(t, err, archive.ErrTooLarge)
+		})
+	}
+	for name, limits := range map[string]archive.Limits{
+		"entry size":  {MaxEntrySize: int64(len(items[1].Raw)) - 1},
+		"path length": {MaxPath: len(archive.ItemPath(items[4].Key))},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, bad, err := inspect(sound, limits)
+			require.NoError(t, err, "the limit of an entry is about that entry")
+			require.NotEmpty(t, bad)
+			assert.NotEmpty(t, got, "the others are read")
+			for _, b := range bad {
+				require.ErrorIs(t, b, archive.ErrTooLarge)
+			}
 		})
 	}
 	exact := archive.Limits{MaxSize: int64(len(archivetest.Tar(t, archivetest.Entries(items...)...))), MaxEntries: int64(1 + 2*len(items))}
@@ -217,15 +229,15 @@ func TestNestingIsRefusedAtTheLimitAndNotBefore(t *testing.T) {
 	nested := func(n int) []byte {
 		return []byte(`{"apiVersion":"v1","kind":"A","x":` + strings.Repeat("[", n-1) + strings.Repeat("]", n-1) + `}`)
 	}
-	_, err := archive.Meta(nested(1000))
+	_, err := archive.Meta(nested(10_000))
 	require.NoError(t, err)
-	_, err = archive.Meta(nested(1001))
+	_, err = archive.Meta(nested(10_001))
 	require.ErrorIs(t, err, archive.ErrBadJSON)
-	_, err = archive.Meta([]byte(`{"apiVersion":"v1","kind":"A","x":"` + strings.Repeat(`[\\\"[`, 2000) + `"}`))
+	_, err = archive.Meta([]byte(`{"apiVersion":"v1","kind":"A","x":"` + strings.Repeat(`[\\\"[`, 20_000) + `"}`))
 	require.NoError(t, err, "brackets in strings do not nest")
-	hidden := bytes.Replace(nested(1001), []byte(`"x"`), []byte(`"y":"\\","x"`), 1)
+	hidden := bytes.Replace(nested(10_001), []byte(`"x"`), []byte(`"y":"\\","x"`), 1)
 	_, err = archive.Meta(hidden)
-	require.ErrorContains(t, err, "nested more than 1000 deep", "a backslash at the end of a string hides nothing")
+	require.ErrorContains(t, err, "nested more than 10000 deep", "a backslash at the end of a string hides nothing")
 }
 
 // Nothing is kept of an object but what finds duplicates and copies.

@@ -49,6 +49,7 @@ type Writer struct {
 	tar     *tar.Writer
 	modTime time.Time
 	limits  Limits
+	names   nameBudget
 	seen    map[pathID]struct{}
 	started bool
 	err     error // of the stream: after it nothing more can be written
@@ -105,13 +106,16 @@ func (w *Writer) Add(it item.Item) (Digest, error) {
 // paths decides whether the archive can hold an item, and where. What it
 // accepts, a Reader with default limits accepts too.
 func (w *Writer) paths(it item.Item) (path, copyPath string, err error) {
+	if err := checkName(it.Key.Name); err != nil {
+		return "", "", err
+	}
 	path, copyPath = ItemPath(it.Key), CopyPath(it.Key, it.Version)
-	_, key, err := parsePath(path)
+	_, at, err := parsePath(path)
 	if err != nil {
 		return "", "", err
 	}
-	if key != it.Key {
-		return "", "", fmt.Errorf("%w: %s would be read as %s", ErrBadPath, shown(path), key)
+	if at != placeOf(it.Key) {
+		return "", "", fmt.Errorf("%w: %s would be read as %s", ErrBadPath, shown(path), item.Key(at))
 	}
 	if !safeSegment(it.Version) {
 		return "", "", fmt.Errorf("%w: version %s", ErrBadPath, shown(it.Version))
@@ -123,6 +127,9 @@ func (w *Writer) paths(it item.Item) (path, copyPath string, err error) {
 		return "", "", fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrTooLarge, len(it.Raw), w.limits.MaxEntrySize)
 	}
 	if err := checkDepth(it.Raw, w.limits.MaxDepth); err != nil {
+		return "", "", err
+	}
+	if err := w.names.add(it.Key.Name, w.limits); err != nil {
 		return "", "", err
 	}
 	return path, copyPath, nil

@@ -9,6 +9,7 @@ import (
 
 	"github.com/lifeboat-backup/lifeboat/core/api"
 	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
+	"github.com/lifeboat-backup/lifeboat/core/item"
 	"github.com/lifeboat-backup/lifeboat/core/manifest"
 	"github.com/lifeboat-backup/lifeboat/core/plan"
 	"github.com/lifeboat-backup/lifeboat/core/store"
@@ -48,20 +49,20 @@ func (j Job) digests(ctx context.Context, metadata velerov1.Backup) (*digests, [
 }
 
 // item compares the next item of the archive.
-func (d *digests) item(e plan.Entry) error {
+func (d *digests) item(k item.Key, sum plan.Digest) error {
 	if !d.known {
 		return nil
 	}
 	if d.next == len(d.items) {
-		return fmt.Errorf("%w: %s is not in the manifest", ErrDigestMismatch, e.Source())
+		return fmt.Errorf("%w: %s is not in the manifest", ErrDigestMismatch, k)
 	}
 	want := d.items[d.next]
 	d.next++
 	switch {
-	case want.Key != e.Source():
-		return fmt.Errorf("%w: found %s where the manifest lists %s", ErrDigestMismatch, e.Source(), want.Key)
-	case want.SHA256 != d.key.Digest(hex.EncodeToString(e.Sum[:])):
-		return fmt.Errorf("%w: digest of %s differs", ErrDigestMismatch, e.Source())
+	case want.Key != k:
+		return fmt.Errorf("%w: found %s where the manifest lists %s", ErrDigestMismatch, k, want.Key)
+	case want.SHA256 != d.key.Digest(hex.EncodeToString(sum[:])):
+		return fmt.Errorf("%w: digest of %s differs", ErrDigestMismatch, k)
 	}
 	return nil
 }

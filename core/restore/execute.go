@@ -2,13 +2,8 @@ package restore
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
 	"fmt"
 	"github.com/lifeboat-backup/lifeboat/core/catalog"
-	"hash"
-	"io"
 	"maps"
 	"time"
 
@@ -16,58 +11,11 @@ import (
 
 	"github.com/lifeboat-backup/lifeboat/core/api"
 	"github.com/lifeboat-backup/lifeboat/core/apply"
-	"github.com/lifeboat-backup/lifeboat/core/archive"
 	"github.com/lifeboat-backup/lifeboat/core/cluster"
 	"github.com/lifeboat-backup/lifeboat/core/item"
-	"github.com/lifeboat-backup/lifeboat/core/manifest"
 	"github.com/lifeboat-backup/lifeboat/core/plan"
 	"github.com/lifeboat-backup/lifeboat/core/progress"
-	"github.com/lifeboat-backup/lifeboat/core/store"
 )
-
-// readArchive hands the items of a backup's archive to use, in the archive's
-// order: each, or those that only says (archive.Reader). A nil error means that
-// the archive was read to its end and is whole; the digest is that of the file
-// then.
-func readArchive(ctx context.Context, s store.Store, name string, only func(item.Key) bool, use func(item.Item) error) (manifest.Digest, error) {
-	r, err := s.Get(ctx, store.Contents(name))
-	if err != nil {
-		return manifest.Digest{}, fmt.Errorf("read the archive of backup %s: %w", name, err)
-	}
-	defer r.Close()
-	sum := &summed{r: r, hash: sha256.New()}
-	a := archive.NewReader(sum, archive.Limits{})
-	a.Only = only
-	for it, err := range a.Items() {
-		if err == nil {
-			err = ctx.Err()
-		}
-		if err != nil {
-			return manifest.Digest{}, fmt.Errorf("read the archive of backup %s: %w", name, err)
-		}
-		if err := use(it); err != nil {
-			return manifest.Digest{}, err
-		}
-	}
-	return manifest.Digest{Size: sum.size, SHA256: hex.EncodeToString(sum.hash.Sum(nil))}, nil
-}
-
-// summed digests what is read through it.
-type summed struct {
-	r    io.Reader
-	hash hash.Hash
-	size int64
-}
-
-func (s *summed) Read(p []byte) (int, error) {
-	n, err := s.r.Read(p)
-	s.hash.Write(p[:n])
-	s.size += int64(n)
-	return n, err
-}
-
-// errEnough ends a pass over the archive that has found all it wants.
-var errEnough = errors.New("enough")
 
 // Execute carries out a plan. Every step has its change in the result, also
 // when an error ends the restore early.

@@ -207,22 +207,15 @@ func (j Job) index(ctx context.Context, metadata velerov1.Backup, target []item.
 	}
 	o := j.Options
 	o.Filter, o.VolumeData = o.Filter.Expanded(target), data
-	var entries []plan.Entry
-	file, err := readArchive(ctx, j.Store, j.Backup, nil, func(it item.Item) error {
-		e, err := plan.Examine(it, o)
-		if err != nil {
-			return err
-		}
-		entries = append(entries, e)
-		return digests.item(e)
-	})
+	x := indexer{options: o, digests: digests}
+	file, err := reading{store: j.Store, backup: j.Backup, use: x.use, bad: x.bad}.read(ctx)
 	if err == nil {
 		err = digests.end(file)
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: nothing has been restored (lifeboat backup verify %s shows details)", err, j.Backup)
 	}
-	return entries, warnings, nil
+	return x.refused.apply(x.entries, o), warnings, nil
 }
 
 // volumeData reads how the data of each volume was saved. Backups made

@@ -93,7 +93,7 @@ func (w *windows) wanted(k item.Key) (step int, wanted bool) {
 func (w *windows) pass(ctx context.Context, s store.Store, backup string) error {
 	earliest := w.steps[w.next].Stage
 	only := func(k item.Key) bool { _, wanted := w.wanted(k); return wanted }
-	_, err := readArchive(ctx, s, backup, only, func(it item.Item) error {
+	use := func(it item.Item) error {
 		i, _ := w.wanted(it.Key)
 		if sha256.Sum256(it.Raw) != w.steps[i].Sum {
 			return fmt.Errorf("the archive of backup %s changed after the plan was made: the digest of %s differs", backup, it.Key)
@@ -105,7 +105,8 @@ func (w *windows) pass(ctx context.Context, s store.Store, backup string) error 
 			return errEnough
 		}
 		return nil
-	})
+	}
+	_, err := reading{store: s, backup: backup, only: only, use: use}.read(ctx)
 	switch {
 	case err != nil && !errors.Is(err, errEnough):
 		return err

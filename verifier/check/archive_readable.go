@@ -35,7 +35,7 @@ func archiveReadable() Check {
 			}
 			var found []report.Finding
 			for _, bad := range in.Archive.Bad {
-				found = append(found, report.Finding{Object: in.objectKey(name), Message: bad.Error()})
+				found = append(found, report.Finding{Object: in.badObject(bad.Entry), Message: bad.Error()})
 			}
 			if over := in.Archive.BadCount - len(in.Archive.Bad); over > 0 {
 				found = append(found, report.Finding{Object: in.objectKey(name), Message: fmt.Sprintf("and %d more faulty entries", over)})
@@ -47,4 +47,13 @@ func archiveReadable() Check {
 		},
 		note: func(in Input) string { return fmt.Sprintf("%d items", in.Archive.Stats.Items) },
 	}
+}
+
+// badObject names what a faulty entry is about: the item, if its path says which,
+// and otherwise the tarball.
+func (in Input) badObject(entry string) string {
+	if k, ok := archive.KeyOf(entry); ok {
+		return k.String()
+	}
+	return in.objectKey(in.fileName(store.Contents))
 }

@@ -26,8 +26,12 @@ import (
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
 
-// maxBad bounds the faulty entries of the tarball that are kept.
-const maxBad = 10 * MaxFindings
+// maxBad bounds the faulty entries of the tarball that are kept, and maxBadPath
+// what is kept of the path of each.
+const (
+	maxBad     = 10 * MaxFindings
+	maxBadPath = 8 << 10
+)
 
 // maxFiles bounds the objects below a backup's folder: Velero writes a dozen.
 const maxFiles = report.MaxFiles
@@ -197,7 +201,7 @@ func digested(it item.Item) Item {
 
 func (a *Archive) addBad(entry string, err error) {
 	if a.BadCount++; len(a.Bad) < maxBad {
-		a.Bad = append(a.Bad, &archive.EntryError{Entry: entry, Err: err})
+		a.Bad = append(a.Bad, &archive.EntryError{Entry: strings.Clone(entry[:min(len(entry), maxBadPath)]), Err: err})
 	}
 }
 
