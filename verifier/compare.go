@@ -59,17 +59,23 @@ func beyondLevel(s plan.Step, ch apply.Change) string {
 
 // comparison sorts the items of a restore by what became of them. It is pure.
 type comparison struct {
+	// controllers says that they work on what is restored, so that an object may
+	// have changed since it was created; newer, that the sandbox is of a later minor
+	// of Kubernetes than the cluster of the backup.
+	controllers, newer bool
+
 	items     report.Items
 	restored  []report.Finding
 	missing   []report.Finding
-	different []plan.Step    // to be compared in detail
+	different []plan.Step // to be compared in detail
+	altered   []report.Finding
 	beyond    map[string]int // items the level cannot hold, by reason
 }
 
-// compareSteps compares the plan, what the restore did and what the sandbox has
+// compare compares the plan, what the restore did and what the sandbox has
 // afterwards.
-func compareSteps(p plan.Plan, changes apply.ChangeSet, live map[item.Key]plan.Live) comparison {
-	c := comparison{items: report.Items{SkippedBy: map[string]int{}}, beyond: map[string]int{}}
+func (c comparison) compare(p plan.Plan, changes apply.ChangeSet, live map[item.Key]plan.Live) comparison {
+	c.items, c.beyond = report.Items{SkippedBy: map[string]int{}}, map[string]int{}
 	outcome := make(map[item.Key]apply.Change, len(changes))
 	for _, ch := range changes {
 		outcome[ch.Key] = ch
@@ -116,6 +122,10 @@ func (c *comparison) expect(s plan.Step, ch apply.Change, live map[item.Key]plan
 		// afterwards is no difference.
 		c.restore(s)
 		c.items.Equal++
+	case (there || replaced(s.Key)) && c.admitted(ch) && (c.controllers || found.Digest == *ch.Made):
+		c.restore(s)
+		c.items.Altered++
+		c.altered = append(c.altered, report.Finding{Check: checkEqual, Object: s.Key.String(), Message: alterations(ch)})
 	case !there:
 		c.items.Missing++
 		c.missing = append(c.missing, report.Finding{Check: checkEqual, Object: s.Key.String(), Message: fmt.Sprintf("was %s, and is not in the sandbox", ch.Outcome)})
@@ -127,6 +137,26 @@ func (c *comparison) expect(s plan.Step, ch apply.Change, live map[item.Key]plan
 		c.restore(s)
 		c.items.Equal++
 	}
+}
+
+// admitted reports whether an object differs from the backup in nothing but what
+// the admission of the sandbox made of it: the API server answered the creation
+// with it, and each field is known to be the work of a built-in plugin, or of a
+// webhook or policy that was there before. Defaults of the API server are not:
+// a backup has them, unless its cluster was older.
+func (c *comparison) admitted(ch apply.Change) bool {
+	known := func(a plan.Alteration) bool { return a.Admission }
+	unknown := func(a plan.Alteration) bool { return !a.Admission && !(c.newer && a.Adds) }
+	return ch.Outcome == apply.Created && ch.Made != nil && slices.ContainsFunc(ch.Altered, known) && !slices.ContainsFunc(ch.Altered, unknown)
+}
+
+// alterations says what admission made of an object.
+func alterations(ch apply.Change) string {
+	out := make([]string, len(ch.Altered))
+	for i, a := range ch.Altered {
+		out[i] = a.String()
+	}
+	return strings.Join(out, "; ")
 }
 
 func (c *comparison) restore(s plan.Step) {
@@ -150,7 +180,8 @@ func (r *run) compare(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, r.cluster.Explain(err)
 	}
-	c := compareSteps(r.prepared.Plan, r.result.Changes, seen.Existing)
+	c := comparison{controllers: runsPods(r.Level), newer: newerMinor(r.report.Versions.Kubernetes, r.report.Backup.KubernetesVersion)}
+	c = c.compare(r.prepared.Plan, r.result.Changes, seen.Existing)
 	different, filledIn, err := r.explainDifferences(ctx, c.different)
 	if err != nil {
 		return false, err
@@ -161,14 +192,32 @@ func (r *run) compare(ctx context.Context) (bool, error) {
 		r.report = changed(r.report, fmt.Sprintf("fields that Kubernetes %s fills in and %s did not have", r.report.Versions.Kubernetes, r.report.Backup.KubernetesVersion), filledIn)
 	}
 	r.report.Items = c.items
+	r.report.Altered = firstOf(c.altered, "changed by the admission of the sandbox")
 	r.facts.beyond = c.beyond
 	restored := passing(checkRestored, fmt.Sprintf("%d of %d expected items were accepted by the API server", c.items.Expected-len(c.restored), c.items.Expected))
 	restored.findings = c.restored
-	equal := passing(checkEqual, fmt.Sprintf("%d of %d restored items equal the backup", c.items.Equal, c.items.Restored))
+	equal := passing(checkEqual, fmt.Sprintf("%d of %d restored items equal the backup", c.items.Equal, c.items.Restored)+butAltered(c.items.Altered))
 	equal.findings = slices.Concat(c.missing, different)
 	r.record(restored)
 	r.record(equal)
 	return false, nil
+}
+
+// butAltered says how many objects admission has changed, "" for none.
+func butAltered(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; %d differ only in what the admission of the sandbox changed", n)
+}
+
+// firstOf is the first maxExplained findings and the number of the rest.
+func firstOf(findings []report.Finding, what string) []report.Finding {
+	rest := len(findings) - maxExplained
+	if rest <= 0 {
+		return findings
+	}
+	return append(findings[:maxExplained:maxExplained], report.Finding{Check: checkEqual, Message: fmt.Sprintf("%d more objects %s", rest, what)})
 }
 
 // maxExplained bounds how many objects are read back to list their differences,

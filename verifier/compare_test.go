@@ -58,7 +58,7 @@ func TestEveryItemOfAComparisonIsCountedOnce(t *testing.T) {
 	live := map[item.Key]plan.Live{
 		key("equal"): {Digest: plan.Digest{1}}, key("there-already"): {Digest: plan.Digest{1}}, key("different"): {Digest: plan.Digest{2}}, key("own"): {Digest: plan.Digest{3}},
 	}
-	c := compareSteps(p, changes, live)
+	c := comparison{}.compare(p, changes, live)
 	assert.Equal(t, report.Items{
 		InBackup: 9, Expected: 7, Restored: 3, RestoredBytes: 300, Equal: 2, Different: 1, Missing: 4, Skipped: 2,
 		SkippedBy: map[string]int{"mirror pod": 1, "the sandbox has its own": 1},
@@ -80,7 +80,7 @@ func TestWhatALevelCannotHoldIsNotABadBackupAndNotProvenEither(t *testing.T) {
 		{Key: key("converted"), Outcome: apply.Failed, Reason: `conversion webhook for x failed: Post "https://x": the sandbox lets no connection out`},
 		{Key: key("equal"), Outcome: apply.Created},
 	}
-	c := compareSteps(p, changes, map[item.Key]plan.Live{key("equal"): {Digest: plan.Digest{1}}})
+	c := comparison{}.compare(p, changes, map[item.Key]plan.Live{key("equal"): {Digest: plan.Digest{1}}})
 	assert.Empty(t, c.restored)
 	assert.Equal(t, report.Items{InBackup: 3, Expected: 1, Restored: 1, Equal: 1, Skipped: 2, SkippedBy: map[string]int{needsServer: 1, needsWebhook: 1}}, c.items)
 
@@ -130,4 +130,49 @@ func TestOnlyALaterMinorOfKubernetesFillsInFields(t *testing.T) {
 	} {
 		assert.Equal(t, want, newerMinor(versions[0], versions[1]), versions)
 	}
+}
+
+func TestWhatAdmissionChangedIsNotABadBackup(t *testing.T) {
+	answer := plan.Digest{5}
+	class := plan.Alteration{Field: "spec.storageClassName", Was: "absent", Is: `"standard"`, Cause: "the default StorageClass of the cluster", Admission: true, Adds: true}
+	field := plan.Alteration{Field: "spec.new", Was: "absent", Is: `1`, Cause: plan.CauseDefault, Adds: true}
+	lost := plan.Alteration{Field: "spec.old", Was: `1`, Is: "absent", Cause: plan.CauseDefault}
+	change := func(made *plan.Digest, all ...plan.Alteration) apply.Change {
+		return apply.Change{Key: key("a"), Outcome: apply.Created, Made: made, Altered: all}
+	}
+	p := plan.Plan{Steps: []plan.Step{step("a", plan.Create, "")}}
+	for name, c := range map[string]struct {
+		change      apply.Change
+		live        plan.Digest
+		controllers bool
+		newer       bool
+		altered     bool
+	}{
+		"a default class":                                      {change: change(&answer, class), live: answer, altered: true},
+		"and a controller has changed it since":                {change: change(&answer, class), live: plan.Digest{6}, controllers: true, altered: true},
+		"it changed since, and there are no controllers":       {change: change(&answer, class), live: plan.Digest{6}},
+		"a field that the backup lacks and no plugin fills in": {change: change(&answer, class, field), live: answer},
+		"the same in a later version":                          {change: change(&answer, class, field), live: answer, newer: true, altered: true},
+		"only that":                                            {change: change(&answer, field), live: answer, newer: true},
+		"a field that is lost":                                 {change: change(&answer, class, lost), live: answer, newer: true},
+		"it differs, and the answer did not":                   {change: change(nil), live: answer},
+		"an update":                                            {change: apply.Change{Key: key("a"), Outcome: apply.Updated, Made: &answer, Altered: []plan.Alteration{class}}, live: answer},
+	} {
+		got := comparison{controllers: c.controllers, newer: c.newer}.compare(p, apply.ChangeSet{c.change}, map[item.Key]plan.Live{key("a"): {Digest: c.live}})
+		if !c.altered {
+			assert.Equal(t, 1, got.items.Different, name)
+			assert.Empty(t, got.altered, name)
+			continue
+		}
+		assert.Equal(t, report.Items{InBackup: 1, Expected: 1, Restored: 1, Altered: 1, SkippedBy: map[string]int{}}, got.items, name)
+		require.Len(t, got.altered, 1, name)
+		assert.Contains(t, got.altered[0].Message, `spec.storageClassName is "standard", absent in the backup (the default StorageClass of the cluster)`)
+	}
+
+	rep := report.Report{Level: report.LevelControlPlane, Items: report.Items{InBackup: 3, Expected: 3, Restored: 3, Equal: 2, Altered: 1}, Checks: []report.Check{{Name: "items_equal", Verdict: report.Passed}}}
+	got := concluded(rep, nil)
+	assert.Equal(t, report.Passed, got.Verdict)
+	assert.Contains(t, got.Summary, "2 equal the backup, and 1 differ only in what the admission of the sandbox changed")
+	rep.Items.Altered = 0
+	assert.Equal(t, report.Error, concluded(rep, nil).Verdict, "an object that is not counted")
 }

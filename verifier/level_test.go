@@ -129,7 +129,7 @@ func TestWhatControllersDoAfterwardsIsNoDifference(t *testing.T) {
 		{Key: key("gone"), Outcome: apply.Created, Made: &same}, {Key: key("made-first"), Outcome: apply.Skipped, Reason: plan.ReasonDiffers},
 		{Key: pod("gone", "").Key, Outcome: apply.Created, Made: &same}, {Key: pod("made-otherwise", "").Key, Outcome: apply.Created, Made: &other},
 	}
-	c := compareSteps(p, changes, map[item.Key]plan.Live{key("changed-since"): {Digest: other}, key("made-otherwise"): {Digest: other}})
+	c := comparison{}.compare(p, changes, map[item.Key]plan.Live{key("changed-since"): {Digest: other}, key("made-otherwise"): {Digest: other}})
 	assert.Equal(t, report.Items{InBackup: 6, Expected: 5, Restored: 3, Equal: 2, Different: 1, Missing: 2, Skipped: 1, SkippedBy: map[string]int{createdFirst: 1}}, c.items)
 	require.Len(t, c.missing, 2)
 	assert.Equal(t, "configmaps n/gone", c.missing[0].Object, "nothing takes away ConfigMaps")

@@ -30,8 +30,8 @@ func printReport(w io.Writer, r report.Report) error {
 	}
 	if r.Level != report.LevelIntegrity {
 		i := r.Items
-		cli.Printf(w, "\nItems: %d in the backup, %d expected, %d restored, %d equal, %d different, %d missing, %d skipped by rule\n",
-			i.InBackup, i.Expected, i.Restored, i.Equal, i.Different, i.Missing, i.Skipped)
+		cli.Printf(w, "\nItems: %d in the backup, %d expected, %d restored, %d equal, %d changed by admission, %d different, %d missing, %d skipped by rule\n",
+			i.InBackup, i.Expected, i.Restored, i.Equal, i.Altered, i.Different, i.Missing, i.Skipped)
 		for _, why := range slices.Sorted(maps.Keys(i.SkippedBy)) {
 			cli.Printf(w, "  %d skipped: %s\n", i.SkippedBy[why], why)
 		}
@@ -40,6 +40,7 @@ func printReport(w io.Writer, r report.Report) error {
 		cli.Printf(w, "  %d changed for the sandbox: %s\n", r.Changed[rule], rule)
 	}
 	printFindings(w, "Findings", r.Findings)
+	printFindings(w, "Changed by the admission of the sandbox", r.Altered)
 	printFindings(w, "The environment", r.Environment)
 	var waived []report.Finding
 	for _, f := range r.Waived {

@@ -190,7 +190,7 @@ func (r Report) properties() []property {
 	i := r.Items
 	for _, c := range []counter{
 		{"inBackup", i.InBackup}, {"expected", i.Expected}, {"restored", i.Restored}, {"equal", i.Equal},
-		{"different", i.Different}, {"missing", i.Missing}, {"skipped", i.Skipped},
+		{"altered", i.Altered}, {"different", i.Different}, {"missing", i.Missing}, {"skipped", i.Skipped},
 	} {
 		add("items."+c.Name, c.Count)
 	}

@@ -157,7 +157,7 @@ func percent(f float64) string { return strconv.FormatFloat(f, 'f', 2, 64) + "%"
 func (i Items) counts() []counter {
 	return []counter{
 		{"in the backup", i.InBackup}, {"expected", i.Expected}, {"restored", i.Restored}, {"equal", i.Equal},
-		{"different", i.Different}, {"missing", i.Missing}, {"skipped by rule", i.Skipped},
+		{"changed by the sandbox's admission", i.Altered}, {"different", i.Different}, {"missing", i.Missing}, {"skipped by rule", i.Skipped},
 	}
 }
 

@@ -20,6 +20,9 @@ func (r Report) Proven() []string {
 		if len(r.Changed) > 0 {
 			apart = ", apart from what the sandbox changed on purpose"
 		}
+		if n := r.Items.Altered; n > 0 {
+			apart += fmt.Sprintf(", apart from %s that the admission of the sandbox changed", count(n, "object"))
+		}
 		out = append(out, fmt.Sprintf("A real API server of Kubernetes %s accepted all %d expected objects, and each was equal to the backup when it was read back%s.",
 			r.Versions.Kubernetes, r.Items.Expected, apart))
 	}

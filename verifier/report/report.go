@@ -81,6 +81,9 @@ type Report struct {
 	Environment []Finding `json:"environment,omitempty"`
 	// Waived are findings that the policy accepts, with its reason.
 	Waived []Waived `json:"waived,omitempty"`
+	// Altered names the objects of Items.Altered with the fields, at most 100, and
+	// says how many more there are. They are no fault of the backup.
+	Altered []Finding `json:"altered,omitempty"`
 	// Changed counts what was restored otherwise than it is in the backup, by
 	// the rule that changed it ("CronJobs suspended").
 	Changed  map[string]int `json:"changed,omitempty"`
@@ -127,7 +130,10 @@ type Items struct {
 	// bytes. Volume data is not in it.
 	RestoredBytes int64 `json:"restoredBytes,omitempty"`
 	// Equal are restored and the same as in the backup after normalisation.
-	Equal     int `json:"equal"`
+	Equal int `json:"equal"`
+	// Altered are restored, and differ from the backup only in what the admission
+	// of the sandbox made of them when they were created.
+	Altered   int `json:"altered,omitempty"`
 	Different int `json:"different"`
 	Missing   int `json:"missing"`
 	// Skipped are left out by rule; the reasons are counted in SkippedBy.

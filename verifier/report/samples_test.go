@@ -90,9 +90,11 @@ func kind(verdict report.Verdict) report.Report {
 		report.Check{Name: "orders are there", Kind: "sql", Verdict: report.Passed, Message: "4711, at least 4000 as expected", Seconds: 0.34, Output: "4711"})
 	r.Recovery = &report.Recovery{PointSeconds: 3604, TimeSeconds: 33.6, PointTargetSeconds: 26 * 3600, TimeTargetSeconds: 900}
 	r.Changed = map[string]int{"CronJobs suspended": 6, "node selectors removed": 11}
+	r.Items.Equal, r.Items.Altered = r.Items.Equal-1, 1
+	r.Altered = []report.Finding{{Check: "items_equal", Object: "persistentvolumeclaims shop/old", Message: `spec.storageClassName is "standard", absent in the backup (the default StorageClass of the cluster)`}}
 	r.NotProven = []string{"the data of volumes"}
 	if verdict == report.Passed {
-		r.Summary = "All 1912 expected items were restored into Kubernetes v1.34.4 and equal the backup, 31 workloads became ready, and 2 checks of the policy passed."
+		r.Summary = "All 1912 expected items were restored into Kubernetes v1.34.4, 31 workloads became ready, and 2 checks of the policy passed."
 	}
 	return r
 }
@@ -104,7 +106,7 @@ func withoutImages() report.Report {
 		r.Environment = append(r.Environment, report.Finding{Check: "images", Object: image, Message: "could not be pulled: dial tcp: lookup registry.internal: no such host"})
 	}
 	r.Stages = append(r.Stages[:2:2], report.Stage{Name: "images", Seconds: 31.4, Error: "3 images are not available"}, report.Stage{Name: "teardown", Seconds: 2.9})
-	r.Checks, r.Items, r.Recovery, r.Changed = r.Checks[:3], report.Items{InBackup: 1974}, nil, nil
+	r.Checks, r.Items, r.Recovery, r.Changed, r.Altered = r.Checks[:3], report.Items{InBackup: 1974}, nil, nil, nil
 	r.Waived = []report.Waived{{Finding: report.Finding{Check: "volume_data", Object: "persistentvolumeclaims shop/cache", Message: "volume data not restored"}, Reason: "the cache is filled anew within minutes (OPS-112)"}}
 	r.Summary = "The drill could not complete, so nothing is proven: images: 3 images are not available"
 	return r
@@ -127,6 +129,7 @@ func hostile() report.Report {
 	r.Findings = []report.Finding{{Check: evil, Object: evil, Message: long + evil}}
 	r.Environment = []report.Finding{{Check: evil, Object: evil, Message: evil}}
 	r.Waived = []report.Waived{{Finding: report.Finding{Check: evil, Object: evil, Message: evil}, Reason: evil}}
+	r.Altered = []report.Finding{{Check: evil, Object: evil, Message: long + evil}}
 	r.Changed = map[string]int{evil: 7}
 	r.Recovery = &report.Recovery{PointSeconds: -1, TimeSeconds: 1e300, PointTargetSeconds: 1, TimeTargetSeconds: 1}
 	r.NotProven = []string{evil}

@@ -37,8 +37,8 @@ func (r Report) Sound() error {
 // counted reports whether the counts can be those of a comparison, or of a drill
 // that ended before one.
 func (i Items) counted() bool {
-	return min(i.InBackup, i.Expected, i.Restored, i.Equal, i.Different, i.Missing, i.Skipped) >= 0 && i.RestoredBytes >= 0 &&
-		i.Restored <= i.Expected && i.Equal <= i.Restored && i.Different <= i.Restored && i.Missing <= i.Expected
+	return min(i.InBackup, i.Expected, i.Restored, i.Equal, i.Altered, i.Different, i.Missing, i.Skipped) >= 0 && i.RestoredBytes >= 0 &&
+		i.Restored <= i.Expected && i.Equal+i.Altered <= i.Restored && i.Different <= i.Restored && i.Missing <= i.Expected
 }
 
 // stagesOf are those without which a drill of the level cannot pass.
@@ -76,7 +76,7 @@ func (r Report) soundPass() error {
 			return fmt.Errorf("it passed at level %s without the stage %s", r.Level, name)
 		}
 	}
-	if i := r.Items; r.Level.Proves(LevelControlPlane) && (i.InBackup != i.Expected+i.Skipped || i.Expected != i.Equal+i.Different+i.Missing) {
+	if i := r.Items; r.Level.Proves(LevelControlPlane) && (i.InBackup != i.Expected+i.Skipped || i.Expected != i.Equal+i.Altered+i.Different+i.Missing) {
 		return fmt.Errorf("it passed, and the counts of items do not add up: %+.200v", i)
 	}
 	return r.soundFiles()

@@ -34,8 +34,8 @@ func Complete(r report.Report) report.Report {
 
 // answered adds all but stages.
 func answered(r report.Report) report.Report {
-	if i := &r.Items; r.Level.Proves(report.LevelControlPlane) && i.Equal+i.Different+i.Missing != i.Expected {
-		i.Equal = i.Expected - i.Different - i.Missing
+	if i := &r.Items; r.Level.Proves(report.LevelControlPlane) && i.Equal+i.Altered+i.Different+i.Missing != i.Expected {
+		i.Equal = i.Expected - i.Altered - i.Different - i.Missing
 	}
 	r.Items.Restored = max(r.Items.Restored, r.Items.Equal+r.Items.Different)
 	if r.Items.InBackup == 0 {
