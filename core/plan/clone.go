@@ -159,18 +159,26 @@ func SubjectsPatch(want, live *unstructured.Unstructured) map[string]any {
 // maxWarnings bounds the objects that are listed for one reason.
 const maxWarnings = 20
 
-// warnPointers lists the objects that the restore writes and that may still refer
-// to the old name of a namespace.
+// warnPointers lists the objects that the restore writes, or finds as they are in
+// the backup, and that may still refer to the old name of a namespace.
 func (p *Plan) warnPointers(entries []Entry) {
-	var out []string
+	var written, found []string
 	for i, e := range entries {
-		s := &p.Steps[i]
-		if e.clone == nil || len(e.clone.pointers) == 0 || s.Action != Create && s.Action != Update && s.Action != Recreate || s.Add {
+		if e.clone == nil || len(e.clone.pointers) == 0 {
 			continue
 		}
-		out = append(out, fmt.Sprintf("%s: still points at the old namespace: %s", s.Key, strings.Join(e.clone.pointers, ", ")))
+		s := &p.Steps[i]
+		line := fmt.Sprintf("%s: still points at the old namespace: %s", s.Key, strings.Join(e.clone.pointers, ", "))
+		switch s.Action {
+		case Create, Update, Recreate:
+			written = append(written, line)
+		case Unchanged, Label:
+			found = append(found, line)
+		}
 	}
-	slices.Sort(out)
+	slices.Sort(written)
+	slices.Sort(found)
+	out := append(written, found...)
 	if more := len(out) - maxWarnings; more > 0 {
 		out = append(out[:maxWarnings], fmt.Sprintf("%d more objects still point at the old namespace", more))
 	}

@@ -44,8 +44,9 @@ func (b *builder) decide(e Entry) Step {
 	b.first[e.Key] = s.Source()
 	goes := b.goes(e.Key, existing, exists)
 	if exists && goes == "" {
-		if original := b.originalOf(e); original == "" || existing.Digest == s.Digest || e.protected {
-			b.decideExisting(&s, existing, e.protected, e.withheld)
+		protected := (e.protected || existing.reconciled) && !e.asked
+		if original := b.originalOf(e); original == "" || existing.Digest == s.Digest || protected {
+			b.decideExisting(&s, existing, protected, e.withheld)
 		} else {
 			b.decideShared(&s, e, existing, original)
 		}

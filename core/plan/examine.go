@@ -37,6 +37,7 @@ type Entry struct {
 	// protected marks an object that the control plane of a cluster depends on: it
 	// is created, and never changed in a target that has it.
 	protected bool
+	asked     bool     // the filter names its resource, so that it may be changed all the same
 	classes   []string // storage classes that it names, if the options map any
 	// made is what makes the object in the target if the backup has it, "" when
 	// nothing that is in a backup does: see made.go.
@@ -114,7 +115,7 @@ func Examine(it item.Item, o Options) (Entry, error) {
 		e.Volume = dataNote(e.data.Method)
 	}
 	e.storage = storageOf(u, it.Key)
-	e.protected = protected(u, it.Key) && !o.asksFor(it)
+	e.protected, e.asked = protected(u, o.Target(it.Key)), o.asksFor(it)
 	e.made, e.makes = madeOf(u, it.Key), makes(u, it.Key)
 	if e.Leave = o.leave(u, it); e.Leave == "" {
 		e.Leave = byRule(u, it.Key, o)

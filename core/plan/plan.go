@@ -198,6 +198,8 @@ type Live struct {
 	// namespaces.
 	Deleting bool
 	grants   *grants // of a binding
+	// reconciled is set when the API server writes the object at its start.
+	reconciled bool
 }
 
 // Build makes the plan. Every entry becomes exactly one step; namespaces that

@@ -25,6 +25,10 @@ func TestWhatTheControlPlaneDependsOnIsNotChanged(t *testing.T) {
 		"the address of the cluster":              {"v1 ConfigMap configmaps kube-public/cluster-info", "", true},
 		"the kubelet's configuration before 1.24": {"v1 ConfigMap configmaps kube-system/kubelet-config-1.23", "", true},
 		"a ConfigMap of that name elsewhere":      {"v1 ConfigMap configmaps shop/kube-proxy", "", false},
+		"the nodes of EKS":                        {"v1 ConfigMap configmaps kube-system/aws-auth", "", true},
+		"the keys of kubeadm":                     {"v1 Secret secrets kube-system/kubeadm-certs", "", true},
+		"a flow schema of the API server":         {"flowcontrol.apiserver.k8s.io/v1 FlowSchema flowschemas exempt", `"metadata":{"annotations":{"apf.kubernetes.io/autoupdate-spec":"true"}}`, true},
+		"a flow schema of the user":               {"flowcontrol.apiserver.k8s.io/v1 FlowSchema flowschemas mine", `"metadata":{"annotations":{"apf.kubernetes.io/autoupdate-spec":"false"}}`, false},
 		"another ConfigMap of kube-system":        {"v1 ConfigMap configmaps kube-system/kube-proxy-extra", "", false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -56,4 +60,28 @@ func TestWhatTheControlPlaneDependsOnIsCreatedWhereItIsMissing(t *testing.T) {
 	i := p.Steps[len(p.Steps)-1]
 	assert.Equal(t, item.Key{Resource: "configmaps", Namespace: "kube-system", Name: "kube-proxy"}, i.Key)
 	assert.Equal(t, Create, i.Action)
+}
+
+func TestWhatTheTargetReconcilesIsNotChanged(t *testing.T) {
+	it := object(t, "rbac.authorization.k8s.io/v1 ClusterRole clusterroles edit", `"rules":[]`)
+	seen := everything()
+	seen.Served[it.Key.GroupResource()] = []string{"v1"}
+	live, err := object(t, "rbac.authorization.k8s.io/v1 ClusterRole clusterroles edit", `"metadata":{"labels":{"kubernetes.io/bootstrapping":"rbac-defaults"}}`).Object()
+	require.NoError(t, err)
+	seen.Existing[it.Key], err = Options{}.Live(live, "rbac.authorization.k8s.io/v1")
+	require.NoError(t, err)
+	s := build(t, Options{ExistingResourcePolicy: PolicyUpdate}, seen, it).Steps[0]
+	assert.Equal(t, Skip, s.Action, "the mark is missing in the backup only")
+	assert.Equal(t, ReasonProtected, s.Reason)
+}
+
+func TestAMappingLeadsToProtectedObjectsOrAwayFromThem(t *testing.T) {
+	proxy := object(t, "v1 ConfigMap configmaps kube-system/kube-proxy", "")
+	step := func(it item.Item, mapping map[string]string) Step {
+		seen := everything()
+		seen.Existing[Options{NamespaceMapping: mapping}.Target(it.Key)] = Live{Digest: Digest{1}}
+		return stepOf(t, build(t, Options{ExistingResourcePolicy: PolicyUpdate, NamespaceMapping: mapping}, seen, it), it.Key)
+	}
+	assert.Equal(t, Update, step(proxy, map[string]string{"kube-system": "copy"}).Action)
+	assert.Equal(t, ReasonProtected, step(object(t, "v1 ConfigMap configmaps old/kube-proxy", ""), map[string]string{"old": "kube-system"}).Reason)
 }

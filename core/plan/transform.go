@@ -223,7 +223,7 @@ func (o Options) Live(u *unstructured.Unstructured, heldAPIVersion string) (Live
 		Owned:    len(ownerRefsOf(u)) > 0,
 		Bound:    phase == "Bound" && strings.HasPrefix(u.GetKind(), "PersistentVolume"),
 		Deleting: u.GetDeletionTimestamp() != nil, Incomplete: u.GetAnnotations()[api.AnnotationIncomplete],
-		grants: grantsOf(u),
+		grants: grantsOf(u), reconciled: reconciled(u),
 	}
 	var err error
 	l.Digest, err = o.LiveDigest(u, heldAPIVersion)
