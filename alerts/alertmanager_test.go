@@ -137,6 +137,92 @@ func TestInhibitionHasNoCircles(t *testing.T) {
 	assert.NotContains(t, silences["LifeboatExporterAbsent"], watchdog)
 }
 
+// muted reports whether an alert that fires mutes another one, as Alertmanager
+// decides it: https://prometheus.io/docs/alerting/latest/configuration/#inhibit_rule
+func muted(t *testing.T, source, target map[string]string) bool {
+	t.Helper()
+	match := func(matchers []string, alert map[string]string) bool {
+		for _, text := range matchers {
+			m := matcherRE.FindStringSubmatch(text)
+			require.NotNil(t, m, text)
+			matches := regexp.MustCompile("^(?:" + m[3] + ")$").MatchString(alert[m[1]])
+			if m[2] == "=" || m[2] == "!=" {
+				matches = alert[m[1]] == m[3]
+			}
+			if matches == strings.HasPrefix(m[2], "!") {
+				return false
+			}
+		}
+		return true
+	}
+	return slices.ContainsFunc(inhibitions(t), func(i inhibition) bool {
+		return match(i.Source, source) && match(i.Target, target) &&
+			!slices.ContainsFunc(i.Equal, func(label string) bool { return source[label] != target[label] })
+	})
+}
+
+func TestAnAlertMutesOnlyWhatFollowsFromIt(t *testing.T) {
+	severity := map[string]string{}
+	for _, r := range rules(t) {
+		severity[r.Alert] = r.Labels["severity"]
+	}
+	// alert is one of cluster a and namespace velero, but for its own labels.
+	alert := func(name string, labels ...string) map[string]string {
+		require.Contains(t, severity, "Lifeboat"+name)
+		out := map[string]string{"alertname": "Lifeboat" + name, "severity": severity["Lifeboat"+name], "cluster": "a", "namespace": "velero"}
+		for i := 0; i < len(labels); i += 2 {
+			out[labels[i]] = labels[i+1]
+		}
+		return out
+	}
+	const location, schedule = "backup_location_name", "schedule"
+	for _, tc := range []struct {
+		source, target map[string]string
+		want           bool
+	}{
+		{alert("ExporterAbsent"), alert("BackupOverdue", schedule, "db"), true},
+		{alert("ExporterAbsent"), alert("BackupOverdue", schedule, "db", "namespace", "other"), false},
+		{alert("ExporterAbsent"), alert("BackupOverdue", schedule, "db", "cluster", "b"), false},
+		{alert("ExporterAbsent"), alert("ExporterAbsent", "namespace", "other"), false},
+		{alert("ExporterAbsent"), alert("MonitoringWatchdog"), false},
+		{alert("ExporterSourceDown", "source", "kube"), alert("ScheduleNotRunning", schedule, "db"), true},
+		{alert("ExporterSourceDown", "source", "kube"), alert("ScheduleNotRunning", schedule, "db", "namespace", "other"), false},
+		{alert("ExporterSourceDown", "source", "kube"), alert("CollectorFailed", "collector", "kube"), true},
+		{alert("ExporterSourceDown", "source", "kube"), alert("CollectorFailed", "collector", "storage"), false},
+		{alert("ExporterSourceDown", "source", "kube"), alert("BackupOverdue", schedule, "db", location, "main"), false}, // the location is read
+		{alert("ExporterSourceDown", "source", "bucket", location, "main"), alert("CollectorFailed", "collector", "kube"), false},
+		{alert("ExporterSourceDown", "source", "bucket", location, "main"), alert("CollectorFailed", "collector", "storage"), true},
+		{alert("ExporterSourceDown", "source", "ledger"), alert("CollectorFailed", "collector", "ledger"), true},
+		{alert("ExporterSourceDown", "source", "drills", location, "main"), alert("CollectorFailed", "collector", "claims"), true},
+		{alert("ExporterSourceDown", "source", "bucket", location, "main"), alert("BackupOverdue", schedule, "db", location, "main"), true},
+		{alert("ExporterSourceDown", "source", "bucket", location, "main"), alert("BackupOverdue", schedule, "db", location, "far"), false},
+		{alert("ExporterSourceDown", "source", "drills", location, "main"), alert("BackupOverdue", schedule, "db", location, "main"), false},
+		{alert("LocationUnavailable", location, "main"), alert("RPOBreached", schedule, "db", location, "main"), true},
+		{alert("LocationUnavailable", location, "main"), alert("RPOBreached", schedule, "db", location, "far"), false},
+		{alert("LocationUnavailable", location, "main"), alert("RPOBreached", schedule, "db", location, ""), false},
+		{alert("LocationUnavailable", location, "main"), alert("RPOBreached", schedule, "db", location, "main", "namespace", "other"), false},
+		{alert("LocationUnavailable", location, "main"), alert("ExporterSourceDown", "source", "kube"), false},
+		{alert("ControllerStalled", location, "main"), alert("BackupOverdue", schedule, "db", location, "far"), true},
+		{alert("ControllerStalled", location, "main"), alert("ScheduleNotRunning", schedule, "db", "namespace", "other"), false},
+		{alert("ScheduleInvalid", schedule, "db"), alert("BackupOverdue", schedule, "db"), true},
+		{alert("ScheduleInvalid", schedule, "db"), alert("BackupOverdue", schedule, "shop"), false},
+		{alert("RPOBreached", schedule, "db"), alert("BackupOverdue", schedule, "db"), true},
+		{alert("RPOBreached", schedule, "db"), alert("BackupOverdue", schedule, "db", "cluster", "b"), false},
+		{alert("RPOBreached", schedule, "db"), alert("LastBackupFailed", schedule, "db"), false}, // it may be why
+		{alert("ScheduleNotRunning", schedule, "db"), alert("BackupOverdue", schedule, "db"), true},
+		{alert("BackupFailingRepeatedly", schedule, "db"), alert("LastBackupFailed", schedule, "db"), true},
+		{alert("BackupFailingRepeatedly", schedule, "db"), alert("LastBackupFailed", schedule, "shop"), false},
+		{alert("ProvenBackupTooOld", schedule, "db"), alert("DrillOverdue", schedule, "db"), true},
+		{alert("ProvenBackupTooOld", schedule, "db"), alert("DrillError", schedule, "db"), false}, // it may be why
+		{alert("DrillFailed", schedule, "db"), alert("LastBackupFailed", schedule, "db"), false},
+		{alert("DrillFailed", schedule, "db"), alert("SchedulePaused", schedule, "db"), false},
+		{alert("BackupFailingRepeatedly", schedule, "db"), alert("VolumesSkippedOrFailed", schedule, "db"), false},
+		{alert("ObjectLockMissing", schedule, "db"), alert("BackupShrunk", schedule, "db"), false},
+	} {
+		assert.Equal(t, tc.want, muted(t, tc.source, tc.target), "%v\nmutes %v", tc.source, tc.target)
+	}
+}
+
 func inhibitions(t *testing.T) []inhibition {
 	t.Helper()
 	out := load[alertmanagerFile](t, "alertmanager.yml").Inhibit

@@ -45,7 +45,26 @@ func newLinter(t testing.TB) *linter {
 	for _, m := range exporter.Catalog() {
 		l.metrics[m.Name] = m
 	}
+	for _, r := range everyRule(t) {
+		if r.Record != "" {
+			l.recorded[r.Record] = grouped(t, r.Expr)
+		}
+	}
 	return l
+}
+
+// grouped are the labels of an expression by its outermost aggregation: a recording
+// may read itself.
+func grouped(t testing.TB, expr string) (of labelSets) {
+	e, err := parser.ParseExpr(expr)
+	require.NoError(t, err, expr)
+	parser.Inspect(e, func(n parser.Node, _ []parser.Node) error {
+		if a, ok := n.(*parser.AggregateExpr); ok && of.all == nil {
+			of.all = a.Grouping
+		}
+		return nil
+	})
+	return of
 }
 
 // stageRE finds the stages in the verifier's table of them.

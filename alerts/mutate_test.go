@@ -94,17 +94,15 @@ func TestEveryMutantIsKilled(t *testing.T) {
 	assert.Greater(t, total, 800, "the mutator has lost its teeth")
 }
 
-// withMutant is what a rule needs to be tested with: itself, and for a
-// recording those recordings that it or its tests may read.
+// withMutant is what a rule needs to be tested with: itself and the recordings that
+// it reads, and for a recording all recordings, which its tests may read.
 func withMutant(every []rule, m rule) []rule {
-	if m.Alert != "" {
-		return []rule{m}
-	}
 	var out []rule
 	for _, r := range every {
-		if r.Record == m.Record {
+		switch {
+		case r.name() == m.name():
 			out = append(out, m)
-		} else if r.Record != "" {
+		case r.Record != "" && (m.Record != "" || strings.Contains(m.Expr, r.Record)):
 			out = append(out, r)
 		}
 	}

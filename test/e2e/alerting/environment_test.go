@@ -119,9 +119,6 @@ func (e *environment) startPrometheus(more ...string) {
 func (e *environment) show(w *world) {
 	e.change(func() {
 		e.exporters[w.name] = target{[]string{w.exporter.Address}, map[string]string{"cluster": w.name, "namespace": "velero"}}
-		if w.twin != nil {
-			e.exporters[w.name+"/twin"] = target{[]string{w.twin.Address}, map[string]string{"cluster": w.name, "namespace": "twin"}}
-		}
 	})
 }
 

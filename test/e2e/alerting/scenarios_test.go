@@ -12,7 +12,6 @@ import (
 
 	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
 	"github.com/lifeboat-backup/lifeboat/core/store"
-	"github.com/lifeboat-backup/lifeboat/test/rig"
 	drill "github.com/lifeboat-backup/lifeboat/verifier/report"
 )
 
@@ -514,9 +513,8 @@ func veleroScenarios() []scenario {
 // inhibitions are alerts that keep others from being delivered.
 func inhibitions() []scenario {
 	return []scenario{{
-		alert: "LifeboatBackupFailingRepeatedly", what: "pages, so a ticket for the schedule is not needed", holdsBack: "LifeboatDrillError",
-		healthy: bucketAlone, cause: stored(3, failed),
-		follows: func(t *testing.T, w *world) { w.drilled(t, first(), drill.Error) },
+		alert: "LifeboatBackupFailingRepeatedly", what: "pages, so a ticket for the last failure is not needed", holdsBack: "LifeboatLastBackupFailed",
+		healthy: bucketAlone, cause: stored(3, failed), follows: nothing,
 	}, {
 		alert: "LifeboatLocationUnavailable", what: "says why backups fail", holdsBack: "LifeboatLastBackupFailed",
 		healthy: velero,
@@ -524,15 +522,6 @@ func inhibitions() []scenario {
 			w.patch(t, "BackupStorageLocation", "main", fields{"status": fields{"phase": "Unavailable"}})
 		},
 		follows: runs(1, failed),
-	}, {
-		alert: "LifeboatExporterAbsent", what: "of one namespace silences its cluster", holdsBack: "LifeboatLastBackupFailed",
-		healthy: func(t *testing.T, w *world) []string {
-			flags := bucketAlone(t, w)
-			w.twin = rig.Exporter(w.env.t, w.env.binary, append(flags, "--refresh-interval=1s")...)
-			return flags
-		},
-		cause:   func(t *testing.T, w *world) { require.NoError(t, w.exporter.Stop()) },
-		follows: stored(1, failed),
 	}, {
 		alert: "LifeboatExporterSourceDown", what: "says why runs seem late", holdsBack: "LifeboatScheduleNotRunning",
 		healthy: func(t *testing.T, w *world) []string {

@@ -39,8 +39,6 @@ type world struct {
 	s3       rig.S3Server
 	exporter *rig.Server
 	flags    []string
-	// twin is a second exporter in the cluster, in another namespace.
-	twin *rig.Server
 	// api is the way to the API server, where it can be cut.
 	api *rig.Relay
 	// made counts the backups made; live are those not deleted, oldest first.
