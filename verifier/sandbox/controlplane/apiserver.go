@@ -42,6 +42,11 @@ func apiServerFlags(allowEgress bool) []string {
 		"--service-cluster-ip-range=" + serviceCIDR,
 		"--advertise-address=" + advertised,
 		"--authorization-mode=Node,RBAC",
+		// Only holders of the parent's certificate get an answer, whatever a restored
+		// binding grants: anonymous users do not exist, and no token of the source
+		// cluster is one here (bootstrap tokens are the only ones that are not signed).
+		"--anonymous-auth=false",
+		"--enable-bootstrap-token-auth=false",
 		"--enable-admission-plugins=NodeRestriction", // on top of those on by default
 		"--allow-privileged=true",
 		"--max-requests-inflight=3000",
