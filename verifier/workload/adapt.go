@@ -26,6 +26,7 @@ const (
 	ChangedPull      = "image pull policy Always changed to IfNotPresent"
 	ChangedPlacement = "node placement rules removed"
 	ChangedWebhooks  = "webhooks removed that call out of the sandbox, or kube-system"
+	ChangedAnonymous = "anonymous users removed from role bindings"
 )
 
 const (
@@ -41,6 +42,28 @@ func isWebhook(groupResource string) bool {
 		groupResource == "mutatingwebhookconfigurations.admissionregistration.k8s.io"
 }
 
+func isBinding(groupResource string) bool {
+	return groupResource == "clusterrolebindings.rbac.authorization.k8s.io" || groupResource == "rolebindings.rbac.authorization.k8s.io"
+}
+
+// ownBinding reports whether every cluster of kubeadm has a binding for anonymous
+// users under this name, which a restore leaves as it is: for the version and health
+// of the API server, and for the public part of a bootstrap.
+func ownBinding(u *unstructured.Unstructured) bool {
+	switch u.GetNamespace() + "/" + u.GetName() {
+	case "/system:public-info-viewer", "kube-public/kubeadm:bootstrap-signer-clusterinfo":
+		return true
+	}
+	return false
+}
+
+// identified reports whether a subject has to show who it is: the API server of a
+// sandbox answers on a port that any user of the host can reach.
+func identified(subject map[string]any) bool {
+	name := text(subject, "name")
+	return name != "system:unauthenticated" && name != "system:anonymous"
+}
+
 // Adapter fits the objects of a backup to a sandbox of one node from which
 // nothing gets out.
 type Adapter struct {
@@ -51,7 +74,7 @@ type Adapter struct {
 // Touches reports whether objects of the resource may be changed, or name
 // images.
 func Touches(groupResource string) bool {
-	return specPath(groupResource) != nil || isWebhook(groupResource)
+	return specPath(groupResource) != nil || isWebhook(groupResource) || isBinding(groupResource)
 }
 
 // specPath is where an object of the resource holds a pod's spec.
@@ -167,6 +190,9 @@ func (a Adapter) Changes(u *unstructured.Unstructured, groupResource string) []s
 	}
 	if isWebhook(groupResource) {
 		note(keep(u.Object, "webhooks", callsInside), ChangedWebhooks)
+	}
+	if isBinding(groupResource) && !ownBinding(u) {
+		note(keep(u.Object, "subjects", identified), ChangedAnonymous)
 	}
 	return rules
 }

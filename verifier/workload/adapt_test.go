@@ -129,3 +129,36 @@ func TestImagesAreThoseThatPodsWillAskFor(t *testing.T) {
 	u := object(t, `{apiVersion: apps/v1, kind: ControllerRevision, metadata: {name: a, namespace: shop}, data: {spec: {template: {spec: {containers: [{name: c, image: old}]}}}}}`)
 	assert.Empty(t, Images(u, "controllerrevisions.apps"), "history runs nothing")
 }
+
+func TestNoRestoredBindingIsForAnonymousUsers(t *testing.T) {
+	const of = "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nroleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin}\n"
+	const group = "{apiGroup: rbac.authorization.k8s.io, kind: Group, name: "
+	for _, c := range []struct {
+		name, object, resource string
+		want                   []any // names of subjects
+		changed                bool
+	}{
+		{"for them alone", of + "metadata: {name: a}\nsubjects: [" + group + "'system:unauthenticated'}, {kind: User, name: 'system:anonymous'}]", "clusterrolebindings", nil, true},
+		{"for others too", of + "metadata: {name: a}\nsubjects: [" + group + "'system:unauthenticated'}, " + group + "'system:authenticated'}]", "clusterrolebindings", []any{"system:authenticated"}, true},
+		{"in a namespace", of + "metadata: {name: a, namespace: kube-public}\nsubjects: [" + group + "'system:unauthenticated'}]", "rolebindings", nil, true},
+		{"in disguise", of + "metadata: {name: 'system:public-info-viewer', namespace: shop}\nsubjects: [" + group + "'system:unauthenticated'}]", "rolebindings", nil, true},
+		{"for others", of + "metadata: {name: a}\nsubjects: [{kind: ServiceAccount, name: a, namespace: b}]", "clusterrolebindings", []any{"a"}, false},
+		{"for no one", of + "metadata: {name: a}", "clusterrolebindings", nil, false},
+		{"that every cluster has", of + "metadata: {name: 'system:public-info-viewer'}\nsubjects: [" + group + "'system:unauthenticated'}]", "clusterrolebindings", []any{"system:unauthenticated"}, false},
+	} {
+		resource := c.resource + ".rbac.authorization.k8s.io"
+		assert.True(t, Touches(resource))
+		u := object(t, c.object)
+		rules := Adapter{}.Changes(u, resource)
+		if c.changed {
+			assert.Equal(t, []string{ChangedAnonymous}, rules, c.name)
+		} else {
+			assert.Empty(t, rules, c.name)
+		}
+		var names []any
+		for _, s := range item.Maps(u.Object["subjects"]) {
+			names = append(names, s["name"])
+		}
+		assert.Equal(t, c.want, names, c.name)
+	}
+}

@@ -41,7 +41,6 @@ func TestASandboxIsAClusterWhileItIsUpAndNothingAfter(t *testing.T) {
 	var version struct{ GitVersion string }
 	get(t, client, cluster.Server+"/version", &version)
 	assert.Equal(t, cluster.Version, version.GitVersion)
-	// A stranger gets /version too; the administrator's certificate gets more.
 	var secrets struct{ Kind string }
 	get(t, client, cluster.Server+"/api/v1/secrets", &secrets)
 	assert.Equal(t, "SecretList", secrets.Kind)
@@ -55,6 +54,39 @@ func TestASandboxIsAClusterWhileItIsUpAndNothingAfter(t *testing.T) {
 	assert.Empty(t, left)
 	_, err = client.Get(cluster.Server + "/version")
 	assert.Error(t, err, "something still answers")
+}
+
+// A backup may grant anonymous users or those with a bootstrap token anything.
+func TestASandboxAnswersNoOneWithoutItsCertificate(t *testing.T) {
+	c := &sandbox.ControlPlane{Binary: rig.ControlPlaneBinary(t), Dir: t.TempDir(), Controllers: "none"}
+	cluster, err := c.Up(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = c.Down(context.WithoutCancel(t.Context())) })
+	admin := clientOf(t, cluster)
+	for path, object := range map[string]string{
+		"/apis/rbac.authorization.k8s.io/v1/clusterrolebindings": `{"metadata":{"name":"all"},"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":"cluster-admin"},
+			"subjects":[{"kind":"Group","apiGroup":"rbac.authorization.k8s.io","name":"system:unauthenticated"},{"kind":"Group","apiGroup":"rbac.authorization.k8s.io","name":"system:authenticated"}]}`,
+		"/api/v1/namespaces/kube-system/secrets": `{"metadata":{"name":"bootstrap-token-abcdef"},"type":"bootstrap.kubernetes.io/token",
+			"stringData":{"token-id":"abcdef","token-secret":"0123456789abcdef","usage-bootstrap-authentication":"true"}}`,
+	} {
+		answer, err := admin.Post(cluster.Server+path, "application/json", strings.NewReader(object))
+		require.NoError(t, err)
+		require.NoError(t, answer.Body.Close())
+		require.Equal(t, http.StatusCreated, answer.StatusCode, path)
+	}
+	stranger := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} //nolint:gosec // it is asked who it answers
+	defer stranger.CloseIdleConnections()
+	for _, path := range []string{"/api/v1/secrets", "/version", "/livez", "/openapi/v2", "/"} {
+		for _, token := range []string{"", "Bearer abcdef.0123456789abcdef", "Basic YWRtaW46YWRtaW4="} {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, cluster.Server+path, nil)
+			require.NoError(t, err)
+			req.Header.Set("Authorization", token)
+			answer, err := stranger.Do(req)
+			require.NoError(t, err)
+			require.NoError(t, answer.Body.Close())
+			assert.Equal(t, http.StatusUnauthorized, answer.StatusCode, "%s %q", path, token)
+		}
+	}
 }
 
 func TestAKilledVerifierLeavesNoProcessAndTheNextOneCleansUp(t *testing.T) {

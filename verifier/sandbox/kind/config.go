@@ -41,13 +41,20 @@ func clusterConfig(v *version.Version, homemade, ipv6 bool) *v1alpha4.Cluster {
 // scheduler ask for a lease first that no one else wants. etcd's data is gone
 // with the node, so nothing has to reach a disk. ECDSA keys are made faster than
 // RSA's; the gate went away with kubeadm v1beta4.
+//
+// A node that joins would need a bootstrap token; none does. Without them, a token of
+// the source cluster that is in a backup is not valid here. Anonymous users stay: the
+// probes of kubeadm's API server have no credentials, and the exception for them needs
+// a file on the node. Restored bindings do not name them (workload.Adapter).
 func clusterPatch(v *version.Version) string {
 	var b strings.Builder
 	b.WriteString("kind: ClusterConfiguration\n")
 	if v != nil && v.LessThan(version.MajorMinor(1, 36)) {
 		b.WriteString("featureGates: {PublicKeysECDSA: true}\n")
 	}
-	b.WriteString(`controllerManager:
+	b.WriteString(`apiServer:
+  extraArgs: {enable-bootstrap-token-auth: "false"}
+controllerManager:
   extraArgs: {kube-api-qps: "200", kube-api-burst: "400", leader-elect: "false"}
 scheduler:
   extraArgs: {leader-elect: "false"}

@@ -99,6 +99,8 @@ func TestAClusterIsConfiguredForItsVersionAndImage(t *testing.T) {
 	assert.NotContains(t, c.KubeadmConfigPatches[0], "PublicKeysECDSA", "kubeadm v1beta4 knows no such gate")
 
 	c = clusterConfig(nil, false, false)
+	assert.Contains(t, c.KubeadmConfigPatches[0], `apiServer:
+  extraArgs: {enable-bootstrap-token-auth: "false"}`)
 	assert.NotContains(t, c.KubeadmConfigPatches[0], "PublicKeysECDSA")
 	assert.Equal(t, "kind: InitConfiguration\nskipPhases: [preflight]\n", c.KubeadmConfigPatches[1], "what not every version knows is left out")
 }
