@@ -27,6 +27,7 @@
 //   - ledger: finished runs, in write-once objects of a location.
 //   - volume: which volumes are backed up, by which method and why; records about
 //     volumes. Pure, except that it decompresses records.
+//   - volume/kopia: reads the data of volumes from kopia repositories.
 //   - catalog: reads what a location holds: its backups, the newest, one backup's
 //     metadata, manifest and items, with one set of limits. Nobody else does.
 //   - results: the lists of errors and warnings, and the log, in Velero's form.

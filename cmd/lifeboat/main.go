@@ -19,7 +19,7 @@ func main() {
 
 func newRoot(stdin io.Reader) *cobra.Command {
 	root := cli.Group("lifeboat", "Back up and restore Kubernetes objects",
-		newBackup(stdin), newRestore(), newPlan(), cli.NewVersion("lifeboat"))
+		newBackup(stdin), newRestore(), newPlan(), newVolumes(), cli.NewVersion("lifeboat"))
 	root.Long = `Lifeboat backs up the objects of a Kubernetes cluster to a bucket or folder and
 restores them, in Velero's format. lifeboat-verifier proves that a backup can be
 restored; lifeboat-exporter monitors backups.

@@ -242,3 +242,7 @@ func unfit(key string) string {
 	}
 	return ""
 }
+
+// KopiaPrefix is the folder of the kopia repository that holds the volumes of a
+// namespace (Velero v1.18.1, pkg/repository/config).
+func KopiaPrefix(namespace string) string { return "kopia/" + namespace + "/" }

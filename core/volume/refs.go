@@ -11,7 +11,10 @@ import (
 )
 
 // Name is a namespaced name.
-type Name struct{ Namespace, Name string }
+type Name struct {
+	Namespace string `json:"namespace"`
+	Name      string `json:"name"`
+}
 
 func (n Name) String() string { return n.Namespace + "/" + n.Name }
 

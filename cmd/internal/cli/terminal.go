@@ -176,3 +176,11 @@ func incomplete(p []byte) int {
 	}
 	return 0
 }
+
+// Raw is the writer below a Terminal, for output that is not text, such as an archive.
+func Raw(w io.Writer) io.Writer {
+	if t, ok := w.(*Terminal); ok {
+		return Raw(t.w)
+	}
+	return w
+}

@@ -40,7 +40,10 @@ type Store struct {
 	root *os.Root
 }
 
-var _ store.Store = (*Store)(nil)
+var (
+	_ store.Store  = (*Store)(nil)
+	_ store.Ranger = (*Store)(nil)
+)
 
 // Open opens the directory dir. With create it is made when missing, with its
 // parents; otherwise a missing directory is an error, since a mistyped path
@@ -94,6 +97,18 @@ func (s *Store) Get(ctx context.Context, key string) (io.ReadCloser, error) {
 		return nil, fmt.Errorf("get %s: %w", key, err)
 	}
 	return reader{Reader: store.ContextReader(ctx, f), Closer: f}, nil
+}
+
+// GetRange implements store.Ranger.
+func (s *Store) GetRange(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {
+	if err := check(ctx, key); err != nil {
+		return nil, fmt.Errorf("get: %w", err)
+	}
+	f, err := s.open(key)
+	if err != nil {
+		return nil, fmt.Errorf("get %s: %w", key, err)
+	}
+	return reader{Reader: store.ContextReader(ctx, io.NewSectionReader(f, offset, length)), Closer: f}, nil
 }
 
 func (s *Store) open(key string) (*os.File, error) {

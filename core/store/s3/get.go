@@ -13,6 +13,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go"
+	"github.com/lifeboat-backup/lifeboat/core/store"
 )
 
 // maxResumes bounds how often one reader replaces a broken connection. A
@@ -118,4 +120,34 @@ func (r *reader) wrap(err error) error {
 		return fmt.Errorf("read %s: after %d bytes: %w", r.key, r.offset, err)
 	}
 	return fmt.Errorf("read %s: after %d of %d bytes: %w", r.key, r.offset, r.size, err)
+}
+
+// GetRange implements store.Ranger. A connection that breaks is an error of Read: a
+// part is small, and its reader asks again.
+func (s *Store) GetRange(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {
+	if err := check(ctx, key); err != nil {
+		return nil, fmt.Errorf("get: %w", err)
+	}
+	if length <= 0 {
+		return io.NopCloser(strings.NewReader("")), nil
+	}
+	out, err := s.client.GetObject(ctx, &awss3.GetObjectInput{
+		Bucket: &s.options.Bucket, Key: s.key(key), Range: aws.String(fmt.Sprintf("bytes=%d-%d", offset, offset+length-1)),
+	})
+	var api smithy.APIError
+	switch {
+	case errors.As(err, &api) && api.ErrorCode() == "InvalidRange": // it ends before the offset
+		return io.NopCloser(strings.NewReader("")), nil
+	case isMissing(err):
+		return nil, fmt.Errorf("get %s: %w", key, store.ErrNotFound)
+	case err != nil:
+		return nil, fmt.Errorf("get %s: %w", key, s.explain(ctx, err))
+	}
+	if !strings.HasPrefix(aws.ToString(out.ContentRange), fmt.Sprintf("bytes %d-", offset)) {
+		out.Body.Close()
+		return nil, fmt.Errorf("get %s: the server does not answer with the part that was requested (bytes %d to %d)", key, offset, offset+length-1)
+	}
+	r := newReader(ctx, s, key, out)
+	r.want, r.etag = "", nil // the digest is that of the whole object
+	return r, nil
 }

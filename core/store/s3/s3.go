@@ -163,7 +163,10 @@ type Store struct {
 	unconditional atomic.Bool
 }
 
-var _ store.Store = (*Store)(nil)
+var (
+	_ store.Store  = (*Store)(nil)
+	_ store.Ranger = (*Store)(nil)
+)
 
 // Open makes a Store. It fetches credentials, so that missing ones are an
 // error here, but sends nothing to the bucket.

@@ -48,6 +48,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"no method works once its context is over", contextOver},
 		{"reading fails once its context is over", contextOverWhileReading},
 		{"a missing object is not found", missing},
+		{"a part of an object is read", ranges},
 		{"a reader may be closed early", closedEarly},
 		{"a folder is no object", folderIsNoObject},
 		{"a deleted object is gone and its key free", deleteFrees},
@@ -547,4 +548,23 @@ func (h *hooked) Read([]byte) (int, error) {
 		h.do()
 	}
 	return 0, io.EOF
+}
+
+// ranges holds for every store: store.GetRange reads one that is not a Ranger.
+func ranges(t *testing.T, s store.Store) {
+	require.NoError(t, s.Put(t.Context(), "a/b", strings.NewReader("0123456789")))
+	for _, c := range []struct {
+		offset, length int64
+		want           string
+	}{{0, 10, "0123456789"}, {0, 1, "0"}, {3, 4, "3456"}, {8, 100, "89"}, {10, 1, ""}, {50, 5, ""}, {5, 0, ""}} {
+		r, err := store.GetRange(t.Context(), s, "a/b", c.offset, c.length)
+		require.NoError(t, err, "%+v", c)
+		got, err := io.ReadAll(r)
+		require.NoError(t, errors.Join(err, r.Close()), "%+v", c)
+		assert.Equal(t, c.want, string(got), "%+v", c)
+	}
+	_, err := store.GetRange(t.Context(), s, "a/missing", 0, 1)
+	require.ErrorIs(t, err, store.ErrNotFound)
+	_, err = store.GetRange(t.Context(), s, "../a", 0, 1)
+	require.ErrorIs(t, err, store.ErrInvalidKey)
 }
