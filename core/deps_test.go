@@ -95,7 +95,7 @@ type rule struct {
 
 // pure are the packages that decide and do no IO.
 var pure = []string{
-	"core/api", "core/filter", "core/item", "core/jsonbound", "core/manifest", "core/modifier", "core/plan", "core/progress", "core/schedule", "core/spec",
+	"core/api", "core/filter", "core/item", "core/jsonbound", "core/manifest", "core/modifier", "core/needs", "core/plan", "core/progress", "core/schedule", "core/spec",
 	"verifier/report",
 }
 

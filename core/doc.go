@@ -14,6 +14,7 @@
 //   - item: an object with its key, the noun that flows. Pure.
 //   - progress: how a backup and a restore report their progress. Pure.
 //   - filter: which objects a user selects. Pure.
+//   - needs: which objects come along with those that a user selects. Pure.
 //   - seal: encryption of backups.
 //   - modifier: Velero's resource modifiers, which change objects during a restore. Pure.
 //   - api: names and types of the API groups velero.io and lifeboat.dev. Pure.

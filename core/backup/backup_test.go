@@ -71,7 +71,9 @@ func (f *fake) List(_ context.Context, r item.Resource, o cluster.ListOptions, i
 			}
 		}
 		for _, it := range f.objects {
-			if it.Key.Resource == r.Name && (o.Namespace == "" || it.Key.Namespace == o.Namespace) && o.LabelSelector == "" && !yield(it, nil) {
+			u, _ := it.Object()
+			labelled := filter.MatchSelector(o.LabelSelector, u.GetLabels())
+			if it.Key.Resource == r.Name && (o.Namespace == "" || it.Key.Namespace == o.Namespace) && labelled && !yield(it, nil) {
 				return
 			}
 		}
@@ -229,7 +231,8 @@ func TestVeleroBackupJSONHasTheFieldsThatVeleroWritesAndNoOthers(t *testing.T) {
 
 func TestAFilterStandsInTheBackupAsVeleroWritesIt(t *testing.T) {
 	s := mem.New()
-	j := job(s, town()).asked(spec.Backup{Filter: filter.Filter{ExcludedNamespaces: []string{"tmp-*"}, IncludedResources: []string{"configmaps"}, LabelSelector: "a=b,c in (d,e)"}})
+	c := town().has("configmaps", "ConfigMap", "shop", "c", `,"metadata":{"name":"c","namespace":"shop","labels":{"a":"b","c":"d"}}`)
+	j := job(s, c).asked(spec.Backup{Filter: filter.Filter{ExcludedNamespaces: []string{"tmp-*"}, IncludedResources: []string{"configmaps"}, LabelSelector: "a=b,c in (d,e)"}})
 	j.Object.Labels = map[string]string{api.LabelScheduleName: "daily"}
 	r, err := j.Run(t.Context())
 	require.NoError(t, err)
@@ -266,7 +269,8 @@ func TestEverythingThatWasAskedForStandsInTheSpec(t *testing.T) {
 		"orderedResources":{"configmaps":"shop/b,shop/gone"}}`, specOf(t, s))
 
 	s = mem.New()
-	c := town().has("namespaces", "Namespace", "", "scratch", "")
+	c := town().has("namespaces", "Namespace", "", "scratch", "").has("namespaces", "Namespace", "", "lab", `,"metadata":{"name":"lab","labels":{"a":""}}`).
+		has("persistentvolumes", "PersistentVolume", "", "labelled", `,"metadata":{"name":"labelled","labels":{"a":""}}`)
 	c.marked = []string{"scratch"}
 	_, err = job(s, c).asked(spec.Backup{Filter: filter.Filter{
 		ExcludedNamespaces: []string{"x"}, LabelSelector: "a",
@@ -362,11 +366,30 @@ func specOf(t *testing.T, s store.Store) string {
 	return string(b.Spec)
 }
 
-func TestABackupOfNothingSaysSo(t *testing.T) {
-	j := job(mem.New(), town()).asked(spec.Backup{Filter: filter.Filter{LabelSelector: "no=thing"}})
-	r, err := j.Run(t.Context())
+func TestABackupOfNothingIsNotMade(t *testing.T) {
+	for name, f := range map[string]filter.Filter{
+		"a label that nothing has":          {LabelSelector: "no=thing"},
+		"labels that nothing has":           {OrLabelSelectors: []string{"no=thing", "nor=this"}},
+		"of a namespace that is named":      {IncludedNamespaces: []string{"shop"}, LabelSelector: "no=thing"},
+		"a resource that the namespace has": {IncludedNamespaces: []string{"shop"}, IncludedResources: []string{"pv"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := mem.New()
+			f.IncludedResources, _ = filter.ResolveAll(f.IncludedResources, []item.Resource{{Name: "persistentvolumes", ShortNames: []string{"pv"}}})
+			_, err := job(s, town()).asked(spec.Backup{Filter: f}).Run(t.Context())
+			var noMatch *filter.NoMatchError
+			require.ErrorAs(t, err, &noMatch)
+			assert.EqualError(t, err, "backup nightly was not made: the filter selects nothing in the cluster")
+			_, err = catalog.Read(t.Context(), s, "nightly")
+			assert.ErrorIs(t, err, store.ErrNotFound)
+		})
+	}
+}
+
+func TestALabelSelectorThatSelectsNothingIsAWarning(t *testing.T) {
+	r, err := job(mem.New(), town()).asked(spec.Backup{Filter: filter.Filter{OrLabelSelectors: []string{"!app", "app=wbe"}}}).Run(t.Context())
 	require.NoError(t, err)
-	assert.Equal(t, []string{"nothing in the cluster is selected: the backup is empty"}, r.Warnings)
+	assert.Contains(t, r.Warnings, `label selector "app=wbe": selects nothing`)
 }
 
 func TestTheFilesOfABackup(t *testing.T) {

@@ -21,6 +21,7 @@ import (
 	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
 	"github.com/lifeboat-backup/lifeboat/core/archive"
 	"github.com/lifeboat-backup/lifeboat/core/collect"
+	"github.com/lifeboat-backup/lifeboat/core/filter"
 	"github.com/lifeboat-backup/lifeboat/core/item"
 	"github.com/lifeboat-backup/lifeboat/core/manifest"
 	"github.com/lifeboat-backup/lifeboat/core/progress"
@@ -140,6 +141,9 @@ func (j Job) write(ctx context.Context, w *store.Writer, p prepared) (Result, er
 	if len(r.items) == 0 && len(r.errors) > 0 {
 		return Result{}, fmt.Errorf("nothing could be read from the cluster: %s", shorten(r.errors))
 	}
+	if !p.collection.Matched() && len(r.errors) == 0 {
+		return Result{}, errNothing
+	}
 	b := j.object(r, p.started, p.version)
 	if err := r.writeCompanions(ctx, w); err != nil {
 		return Result{}, err
@@ -159,6 +163,10 @@ func (j Job) write(ctx context.Context, w *store.Writer, p prepared) (Result, er
 		Errors: r.errors, Warnings: r.warnings, Coverage: r.coverage,
 	}, nil
 }
+
+// errNothing is the error of a backup whose filter selects nothing: a typing error,
+// most likely, that would otherwise make empty backups every night.
+var errNothing = filter.NoMatch(errors.New("the filter selects nothing in the cluster"))
 
 // shorten joins problems, the first few of them.
 func shorten(problems []Problem) string {

@@ -80,7 +80,7 @@ func (r *record) conclude(c *collect.Collection) {
 		r.remark(p.Object + ": " + p.Err.Error())
 	}
 	if len(r.items) == 0 && len(r.errors) == 0 {
-		r.remark("nothing in the cluster is selected: the backup is empty")
+		r.remark("everything that is selected is left out: the backup is empty")
 	}
 	r.marked = c.Marked()
 	r.coverage = c.Report()

@@ -98,10 +98,14 @@ func groupFailures(e *discovery.ErrGroupDiscoveryFailed) []GroupFailure {
 
 func flatten(lists []*metav1.APIResourceList) []item.Resource {
 	var out []item.Resource
+	preference := map[string]int{}
 	for _, l := range lists {
 		gv, err := schema.ParseGroupVersion(l.GroupVersion)
 		if err != nil {
 			continue // no server that speaks this API sends such a list
+		}
+		if _, known := preference[gv.Group]; !known {
+			preference[gv.Group] = len(preference)
 		}
 		for _, r := range l.APIResources {
 			if strings.Contains(r.Name, "/") {
@@ -110,6 +114,7 @@ func flatten(lists []*metav1.APIResourceList) []item.Resource {
 			out = append(out, item.Resource{
 				Group: gv.Group, Version: gv.Version, Name: r.Name, Singular: r.SingularName, Kind: r.Kind,
 				ShortNames: r.ShortNames, Namespaced: r.Namespaced, Verbs: r.Verbs,
+				Preference: preference[gv.Group],
 			})
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"strconv"
 
 	"golang.org/x/sync/errgroup"
 
@@ -62,6 +63,8 @@ type Collection struct {
 	warnings   []Problem
 	related    related
 	taken      map[item.Key]bool // items that others may need, kept only when such are looked up
+	matched    bool              // an object was selected, and by its labels if labels select
+	hits       []bool            // by label selector: an object has its labels
 }
 
 // Begin asks the cluster what it serves and decides what to list. The objects
@@ -76,10 +79,10 @@ func Begin(ctx context.Context, source Source, f filter.Filter, o filter.Order) 
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(known(f, resources, failures), filter.NoMatch(unwanted(f, resources))); err != nil {
+	if f, err = resolved(f, resources, failures); err != nil {
 		return nil, err
 	}
-	c := &Collection{source: source, filter: f, choices: Select(f, resources), taken: map[item.Key]bool{}, first: map[item.Key]bool{}}
+	c := &Collection{source: source, filter: f, choices: Select(f, resources), taken: map[item.Key]bool{}, first: map[item.Key]bool{}, hits: make([]bool, len(f.OrLabelSelectors))}
 	if c.order, err = ordered(o, c.choices); err != nil {
 		return nil, filter.NoMatch(err)
 	}
@@ -162,28 +165,40 @@ func (c *Collection) problem(object string, err error) {
 	}
 }
 
-// resource finds a resource of which related objects may be taken: a
-// cluster-scoped one unless the user left it out, a namespaced one when it is
-// selected (Velero, itemInclusionChecks in pkg/backup/item_backupper.go).
-func (c *Collection) resource(groupResource string) (item.Resource, bool) {
+// mayComeAlong finds a resource of which objects come along if selected ones need them.
+func (c *Collection) mayComeAlong(groupResource string) (item.Resource, bool) {
 	i := c.choice(groupResource)
-	if i < 0 {
+	if i < 0 || never(c.choices[i].Resource, nil) != "" {
 		return item.Resource{}, false
 	}
-	ch := c.choices[i]
-	if ch.Excluded == isExcluded || ch.Excluded == noClusterScoped || ch.Namespaced && ch.Excluded != "" {
-		return item.Resource{}, false
-	}
-	return ch.Resource, true
+	r := c.choices[i].Resource
+	return r, c.filter.MayComeAlong(r)
 }
 
 // choice is the index of a resource, -1 if the cluster does not have it.
-func (c *Collection) choice(groupResource string) int {
-	return slices.IndexFunc(c.choices, func(ch Choice) bool { return ch.GroupResource() == groupResource })
+func (c *Collection) choice(groupResource string) int { return choiceOf(c.choices, groupResource) }
+
+func choiceOf(choices []Choice, groupResource string) int {
+	return slices.IndexFunc(choices, func(ch Choice) bool { return ch.GroupResource() == groupResource })
 }
 
 // Marked are the namespaces that carry the label which excludes them.
 func (c *Collection) Marked() []string { return slices.Sorted(maps.Keys(c.marked)) }
+
+// Matched reports whether the filter selected anything. Objects that are left out by
+// a mark count, those that only come along do not, and neither do namespaces that
+// are selected whatever their labels. It is complete when Items has ended.
+func (c *Collection) Matched() bool { return c.matched }
+
+// warnOfSelectors warns of label selectors that select nothing beside others that
+// select something.
+func (c *Collection) warnOfSelectors() {
+	for i, hit := range c.hits {
+		if !hit && c.matched {
+			c.warn("label selector "+strconv.Quote(c.filter.OrLabelSelectors[i]), errors.New("selects nothing"))
+		}
+	}
+}
 
 // Report says what became of each resource; it is complete when Items has
 // ended. Written counts what was yielded.
@@ -230,6 +245,7 @@ func (c *Collection) Items(ctx context.Context) iter.Seq2[item.Item, error] {
 				return
 			}
 		}
+		c.warnOfSelectors()
 		c.yieldRelated(ctx, yield)
 	}
 }
@@ -238,12 +254,17 @@ func (c *Collection) Items(ctx context.Context) iter.Seq2[item.Item, error] {
 // over.
 func (c *Collection) drain(ctx context.Context, u *unit, yield func(item.Item, error) bool) bool {
 	report := &c.report[u.choice]
+	byLabel := !c.filter.Labelled() || !c.filter.IgnoresLabels(u.resource)
 	for batch := range u.batches {
 		for _, it := range batch {
+			c.matched = c.matched || byLabel
 			if !c.first[it.Key] && !c.consider(it, report, yield) {
 				return false
 			}
 		}
+	}
+	for i, hit := range u.hits {
+		c.hits[i] = c.hits[i] || hit
 	}
 	if err := ctx.Err(); err != nil {
 		yield(item.Item{}, err)
@@ -292,11 +313,11 @@ func (c *Collection) consider(it item.Item, report *manifest.Resource, yield fun
 func (c *Collection) take(it item.Item, report *manifest.Resource, yield func(item.Item, error) bool) bool {
 	report.Written++
 	if c.filter.Narrowed() {
-		if err := c.related.note(it, c.filter.Labelled()); err != nil {
+		if err := c.related.note(it); err != nil {
 			yield(item.Item{}, err)
 			return false
 		}
-		if it.Key.Namespace == "" || c.filter.Labelled() && it.Key.GroupResource() == claims {
+		if it.Key.Namespace == "" || c.filter.Labelled() && comesByLabel[it.Key.GroupResource()] {
 			c.taken[it.Key] = true
 		}
 	}
@@ -310,7 +331,8 @@ type unit struct {
 	namespace string
 	batches   chan []item.Item
 	info      cluster.ListInfo
-	err       error // set before batches is closed
+	hits      []bool // as Collection.hits; set before batches is closed
+	err       error  // set before batches is closed
 }
 
 // A unit runs ahead of the consumer by at most unitBuffer batches, each closed
@@ -339,6 +361,25 @@ func (c *Collection) units() []*unit {
 	return out
 }
 
+// matches reports whether an object has the labels of one of the selectors, and
+// notes of which.
+func (u *unit) matches(it item.Item, selectors []string) (bool, error) {
+	set, err := labelsOf(it)
+	if err != nil {
+		return false, err
+	}
+	if u.hits == nil {
+		u.hits = make([]bool, len(selectors))
+	}
+	any := false
+	for i, s := range selectors {
+		if filter.MatchSelector(s, set) {
+			u.hits[i], any = true, true
+		}
+	}
+	return any, nil
+}
+
 // run lists what the labels select, ahead of the consumer.
 func (u *unit) run(ctx context.Context, c *Collection) {
 	defer close(u.batches)
@@ -360,8 +401,8 @@ func (u *unit) run(ctx context.Context, c *Collection) {
 	o := cluster.ListOptions{Namespace: u.namespace, LabelSelector: c.serverSelector(u.resource)}
 	for it, err := range c.source.List(ctx, u.resource, o, &u.info) {
 		selected := err == nil
-		if selected && len(c.filter.OrLabelSelectors) > 0 {
-			selected, err = c.selects(u.resource, it)
+		if selected && len(c.filter.OrLabelSelectors) > 0 && !c.filter.IgnoresLabels(u.resource) {
+			selected, err = u.matches(it, c.filter.OrLabelSelectors)
 		}
 		if err != nil {
 			u.err = err

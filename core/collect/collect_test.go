@@ -18,6 +18,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/cluster"
 	"github.com/lifeboat-backup/lifeboat/core/filter"
 	"github.com/lifeboat-backup/lifeboat/core/item"
+	"github.com/lifeboat-backup/lifeboat/core/needs"
 )
 
 var allVerbs = []string{"list", "create", "get", "delete"}
@@ -176,11 +177,11 @@ var shopNeeds = []string{
 	"rolebindings.rbac.authorization.k8s.io shop/local",
 	// and then what these need
 	"persistentvolumes vol",
-	"priorityclasses.scheduling.k8s.io high",
 	"customresourcedefinitions.apiextensions.k8s.io widgets.example.com",
+	"clusterroles.rbac.authorization.k8s.io by-rolebinding",
+	"priorityclasses.scheduling.k8s.io high",
 	"clusterrolebindings.rbac.authorization.k8s.io binds-sa",
 	"clusterroles.rbac.authorization.k8s.io bound",
-	"clusterroles.rbac.authorization.k8s.io by-rolebinding",
 }
 
 func TestEverythingIsTakenInTheOrderOfDiscovery(t *testing.T) {
@@ -221,9 +222,9 @@ func TestFiltersByResourceAndLabel(t *testing.T) {
 		f    filter.Filter
 		want []string
 	}{
-		"one resource brings the namespaces": {
+		"one resource brings the namespaces it is in": {
 			filter.Filter{IncludedResources: []string{"pods"}},
-			[]string{"namespaces shop", "namespaces web", "pods shop/app", "priorityclasses.scheduling.k8s.io high"},
+			[]string{"namespaces shop", "pods shop/app", "priorityclasses.scheduling.k8s.io high"},
 		},
 		"custom resources bring their definition": {
 			filter.Filter{IncludedResources: []string{"widgets"}, IncludedNamespaces: []string{"shop"}},
@@ -348,11 +349,11 @@ func TestALostServerEndsTheWalk(t *testing.T) {
 func TestARelatedObjectThatMayNotBeReadIsAProblem(t *testing.T) {
 	f := town()
 	f.getErr = map[string]error{"persistentvolumes vol": forbidden("persistentvolumes")}
-	f.listErr = map[string]error{clusterRoleBindings: forbidden(clusterRoleBindings)}
+	f.listErr = map[string]error{needs.ClusterRoleBindings: forbidden(needs.ClusterRoleBindings)}
 	keys, c, err := collected(t, f, filter.Filter{IncludedNamespaces: []string{"shop"}})
 	require.NoError(t, err)
 	assert.NotContains(t, keys, "persistentvolumes vol")
-	assert.Equal(t, []string{"persistentvolumes vol", clusterRoleBindings}, objects(c.Problems()))
+	assert.Equal(t, []string{"persistentvolumes vol", needs.ClusterRoleBindings}, objects(c.Problems()))
 }
 
 func objects(ps []Problem) []string {
@@ -467,6 +468,7 @@ func TestSelect(t *testing.T) {
 	all := []item.Resource{pods, nodes, readOnly, reviews, namespaces, events, newEvents}
 	reasons := func(f filter.Filter) []string {
 		var out []string
+		f, _ = f.Resolved(all)
 		for _, ch := range Select(f, all) {
 			out = append(out, ch.Excluded)
 		}
@@ -474,7 +476,7 @@ func TestSelect(t *testing.T) {
 	}
 	assert.Equal(t, []string{"", "", notCreatable, notListable, "", "", "the same objects as events"}, reasons(filter.Filter{}))
 	assert.Equal(t, []string{"", clusterScoped, notCreatable, notListable, "", "", "the same objects as events"}, reasons(filter.Filter{IncludedNamespaces: []string{"a"}}))
-	assert.Equal(t, []string{"", notIncluded, notCreatable, notListable, "", notIncluded, "the same objects as events"}, reasons(filter.Filter{IncludedResources: []string{"po", "pod"}}))
+	assert.Equal(t, []string{"", notIncluded, notCreatable, notListable, notIncluded, notIncluded, "the same objects as events"}, reasons(filter.Filter{IncludedResources: []string{"po", "pod"}}))
 	assert.Equal(t, []string{isExcluded, "", notCreatable, notListable, isExcluded, "", "the same objects as events"}, reasons(filter.Filter{ExcludedResources: []string{"pods", "namespaces"}}))
 	assert.Equal(t, "", Select(filter.Filter{}, []item.Resource{newEvents})[0].Excluded, "alone it is taken")
 }

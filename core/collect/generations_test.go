@@ -32,10 +32,10 @@ func TestBothGenerationsOfFiltersSelectByScope(t *testing.T) {
 		"stars are everything":                              {filter.Filter{IncludedNamespaces: star, IncludedResources: star}, "", "", ""},
 		"some namespaces leave out what is in none":         {filter.Filter{IncludedNamespaces: shop}, "", clusterScoped, ""},
 		"so does an excluded namespace":                     {filter.Filter{ExcludedNamespaces: shop}, "", clusterScoped, ""},
-		"resources by name, and the namespaces":             {filter.Filter{IncludedResources: []string{"pods"}}, "", notIncluded, ""},
-		"naming it does not take it from some namespaces":   {filter.Filter{IncludedNamespaces: shop, IncludedResources: []string{"storageclasses"}}, notIncluded, clusterScoped, ""},
+		"resources by name, and the namespaces they need":   {filter.Filter{IncludedResources: []string{"pods"}}, "", notIncluded, notIncluded},
+		"naming it does not take it from some namespaces":   {filter.Filter{IncludedNamespaces: shop, IncludedResources: []string{"storageclasses"}}, notIncluded, clusterScoped, notIncluded},
 		"unless what is in none is asked for":               {filter.Filter{IncludedNamespaces: shop, IncludeClusterResources: &yes}, "", "", ""},
-		"which does not widen the resources":                {filter.Filter{IncludedResources: others, IncludeClusterResources: &yes}, notIncluded, notIncluded, ""},
+		"which does not widen the resources":                {filter.Filter{IncludedResources: others, IncludeClusterResources: &yes}, notIncluded, notIncluded, notIncluded},
 		"nothing that is in none":                           {filter.Filter{IncludeClusterResources: &no}, "", noClusterScoped, noClusterScoped},
 		"nothing that is in none, although it is named":     {filter.Filter{IncludeClusterResources: &no, IncludedResources: []string{"storageclasses"}}, notIncluded, noClusterScoped, noClusterScoped},
 		"excluded by name":                                  {filter.Filter{ExcludedResources: []string{"pods", "storageclasses", "namespaces"}}, isExcluded, isExcluded, isExcluded},
@@ -55,7 +55,9 @@ func TestBothGenerationsOfFiltersSelectByScope(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.NoError(t, c.f.Check())
-			got := Select(c.f, []item.Resource{pods, classes, namespaces})
+			all := []item.Resource{pods, classes, namespaces}
+			f, _ := c.f.Resolved(all)
+			got := Select(f, all)
 			assert.Equal(t, c.pods, got[0].Excluded, "pods")
 			assert.Equal(t, c.classes, got[1].Excluded, "storage classes")
 			assert.Equal(t, c.namespaces, got[2].Excluded, "namespaces")

@@ -16,22 +16,15 @@ import (
 // other between two of them. So a resource stays one list of one moment, in the
 // order of the server.
 func (c *Collection) serverSelector(r item.Resource) string {
-	if c.wholeList(r) {
+	if c.filter.IgnoresLabels(r) {
 		return ""
 	}
 	return c.filter.LabelSelector
 }
 
-// wholeList reports whether labels do not select objects of the resource.
-// Namespaces that are named are taken whatever their labels (Velero,
-// nsTracker in pkg/backup/item_collector.go).
-func (c *Collection) wholeList(r item.Resource) bool {
-	return !c.filter.Labelled() || isNamespaces(r) && !c.filter.AllNamespaces()
-}
-
 // selects reports whether the labels of an object are those that are selected.
 func (c *Collection) selects(r item.Resource, it item.Item) (bool, error) {
-	if c.wholeList(r) {
+	if c.filter.IgnoresLabels(r) {
 		return true, nil
 	}
 	set, err := labelsOf(it)

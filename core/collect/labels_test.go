@@ -140,5 +140,5 @@ func TestAPodBringsItsClaimsAndTheirVolumesWhenLabelsLeaveThemOut(t *testing.T) 
 	keys, c, err := collected(t, f, filter.Filter{LabelSelector: "app=db"})
 	require.NoError(t, err)
 	assert.ElementsMatch(t, everything, keys, "the label that excludes is obeyed")
-	assert.Equal(t, map[string]int{leftByLabel: 1}, c.Report()[c.choice(claims)].LeftOut)
+	assert.Equal(t, map[string]int{leftByLabel: 1}, c.Report()[c.choice("persistentvolumeclaims")].LeftOut)
 }

@@ -21,8 +21,15 @@ import (
 func ordered(o filter.Order, choices []Choice) (map[int][]string, error) {
 	out := map[int][]string{}
 	errs := []error{o.Check()}
+	resources := make([]item.Resource, len(choices))
+	for i, ch := range choices {
+		resources[i] = ch.Resource
+	}
 	for _, name := range slices.Sorted(maps.Keys(o)) {
-		i := resolve(name, choices)
+		i := -1
+		if meant := resolve(name, resources); len(meant) > 0 {
+			i = choiceOf(choices, meant[0].GroupResource())
+		}
 		switch {
 		case i < 0:
 			errs = append(errs, fmt.Errorf("no resource is named %q (see: kubectl api-resources)", name))
@@ -34,18 +41,6 @@ func ordered(o filter.Order, choices []Choice) (map[int][]string, error) {
 		errs = append(errs, scoped(choices[i], o[name]))
 	}
 	return out, errors.Join(errs...)
-}
-
-// resolve is the choice that a name means, a selected one before others, -1 if
-// there is none.
-func resolve(name string, choices []Choice) int {
-	found := -1
-	for i, ch := range choices {
-		if filter.MatchResource(name, ch.Resource) && (found < 0 || choices[found].Excluded != "" && ch.Excluded == "") {
-			found = i
-		}
-	}
-	return found
 }
 
 func scoped(ch Choice, names []string) error {
@@ -122,6 +117,6 @@ func (c *Collection) yieldFirst(ctx context.Context, r item.Resource, key item.K
 		c.warn(key.String(), errNotSelected)
 		return true
 	}
-	c.first[key] = true
+	c.first[key], c.matched = true, true
 	return c.consider(it, report, yield)
 }

@@ -3,141 +3,107 @@ package collect
 import (
 	"context"
 	"slices"
-	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/lifeboat-backup/lifeboat/core/cluster"
 	"github.com/lifeboat-backup/lifeboat/core/item"
+	"github.com/lifeboat-backup/lifeboat/core/needs"
 )
 
-// related gathers which objects the taken ones need, when a filter leaves
-// objects out: the claims of a pod, the namespaces they are in, the volume of a
-// claim, the priority class of a pod, the definition of a custom resource, and
-// the cluster roles bound to a service account (Velero's item block actions and
-// backupCRD); besides, the cluster role of a role binding, without which the
-// binding grants nothing.
+// related gathers which objects the taken ones need, if a filter leaves objects
+// out. The rules are those of a restore (core/needs).
 type related struct {
-	claims, namespaces, volumes, priorityClasses, definitions, serviceAccounts, roles names
+	wanted   map[item.Key]bool // false once it was looked for
+	accounts map[item.Key]bool // taken service accounts; false once their bindings were looked for
 }
 
-const claims = "persistentvolumeclaims"
-
-type names map[string]bool
-
-func (n *names) add(name string) {
-	if name == "" {
-		return
-	}
-	if *n == nil {
-		*n = names{}
-	}
-	(*n)[name] = true
+// comesByLabel are the namespaced resources of which a label may leave out objects
+// that others need. Without a label they are in the lists of their namespaces.
+var comesByLabel = map[string]bool{
+	"persistentvolumeclaims":          true,
+	"serviceaccounts":                 true,
+	"roles.rbac.authorization.k8s.io": true,
 }
 
-func (n names) sorted() []string {
-	out := make([]string, 0, len(n))
-	for name := range n {
-		out = append(out, name)
-	}
-	slices.Sort(out)
-	return out
-}
-
-// note remembers what an item needs. Only kinds that need something are
-// decoded. The claims of a pod are wanted when labels may have left them out.
-func (r *related) note(it item.Item, wantClaims bool) error {
-	r.namespaces.add(it.Key.Namespace)
-	if strings.Contains(it.Key.Group, ".") { // a definition's group is a domain name
-		r.definitions.add(it.Key.GroupResource())
-	}
-	switch it.Key.GroupResource() {
-	case "serviceaccounts":
-		r.serviceAccounts.add(it.Key.Namespace + "/" + it.Key.Name)
-	case claims:
-		return read(it, func(obj *unstructured.Unstructured) { r.volumes.add(text(obj, "spec", "volumeName")) })
-	case "pods":
-		return read(it, func(obj *unstructured.Unstructured) {
-			r.priorityClasses.add(text(obj, "spec", "priorityClassName"))
-			if wantClaims {
-				r.addClaims(obj)
-			}
-		})
-	case "rolebindings.rbac.authorization.k8s.io":
-		return read(it, func(obj *unstructured.Unstructured) {
-			if text(obj, "roleRef", "kind") == "ClusterRole" {
-				r.roles.add(text(obj, "roleRef", "name"))
-			}
-		})
-	}
-	return nil
-}
-
-func (r *related) addClaims(pod *unstructured.Unstructured) {
-	volumes, _, _ := unstructured.NestedSlice(pod.Object, "spec", "volumes")
-	for _, v := range volumes {
-		if m, ok := v.(map[string]any); ok {
-			if name := text(&unstructured.Unstructured{Object: m}, "persistentVolumeClaim", "claimName"); name != "" {
-				r.claims.add(pod.GetNamespace() + "/" + name)
-			}
+// note remembers what an item needs. Only kinds that need something are decoded.
+func (r *related) note(it item.Item) error {
+	r.want(needs.OfKey(it.Key)...)
+	gr := it.Key.GroupResource()
+	if gr == "serviceaccounts" {
+		if r.accounts == nil {
+			r.accounts = map[item.Key]bool{}
 		}
+		r.accounts[it.Key] = true
 	}
-}
-
-func read(it item.Item, use func(*unstructured.Unstructured)) error {
+	if !needs.Content(gr) {
+		return nil
+	}
 	obj, err := it.Object()
 	if err == nil {
-		use(obj)
+		r.want(needs.Of(obj, it.Key)...)
 	}
 	return err
 }
 
-func text(obj *unstructured.Unstructured, path ...string) string {
-	s, _, _ := unstructured.NestedString(obj.Object, path...) // another type is as good as absent
-	return s
+func (r *related) want(keys ...item.Key) {
+	if r.wanted == nil {
+		r.wanted = map[item.Key]bool{}
+	}
+	for _, k := range keys {
+		if _, known := r.wanted[k]; !known {
+			r.wanted[k] = true
+		}
+	}
 }
 
-// yieldRelated fetches the related objects that the lists have not given:
-// claims first, since they need volumes.
+// next are the keys that were not returned before, in order.
+func next(keys map[item.Key]bool) []item.Key {
+	var out []item.Key
+	for k, open := range keys {
+		if open {
+			out = append(out, k)
+		}
+	}
+	for _, k := range out {
+		keys[k] = false
+	}
+	slices.SortFunc(out, item.Compare)
+	return out
+}
+
+// yieldRelated fetches the objects that the taken ones need and the lists have not
+// given, then those that these need, until nothing is missing.
 func (c *Collection) yieldRelated(ctx context.Context, yield func(item.Item, error) bool) {
 	if !c.filter.Narrowed() {
 		return
 	}
-	wanted := []struct {
-		resource string
-		names    *names
-	}{
-		{claims, &c.related.claims},
-		{"namespaces", &c.related.namespaces},
-		{"persistentvolumes", &c.related.volumes},
-		{"priorityclasses.scheduling.k8s.io", &c.related.priorityClasses},
-		{"customresourcedefinitions.apiextensions.k8s.io", &c.related.definitions},
-	}
-	for _, w := range wanted {
-		for _, name := range w.names.sorted() {
-			if !c.yieldOne(ctx, w.resource, name, yield) {
+	for {
+		wanted := next(c.related.wanted)
+		if len(wanted) == 0 {
+			if err := c.wantBindings(ctx); err != nil {
+				yield(item.Item{}, err)
+				return
+			}
+			if wanted = next(c.related.wanted); len(wanted) == 0 {
+				return
+			}
+		}
+		for _, k := range wanted {
+			if !c.yieldOne(ctx, k, yield) {
 				return
 			}
 		}
 	}
-	c.yieldRoles(ctx, yield)
 }
 
-// yieldOne fetches one object, "name" or "namespace/name", unless it was taken
-// already, its resource is left out by the user, or it does not exist: a claim
-// may name a volume that is gone, and most API groups have no definition.
-func (c *Collection) yieldOne(ctx context.Context, resource, name string, yield func(item.Item, error) bool) bool {
-	r, ok := c.resource(resource)
-	if !ok {
-		return true
-	}
-	key := item.Key{Group: r.Group, Resource: r.Name, Name: name}
-	if r.Namespaced {
-		key.Namespace, key.Name, _ = strings.Cut(name, "/")
-	}
-	if c.taken[key] {
-		return true
+// yieldOne fetches one object, unless it was taken already, its resource is left
+// out by the user, or it does not exist: a claim may name a volume that is gone,
+// and most API groups have no definition.
+func (c *Collection) yieldOne(ctx context.Context, key item.Key, yield func(item.Item, error) bool) bool {
+	r, ok := c.mayComeAlong(key.GroupResource())
+	if !ok || c.taken[key] || key.Namespace != "" && !c.filter.Labelled() {
+		return true // without a label, a list has given what is in a namespace
 	}
 	it, err := c.source.Get(ctx, r, key.Namespace, key.Name)
 	switch {
@@ -150,76 +116,36 @@ func (c *Collection) yieldOne(ctx context.Context, resource, name string, yield 
 		yield(item.Item{}, err)
 		return false
 	case err != nil:
-		c.problem(resource+" "+name, err)
+		c.problem(key.String(), err)
 		return true
 	}
-	return c.consider(it, &c.report[c.choice(resource)], yield)
+	return c.consider(it, &c.report[c.choice(key.GroupResource())], yield)
 }
 
-const (
-	clusterRoleBindings = "clusterrolebindings.rbac.authorization.k8s.io"
-	clusterRoles        = "clusterroles.rbac.authorization.k8s.io"
-)
-
-// yieldRoles fetches the cluster role bindings that name a taken service
-// account, their cluster roles, and those of role bindings.
-func (c *Collection) yieldRoles(ctx context.Context, yield func(item.Item, error) bool) {
-	bindings, err := c.findBindings(ctx)
-	if err != nil {
-		yield(item.Item{}, err)
-		return
+// wantBindings finds the cluster role bindings of the service accounts that were
+// taken since the last time. The error is one after which nothing more can be had.
+func (c *Collection) wantBindings(ctx context.Context) error {
+	accounts := next(c.related.accounts)
+	r, ok := c.mayComeAlong(needs.ClusterRoleBindings)
+	if !ok || len(accounts) == 0 {
+		return nil
 	}
-	for _, name := range bindings.sorted() {
-		if !c.yieldOne(ctx, clusterRoleBindings, name, yield) {
-			return
-		}
-	}
-	for _, name := range c.related.roles.sorted() {
-		if !c.yieldOne(ctx, clusterRoles, name, yield) {
-			return
-		}
-	}
-}
-
-// findBindings finds the cluster role bindings of the taken service accounts
-// and notes their roles. The error is one after which nothing more can be had.
-func (c *Collection) findBindings(ctx context.Context) (names, error) {
-	r, ok := c.resource(clusterRoleBindings)
-	if !ok || len(c.related.serviceAccounts) == 0 {
-		return nil, nil
-	}
-	var found names
 	var info cluster.ListInfo
 	for it, err := range c.source.List(ctx, r, cluster.ListOptions{}, &info) {
 		switch {
 		case err != nil && (ctx.Err() != nil || cluster.Unreachable(err)):
-			return nil, err
+			return err
 		case err != nil:
-			c.problem(clusterRoleBindings, err)
-			return found, nil
+			c.problem(needs.ClusterRoleBindings, err)
+			return nil
 		}
-		err := read(it, func(obj *unstructured.Unstructured) {
-			if bindsAny(obj, c.related.serviceAccounts) {
-				found.add(it.Key.Name)
-				c.related.roles.add(text(obj, "roleRef", "name"))
-			}
-		})
+		obj, err := it.Object()
 		if err != nil {
-			return nil, err
+			return err
+		}
+		if slices.ContainsFunc(needs.Accounts(obj), func(k item.Key) bool { _, taken := c.related.accounts[k]; return taken }) {
+			c.related.want(it.Key)
 		}
 	}
-	return found, nil
-}
-
-func bindsAny(binding *unstructured.Unstructured, accounts names) bool {
-	subjects, _, _ := unstructured.NestedSlice(binding.Object, "subjects")
-	return slices.ContainsFunc(subjects, func(s any) bool {
-		m, ok := s.(map[string]any)
-		if !ok || m["kind"] != "ServiceAccount" {
-			return false
-		}
-		ns, _ := m["namespace"].(string)
-		name, _ := m["name"].(string)
-		return accounts[ns+"/"+name]
-	})
+	return nil
 }

@@ -27,10 +27,8 @@ const (
 	clusterPart     = "cluster-scoped, and not all namespaced resources are selected"
 )
 
-// Select decides for every resource of the cluster whether it is listed, as
-// Velero 1.18 documents it: without a filter everything is taken;
-// cluster-scoped resources only when all namespaces are, unless the filter says
-// it; namespaces always, unless excluded.
+// Select decides for every resource of the cluster whether it is listed. The
+// filter must be resolved.
 func Select(f filter.Filter, resources []item.Resource) []Choice {
 	choices := make([]Choice, 0, len(resources))
 	for _, r := range resources {
@@ -40,6 +38,14 @@ func Select(f filter.Filter, resources []item.Resource) []Choice {
 }
 
 func exclusion(f filter.Filter, r item.Resource, all []item.Resource) string {
+	if why := never(r, all); why != "" {
+		return why
+	}
+	return verdicts[f.Resource(r)]
+}
+
+// never is why a resource is in no backup, whatever the filter, "" if it may be.
+func never(r item.Resource, all []item.Resource) string {
 	twin := cohabitant(r, all)
 	switch {
 	case !r.Can("list"):
@@ -51,40 +57,17 @@ func exclusion(f filter.Filter, r item.Resource, all []item.Resource) string {
 	case isSnapshot(r):
 		return ofSnapshots
 	}
-	return filtered(f, r)
-}
-
-// filtered applies what the user said. Velero has two generations of filters:
-// one names resources whatever their scope, the other by scope.
-func filtered(f filter.Filter, r item.Resource) string {
-	included, excluded := f.IncludedResources, f.ExcludedResources
-	switch {
-	case f.Scoped() && r.Namespaced:
-		included, excluded = f.IncludedNamespaceScopedResources, f.ExcludedNamespaceScopedResources
-	case f.Scoped():
-		included, excluded = f.IncludedClusterScopedResources, f.ExcludedClusterScopedResources
-	}
-	named := filter.NamesResource(included, r)
-	switch {
-	case filter.NamesResource(excluded, r):
-		return isExcluded
-	case !r.Namespaced && f.IncludeClusterResources != nil && !*f.IncludeClusterResources:
-		return noClusterScoped
-	case isNamespaces(r):
-		return ""
-	case len(included) > 0 && !named:
-		return notIncluded
-	case r.Namespaced || f.IncludeClusterResources != nil || f.Scoped() && named:
-		return ""
-	case !f.AllNamespaces():
-		return clusterScoped
-	case len(f.IncludedNamespaceScopedResources) > 0 && !slices.Contains(f.IncludedNamespaceScopedResources, "*"):
-		return clusterPart
-	}
 	return ""
 }
 
-func isNamespaces(r item.Resource) bool { return r.Group == "" && r.Name == "namespaces" }
+// verdicts are the reasons for what a filter does not select.
+var verdicts = map[filter.Verdict]string{
+	filter.Excluded:         isExcluded,
+	filter.NoClusterScoped:  noClusterScoped,
+	filter.NotIncluded:      notIncluded,
+	filter.NotAllNamespaces: clusterScoped,
+	filter.NotAllKinds:      clusterPart,
+}
 
 // isSnapshot reports whether Velero leaves the resource out of every backup
 // (autoExcludeNamespaceScopedResources, autoExcludeClusterScopedResources in

@@ -11,14 +11,12 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/labels"
-
-	"github.com/lifeboat-backup/lifeboat/core/item"
 )
 
 // Filter selects the objects of a backup or restore. The zero value selects
 // everything. Namespace names may contain the wildcards *, ? and [abc]. Resources
-// are named by plural, singular, kind or short name, any of these followed by "."
-// and the group, or "*." and the group for all resources of a group.
+// are named as users name them (see Resolve) until Resolved has replaced the names;
+// the methods that decide about resources and objects need a resolved filter.
 //
 // Resources are selected either by IncludedResources, ExcludedResources and
 // IncludeClusterResources or, for a backup, by the four scoped lists. Check
@@ -93,21 +91,32 @@ func MatchAny(name string, patterns []string) bool {
 // MatchLabels reports whether labels satisfy the selector, or one of several.
 // The selectors must have passed Check.
 func (f Filter) MatchLabels(set labels.Set) bool {
-	return !f.Labelled() || slices.ContainsFunc(f.selectors(), func(s string) bool {
-		selector, err := labels.Parse(s)
-		return err == nil && selector.Matches(set)
-	})
+	return !f.Labelled() || slices.ContainsFunc(f.Selectors(), func(s string) bool { return MatchSelector(s, set) })
 }
 
-func (f Filter) selectors() []string {
+// MatchSelector reports whether labels satisfy one label selector. One that is not
+// valid selects nothing.
+func MatchSelector(selector string, set labels.Set) bool {
+	s, err := labels.Parse(selector)
+	return err == nil && s.Matches(set)
+}
+
+// Selectors are the label selectors of which an object has to satisfy one.
+func (f Filter) Selectors() []string {
 	if f.LabelSelector != "" {
 		return append([]string{f.LabelSelector}, f.OrLabelSelectors...)
 	}
 	return f.OrLabelSelectors
 }
 
-// namespaceRE is what a pattern for the name of a namespace is made of.
-var namespaceRE = regexp.MustCompile(`^[-a-z0-9*?\[\]]+$`)
+// namespaceRE is a pattern for the name of a namespace. As in the name itself, '-'
+// is neither the first nor the last character.
+var namespaceRE = regexp.MustCompile(`^([a-z0-9*?]|\[[-^a-z0-9]+\])(([-a-z0-9*?]|\[[-^a-z0-9]+\])*([a-z0-9*?]|\[[-^a-z0-9]+\]))?$`)
+
+func validNamespace(pattern string) bool {
+	_, err := path.Match(pattern, "")
+	return err == nil && namespaceRE.MatchString(pattern) && !strings.Contains(pattern, "**")
+}
 
 // FieldError is one mistake in a filter. Field is the JSON name of the field that
 // holds it; the message does not repeat it.
@@ -159,7 +168,7 @@ func (f Filter) checkNamespaces() (errs []*FieldError) {
 		patterns []string
 	}{{"includedNamespaces", f.IncludedNamespaces}, {"excludedNamespaces", f.ExcludedNamespaces}} {
 		for _, p := range l.patterns {
-			if _, err := path.Match(p, ""); err != nil || !namespaceRE.MatchString(p) || strings.Contains(p, "**") {
+			if !validNamespace(p) {
 				errs = append(errs, wrong(l.field, "namespace %q is not valid: lower case letters, digits, '-' and the wildcards *, ? and [abc]", p))
 			}
 		}
@@ -189,16 +198,26 @@ func (f Filter) checkResources() (errs []*FieldError) {
 		{"cluster-scoped resource", "includedClusterScopedResources", "excludedClusterScopedResources", f.IncludedClusterScopedResources, f.ExcludedClusterScopedResources},
 		{"namespace-scoped resource", "includedNamespaceScopedResources", "excludedNamespaceScopedResources", f.IncludedNamespaceScopedResources, f.ExcludedNamespaceScopedResources},
 	} {
-		if slices.Contains(l.in, "") {
-			errs = append(errs, wrong(l.included, "the name of a %s is empty", l.what))
-		}
-		if slices.Contains(l.ex, "") {
-			errs = append(errs, wrong(l.excluded, "the name of a %s is empty", l.what))
-		}
+		errs = append(errs, badNames(l.included, l.what, l.in)...)
+		errs = append(errs, badNames(l.excluded, l.what, l.ex)...)
 		if len(l.in) > 0 && slices.Contains(l.ex, "*") && l.what != "resource" {
 			errs = append(errs, wrong(l.excluded, `excluding the %s "*" leaves nothing to include`, l.what))
 		}
 		errs = append(errs, both(l.excluded, l.what, l.in, l.ex)...)
+	}
+	return errs
+}
+
+// badNames are the names that cannot be those of resources.
+func badNames(field, what string, names []string) (errs []*FieldError) {
+	for _, n := range names {
+		_, err := path.Match(n, "")
+		switch {
+		case n == "":
+			errs = append(errs, wrong(field, "the name of a %s is empty", what))
+		case err != nil:
+			errs = append(errs, wrong(field, "the pattern %q for a %s is not valid", n, what))
+		}
 	}
 	return errs
 }
@@ -230,53 +249,4 @@ func both(field, what string, in, ex []string) (errs []*FieldError) {
 		}
 	}
 	return errs
-}
-
-// MatchResource reports whether a user's name for a resource means r.
-func MatchResource(name string, r item.Resource) bool {
-	if name == "*" {
-		return true
-	}
-	short, group, qualified := strings.Cut(strings.ToLower(name), ".")
-	if qualified && group != r.Group {
-		return false
-	}
-	return short == "*" && qualified ||
-		short == r.Name || short == r.Singular && short != "" || short == strings.ToLower(r.Kind) || slices.Contains(r.ShortNames, short)
-}
-
-// NamesResource reports whether one of the names means r.
-func NamesResource(names []string, r item.Resource) bool {
-	return slices.ContainsFunc(names, func(n string) bool { return MatchResource(n, r) })
-}
-
-// Unknown are the names, quoted, that match no resource.
-func Unknown(names []string, resources []item.Resource) []string {
-	var out []string
-	for _, n := range names {
-		if n != "*" && !slices.ContainsFunc(resources, func(r item.Resource) bool { return MatchResource(n, r) }) {
-			out = append(out, fmt.Sprintf("%q", n))
-		}
-	}
-	return out
-}
-
-// Expanded is the filter with the full names of the resources that its names
-// match, in addition to those names. Short names are known to a cluster only; a
-// backup does not contain them.
-func (f Filter) Expanded(resources []item.Resource) Filter {
-	f.IncludedResources = expand(f.IncludedResources, resources)
-	f.ExcludedResources = expand(f.ExcludedResources, resources)
-	return f
-}
-
-func expand(names []string, resources []item.Resource) []string {
-	out := slices.Clone(names)
-	for _, r := range resources {
-		full := r.GroupResource()
-		if NamesResource(names, r) && !slices.Contains(out, full) && !slices.Contains(names, "*") {
-			out = append(out, full)
-		}
-	}
-	return out
 }

@@ -39,12 +39,13 @@ func TestNamespacesAreSelectedByNameAndWildcard(t *testing.T) {
 
 func TestEveryMistakeOfAFilterIsNamed(t *testing.T) {
 	err := Filter{
-		IncludedNamespaces: []string{"a", "Shop", "[", "x**", " b"}, ExcludedNamespaces: []string{"a", "*", ""},
-		IncludedResources: []string{"pods", ""}, ExcludedResources: []string{"pods", "*"},
+		IncludedNamespaces: []string{"a", "Shop", "[", "x**", " b", "ns-abc]", "ns[abc]]", "-123foo", "foo321-", "ns[]"}, ExcludedNamespaces: []string{"a", "*", ""},
+		IncludedResources: []string{"pods", "", "deploy["}, ExcludedResources: []string{"pods", "*"},
 		LabelSelector: "a in (",
 	}.Check()
 	for _, want := range []string{
-		`"Shop" is not valid`, `"[" is not valid`, `"x**" is not valid`, `" b" is not valid`, `"" is not valid`,
+		`"Shop" is not valid`, `"[" is not valid`, `"x**" is not valid`, `" b" is not valid`, `"ns-abc]" is not valid`, `"ns[abc]]" is not valid`, `"-123foo" is not valid`, `"foo321-" is not valid`, `"ns[]" is not valid`,
+		`the pattern "deploy[" for a resource is not valid`, `"" is not valid`,
 		`namespace "a" is both`, `resource "pods" is both`, `excluding the namespace "*"`, `excluding the resource "*"`,
 		"the name of a resource is empty", `label selector "a in (" is not valid`,
 	} {
@@ -90,33 +91,6 @@ func TestTheTwoGenerationsOfFiltersAreNotMixed(t *testing.T) {
 
 var deployments = item.Resource{Group: "apps", Version: "v1", Name: "deployments", Singular: "deployment", Kind: "Deployment", ShortNames: []string{"deploy"}}
 
-func TestAResourceIsKnownByAllItsNames(t *testing.T) {
-	for _, n := range []string{"*", "deployments", "deployment", "Deployment", "DEPLOYMENTS", "deploy", "deployments.apps", "deploy.apps", "Deployment.apps", "*.apps"} {
-		assert.True(t, MatchResource(n, deployments), n)
-	}
-	for _, n := range []string{"", "dep", "deployments.", "deployments.extensions", "*.extensions", "pods", ".apps", "deployments.apps.v1", "*."} {
-		assert.False(t, MatchResource(n, deployments), n)
-	}
-	noSingular := item.Resource{Name: "things", Kind: "Thing"}
-	assert.False(t, MatchResource("", noSingular))
-	assert.True(t, MatchResource("*.", noSingular), "the core group has no name")
-}
-
-func TestUnknownNamesAreListed(t *testing.T) {
-	assert.Equal(t, []string{`"widgets"`, `"deployment.x"`}, Unknown([]string{"deploy", "widgets", "*", "deployment.x"}, []item.Resource{deployments}))
-	assert.Empty(t, Unknown(nil, nil))
-}
-
-func TestExpandingAddsFullNamesAndKeepsWhatWasSaid(t *testing.T) {
-	f := Filter{IncludedResources: []string{"deploy", "other"}, ExcludedResources: []string{"*.apps"}, LabelSelector: "a=b"}
-	got := f.Expanded([]item.Resource{deployments, {Name: "pods", Kind: "Pod"}})
-	assert.Equal(t, []string{"deploy", "other", "deployments.apps"}, got.IncludedResources)
-	assert.Equal(t, []string{"*.apps", "deployments.apps"}, got.ExcludedResources)
-	assert.Equal(t, []string{"deploy", "other"}, f.IncludedResources, "the filter itself stays as it is")
-	assert.Empty(t, Filter{}.Expanded([]item.Resource{deployments}).IncludedResources)
-	assert.Equal(t, []string{"*"}, Filter{IncludedResources: []string{"*"}}.Expanded([]item.Resource{deployments}).IncludedResources)
-}
-
 func TestLabels(t *testing.T) {
 	f := Filter{LabelSelector: "app=shop,tier!=cache"}
 	assert.True(t, f.MatchLabels(labels.Set{"app": "shop"}))
@@ -152,8 +126,10 @@ func FuzzFilter(f *testing.F) {
 		// What passed the check means something, and the same again.
 		x.MatchLabels(labels.Set{"a": "b"})
 		assert.Equal(t, x.HasNamespace("shop"), x.HasNamespace("shop"))
-		if MatchResource(resource, deployments) {
-			assert.True(t, NamesResource(x.Expanded([]item.Resource{deployments}).IncludedResources, deployments))
+		resolved, unknown := x.Resolved([]item.Resource{deployments})
+		assert.Equal(t, len(unknown) == 0, len(Resolve(resource, []item.Resource{deployments})) > 0 || resource == "*")
+		if len(unknown) == 0 {
+			assert.True(t, NamesResource(resolved.IncludedResources, deployments))
 		}
 		assert.False(t, x.HasNamespace(ex) && in == ex)
 	})

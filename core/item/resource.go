@@ -10,6 +10,9 @@ type Resource struct {
 	ShortNames     []string
 	Namespaced     bool
 	Verbs          []string
+	// Preference is the position of the group in discovery. Of several resources
+	// with one name, kubectl means the one with the lowest.
+	Preference int
 }
 
 // GroupResource is "deployments.apps", or "pods" for the core group.

@@ -118,7 +118,7 @@ func TestNamespacesAreMadeForWhatIsMadeInThem(t *testing.T) {
 
 func TestVolumesThatNobodyAskedForAreNotSpokenOf(t *testing.T) {
 	claim := object(t, "v1 PersistentVolumeClaim persistentvolumeclaims shop/data", "")
-	for _, f := range []filter.Filter{{IncludedResources: []string{"pods"}}, {ExcludedResources: []string{"pvc"}}} {
+	for _, f := range []filter.Filter{{IncludedResources: []string{"pods"}}, {ExcludedResources: []string{"persistentvolumeclaims"}}} {
 		assert.Empty(t, Options{}.Build("b", entries(t, f, claim), everything()).Volumes)
 	}
 	deleted := object(t, "v1 PersistentVolume persistentvolumes pv", `"spec":{"persistentVolumeReclaimPolicy":"Delete"}`)

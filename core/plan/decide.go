@@ -44,9 +44,9 @@ func (b *builder) decide(e Entry) Step {
 	b.first[e.Key] = s.Source()
 	goes := b.goes(e.Key, existing, exists)
 	if exists && goes == "" {
-		protected := (e.protected || existing.reconciled) && !e.asked
-		if original := b.originalOf(e); original == "" || existing.Digest == s.Digest || protected {
-			b.decideExisting(&s, existing, protected, e.withheld)
+		e.protected = (e.protected || existing.reconciled) && !e.asked
+		if original := b.originalOf(e); original == "" || existing.Digest == s.Digest || e.protected {
+			b.decideExisting(&s, existing, e)
 		} else {
 			b.decideShared(&s, e, existing, original)
 		}
@@ -55,6 +55,12 @@ func (b *builder) decide(e Entry) Step {
 	b.decideAbsent(&s)
 	if s.Action != Create {
 		return s
+	}
+	switch {
+	case e.neededBy != "" && s.GroupResource() == "namespaces":
+		s.Reason += "; restored items are in it"
+	case e.neededBy != "":
+		s.Reason += "; " + e.neededBy + " needs it"
 	}
 	if b.seen.Terminating[namespace] {
 		b.awaits[namespace] = true
@@ -82,18 +88,23 @@ func (b *builder) goes(k item.Key, existing Live, exists bool) string {
 }
 
 // decideExisting says what happens to an object that is in the target.
-func (b *builder) decideExisting(s *Step, live Live, protected bool, withheld []string) {
+func (b *builder) decideExisting(s *Step, live Live, e Entry) {
 	policy := b.options.ExistingResourcePolicy
 	differs := live.Digest != s.Digest
-	updates := policy == PolicyUpdate || policy == PolicyRecreate
+	// What others use too is changed only if it is selected itself.
+	shared := e.neededBy != "" && s.Namespace == ""
+	updates := (policy == PolicyUpdate || policy == PolicyRecreate) && !shared
 	switch {
-	case differs && !updates && live.Incomplete == backupLabel(b.plan.Backup) && len(withheld) > 0:
+	case differs && !updates && live.Incomplete == backupLabel(b.plan.Backup) && len(e.withheld) > 0:
 		s.Action, s.Live, s.Completes = Update, live.Digest, true
-		s.Reason = "exists, and an interrupted restore of this backup left it without " + strings.Join(withheld, ", ")
-	case differs && protected:
+		s.Reason = "exists, and an interrupted restore of this backup left it without " + strings.Join(e.withheld, ", ")
+	case differs && e.protected:
 		s.Action, s.Reason = Skip, ReasonProtected
 		return
-	case !differs && updates && !protected && !bareOfLabels(s.Key):
+	case differs && shared:
+		s.Action, s.Reason = Skip, ReasonDiffers+" (the filter does not select it; "+e.neededBy+" needs it)"
+		return
+	case !differs && updates && !e.protected && !bareOfLabels(s.Key):
 		s.Action, s.Reason = Label, "exists and is equal; gets the labels of this restore"
 	case !differs:
 		s.Action, s.Reason = Unchanged, ReasonEqual

@@ -1,13 +1,11 @@
 package plan
 
 import (
+	"cmp"
 	"crypto/sha256"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/labels"
 
-	"github.com/lifeboat-backup/lifeboat/core/filter"
 	"github.com/lifeboat-backup/lifeboat/core/item"
 )
 
@@ -33,6 +31,13 @@ type Entry struct {
 	// Broken says why a modifier of the user could not change the item.
 	Broken string
 	Status bool // its status is restored
+
+	// selection is what the filter decides, and rule why the item is not restored
+	// even if the filter selects it. neededBy names an item that needs this one,
+	// which the filter does not select by itself.
+	selection selection
+	rule      string
+	neededBy  string
 
 	// protected marks an object that the control plane of a cluster depends on: it
 	// is created, and never changed in a target that has it.
@@ -117,17 +122,16 @@ func Examine(it item.Item, o Options) (Entry, error) {
 	e.storage = storageOf(u, it.Key)
 	e.protected, e.asked = protected(u, o.Target(it.Key)), o.asksFor(it)
 	e.made, e.makes = madeOf(u, it.Key), makes(u, it.Key)
-	if e.Leave = o.leave(u, it); e.Leave == "" {
-		e.Leave = byRule(u, it.Key, o)
+	e.selection = o.selectItem(u, it)
+	if e.rule = byRule(u, it.Key, o); e.rule == "" && o.Leave != nil {
+		e.rule = o.Leave(u, it.Key.GroupResource())
 	}
-	if e.Leave == "" && o.Leave != nil {
-		e.Leave = o.Leave(u, it.Key.GroupResource())
-	}
+	e.Leave = cmp.Or(e.selection.leave, e.rule)
 	if target := o.Target(it.Key); target != it.Key {
 		e.Key, e.From = target, &it.Key
 	}
 	e.classes = o.storageClassesOf(u, it.Key.GroupResource())
-	e.owners, e.Status = ownerRefsOf(u), o.restoresStatus(u, ResourceOf(e))
+	e.owners, e.Status = ownerRefsOf(u), o.restoresStatus(u, resourceOf(it))
 	refers := o.refersTo(u, it.Key)
 	if err := o.Transform(u, it.Key.GroupResource()); err != nil {
 		e.Broken = err.Error()
@@ -147,62 +151,6 @@ func dataNote(method string) string {
 		return "data not included in the backup"
 	}
 	return "data not restored: it is in the backup (" + method + "), and this version restores objects only"
-}
-
-// leave applies the filter of the restore. Cluster-scoped objects are restored
-// when all namespaces are, or when their resource is asked for by name.
-func (o Options) leave(u *unstructured.Unstructured, it item.Item) string {
-	r := ResourceOf(Entry{Key: it.Key, Version: it.Version, Kind: it.Kind})
-	f := o.Filter
-	namespace := namespaceOf(it.Key)
-	named := len(f.IncludedResources) > 0 && filter.NamesResource(f.IncludedResources, r)
-	switch {
-	case filter.NamesResource(f.ExcludedResources, r),
-		namespace == "" && f.IncludeClusterResources != nil && !*f.IncludeClusterResources:
-		return leaveExcluded
-	case len(f.IncludedResources) > 0 && !named,
-		namespace != "" && !f.HasNamespace(namespace),
-		namespace == "" && !f.AllNamespaces() && !named && f.IncludeClusterResources == nil,
-		!f.MatchLabels(labels.Set(u.GetLabels())):
-		return leaveFiltered
-	}
-	return ""
-}
-
-// ResourceOf is the resource of an entry, as far as a backup tells.
-func ResourceOf(e Entry) item.Resource {
-	return item.Resource{
-		Group: e.Key.Group, Version: e.Version, Name: e.Key.Resource, Kind: e.Kind,
-		Singular: strings.ToLower(e.Kind), ShortNames: shortNames[e.Key.GroupResource()], Namespaced: e.Key.Namespace != "",
-	}
-}
-
-// shortNames are those of the built-in resources that people type: a backup
-// does not hold what discovery said.
-var shortNames = map[string][]string{
-	"configmaps":             {"cm"},
-	"endpoints":              {"ep"},
-	"limitranges":            {"limits"},
-	"namespaces":             {"ns"},
-	"persistentvolumeclaims": {"pvc"},
-	"persistentvolumes":      {"pv"},
-	"pods":                   {"po"},
-	"replicationcontrollers": {"rc"},
-	"resourcequotas":         {"quota"},
-	"serviceaccounts":        {"sa"},
-	"services":               {"svc"},
-	"customresourcedefinitions.apiextensions.k8s.io": {"crd", "crds"},
-	"daemonsets.apps":                      {"ds"},
-	"deployments.apps":                     {"deploy"},
-	"replicasets.apps":                     {"rs"},
-	"statefulsets.apps":                    {"sts"},
-	"horizontalpodautoscalers.autoscaling": {"hpa"},
-	"cronjobs.batch":                       {"cj"},
-	"ingresses.networking.k8s.io":          {"ing"},
-	"networkpolicies.networking.k8s.io":    {"netpol"},
-	"poddisruptionbudgets.policy":          {"pdb"},
-	"priorityclasses.scheduling.k8s.io":    {"pc"},
-	"storageclasses.storage.k8s.io":        {"sc"},
 }
 
 // ofTheAPIServer are objects that API servers write of themselves: where to find

@@ -206,7 +206,7 @@ type Live struct {
 // items need and the backup does not hold are added.
 func (o Options) Build(backup string, entries []Entry, seen Observed) Plan {
 	p := Plan{Backup: backup, Defines: map[string]string{}, UIDs: map[item.Key]string{}, aggregates: map[string]string{}}
-	entries = needMakers(needDefinitions(entries, seen))
+	entries = needMakers(entries)
 	p.noteDefinitions(entries, seen)
 	b := &builder{plan: &p, options: o, seen: seen, first: map[item.Key]item.Key{}, awaits: map[string]bool{}}
 	needed := map[string]bool{}
@@ -253,25 +253,6 @@ func (p *Plan) noteDefinitions(entries []Entry, seen Observed) {
 			p.aggregates[e.Aggregates] = e.Key.Name
 		}
 	}
-}
-
-// needDefinitions takes back the filter's word on the definitions without
-// which selected custom resources could not be restored, unless the user
-// excluded them by name.
-func needDefinitions(entries []Entry, seen Observed) []Entry {
-	needed := map[string]bool{}
-	for _, e := range entries {
-		if _, served := seen.Served[e.Key.GroupResource()]; e.Leave == "" && !served {
-			needed[e.Key.GroupResource()] = true
-		}
-	}
-	out := slices.Clone(entries)
-	for i, e := range out {
-		if e.Leave == leaveFiltered && needed[e.Defines] {
-			out[i].Leave = ""
-		}
-	}
-	return out
 }
 
 // namespaceOf is the namespace that an object is in or is, "" for neither.

@@ -53,7 +53,7 @@ func entries(t testing.TB, f filter.Filter, items ...item.Item) []Entry {
 		require.NoError(t, err)
 		out = append(out, e)
 	}
-	return out
+	return ComeAlong(out)
 }
 
 // everything is a cluster that serves what the tests use and holds nothing.
@@ -121,7 +121,7 @@ func TestAStepIsDecidedByTheBackupAndTheTarget(t *testing.T) {
 			want:  []string{"skip events shop/e: belongs to the cluster it came from"},
 		},
 		"a namespace the filter leaves out is made when items are in it": {
-			items: []item.Item{object(t, ns, ""), settings}, filter: filter.Filter{IncludedResources: []string{"cm"}},
+			items: []item.Item{object(t, ns, ""), settings}, filter: filter.Filter{IncludedResources: []string{"configmaps"}},
 			want: []string{"create namespaces shop: absent in the cluster; restored items are in it", "create configmaps shop/settings: absent in the cluster"},
 		},
 		"a namespace the filter leaves out stays out otherwise": {
@@ -158,7 +158,7 @@ func TestAStepIsDecidedByTheBackupAndTheTarget(t *testing.T) {
 			},
 		},
 		"a definition that is being deleted and is not restored": {
-			items: []item.Item{object(t, ns, ""), object(t, widget, ""), object(t, crd, crdSpec)}, filter: filter.Filter{ExcludedResources: []string{"crd"}},
+			items: []item.Item{object(t, ns, ""), object(t, widget, ""), object(t, crd, crdSpec)}, filter: filter.Filter{ExcludedResources: []string{"customresourcedefinitions.apiextensions.k8s.io"}},
 			seen: func(o *Observed) {
 				o.Served["widgets.example.com"] = []string{"v1"}
 				o.Existing[object(t, crd, crdSpec).Key] = Live{Digest: Digest{1}, Deleting: true}
@@ -194,22 +194,25 @@ func TestAStepIsDecidedByTheBackupAndTheTarget(t *testing.T) {
 		"a filter by namespace brings the definition that is needed": {
 			items: []item.Item{object(t, widget, ""), object(t, crd, crdSpec), object(t, ns, "")}, filter: filter.Filter{IncludedNamespaces: []string{"shop"}},
 			want: []string{
-				"create customresourcedefinitions.apiextensions.k8s.io widgets.example.com: absent in the cluster",
+				"create customresourcedefinitions.apiextensions.k8s.io widgets.example.com: absent in the cluster; widgets.example.com shop/w needs it",
 				"create namespaces shop: absent in the cluster",
 				"create widgets.example.com shop/w: absent in the cluster; defined by widgets.example.com",
 			},
 		},
-		"but not one that is served already": {
+		"and does not change one that is there": {
 			items: []item.Item{object(t, widget, ""), object(t, crd, crdSpec), object(t, ns, "")}, filter: filter.Filter{IncludedNamespaces: []string{"shop"}},
-			seen: func(o *Observed) { o.Served["widgets.example.com"] = []string{"v1"} },
+			seen: func(o *Observed) {
+				o.Served["widgets.example.com"] = []string{"v1"}
+				o.Existing[object(t, crd, crdSpec).Key] = Live{Digest: Digest{1}}
+			},
 			want: []string{
-				"skip customresourcedefinitions.apiextensions.k8s.io widgets.example.com: " + leaveFiltered,
+				"skip customresourcedefinitions.apiextensions.k8s.io widgets.example.com: " + ReasonDiffers + " (the filter does not select it; widgets.example.com shop/w needs it)",
 				"create namespaces shop: absent in the cluster",
 				"create widgets.example.com shop/w: absent in the cluster",
 			},
 		},
 		"nor one that the user excluded": {
-			items: []item.Item{object(t, widget, ""), object(t, crd, crdSpec)}, filter: filter.Filter{ExcludedResources: []string{"crd"}},
+			items: []item.Item{object(t, widget, ""), object(t, crd, crdSpec)}, filter: filter.Filter{ExcludedResources: []string{"customresourcedefinitions.apiextensions.k8s.io"}},
 			want: []string{
 				"skip customresourcedefinitions.apiextensions.k8s.io widgets.example.com: " + leaveExcluded,
 				"fail widgets.example.com shop/w: the target cluster does not serve widgets.example.com, and the backup does not define it",

@@ -60,8 +60,7 @@ func protected(u *unstructured.Unstructured, k item.Key) bool {
 // asksFor reports whether the filter names the resource of an item and, if the
 // item has a namespace, that namespace.
 func (o Options) asksFor(it item.Item) bool {
-	r := ResourceOf(Entry{Key: it.Key, Version: it.Version, Kind: it.Kind})
-	return len(o.Filter.IncludedResources) > 0 && filter.NamesResource(o.Filter.IncludedResources, r) &&
+	return filter.NamesResource(o.Filter.IncludedResources, resourceOf(it)) &&
 		!slices.Contains(o.Filter.IncludedResources, "*") &&
 		(it.Key.Namespace == "" || slices.Contains(o.Filter.IncludedNamespaces, it.Key.Namespace))
 }

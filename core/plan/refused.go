@@ -11,7 +11,8 @@ import (
 // of its labels, so a selector does not.
 func (o Options) RefusedItem(k item.Key, reason string) Entry {
 	o.Filter.LabelSelector, o.Filter.OrLabelSelectors = "", nil
-	e := Entry{Key: o.Target(k), Broken: reason, Leave: o.leave(&unstructured.Unstructured{}, item.Item{Key: k})}
+	e := Entry{Key: o.Target(k), Broken: reason, selection: o.selectItem(&unstructured.Unstructured{}, item.Item{Key: k})}
+	e.Leave = e.selection.leave
 	if e.Key != k {
 		e.From = &k
 	}

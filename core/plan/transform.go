@@ -31,13 +31,14 @@ const (
 // Options says what a restore takes from a backup and how it changes it on its
 // way. The zero value is everything, as it is.
 type Options struct {
+	// Filter has to be resolved for Examine.
 	Filter filter.Filter `json:"filter,omitzero"`
 	// NamespaceMapping and StorageClassMapping hold the new name by the old one.
 	NamespaceMapping    map[string]string `json:"namespaceMapping,omitempty"`
 	StorageClassMapping map[string]string `json:"storageClassMapping,omitempty"`
 	PreserveNodePorts   bool              `json:"preserveNodePorts,omitempty"`
 	// StatusResources are the resources whose status is restored, "*" for all,
-	// but for ExcludedStatusResources. The annotation velero.io/restore-status
+	// but for ExcludedStatusResources. Their names have to be resolved. The annotation velero.io/restore-status
 	// of an object outranks both.
 	StatusResources         []string `json:"statusResources,omitempty"`
 	ExcludedStatusResources []string `json:"excludedStatusResources,omitempty"`

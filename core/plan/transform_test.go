@@ -214,7 +214,7 @@ func TestANewStorageClassHasToBeSomewhere(t *testing.T) {
 	seen.StorageClasses = map[string]bool{"in-cluster": true}
 	o := Options{StorageClassMapping: map[string]string{"a": "in-cluster", "b": "in-backup", "c": "nowhere", "d": "nowhere", "e": "left-out", "f": "another"}}
 	all := entries(t, filter.Filter{}, object(t, class+"in-backup", ""), object(t, "v1 ConfigMap configmaps shop/another", ""))
-	left := entries(t, filter.Filter{ExcludedResources: []string{"storageclasses"}}, object(t, class+"left-out", ""))
+	left := entries(t, filter.Filter{ExcludedResources: []string{"storageclasses.storage.k8s.io"}}, object(t, class+"left-out", ""))
 	assert.Equal(t, []string{"another", "left-out", "nowhere"}, o.MissingStorageClasses(append(all, left...), seen))
 	assert.Empty(t, Options{}.MissingStorageClasses(all, seen))
 }
@@ -276,7 +276,7 @@ func TestWhoseStatusIsRestored(t *testing.T) {
 		"all":                               {status(""), Options{StatusResources: []string{"*"}}, true},
 		"by name":                           {status(""), Options{StatusResources: []string{"widgets.example.com"}}, true},
 		"another":                           {status(""), Options{StatusResources: []string{"gadgets"}}, false},
-		"all but this":                      {status(""), Options{StatusResources: []string{"*"}, ExcludedStatusResources: []string{"widgets"}}, false},
+		"all but this":                      {status(""), Options{StatusResources: []string{"*"}, ExcludedStatusResources: []string{"widgets.example.com"}}, false},
 		"all but another":                   {status(""), Options{StatusResources: []string{"*"}, ExcludedStatusResources: []string{"gadgets"}}, true},
 		"excluded alone":                    {status(""), Options{ExcludedStatusResources: []string{"gadgets"}}, false},
 		"the annotation says so":            {status(yes), Options{}, true},

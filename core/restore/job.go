@@ -8,7 +8,6 @@
 package restore
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -114,17 +113,21 @@ func (j Job) Prepare(ctx context.Context) (Prepared, error) {
 		return Prepared{}, j.Cluster.Explain(err)
 	}
 	j.stage("reading backup %s", j.Backup)
-	entries, warnings, err := j.index(ctx, metadata, t.resources)
+	names, err := j.resolve(ctx, t.resources)
 	if err != nil {
 		return Prepared{}, err
 	}
-	if err := cmp.Or(j.known(entries, t.resources), errors.Join(j.Options.Mismatches(entries)...)); err != nil {
+	entries, warnings, err := j.index(ctx, metadata, names.options)
+	if err != nil {
+		return Prepared{}, err
+	}
+	if err := errors.Join(j.Options.Mismatches(entries, names.resources)...); err != nil {
 		return Prepared{}, filter.NoMatch(fmt.Errorf("backup %s %w (lifeboat backup describe %s --details lists what it holds)", j.Backup, err, j.Backup))
 	}
 	if len(entries) == 0 {
 		warnings = append(warnings, fmt.Sprintf("backup %s is empty: it holds no items", j.Backup))
 	}
-	p := Prepared{Metadata: metadata, Options: j.Options, Entries: entries, Warnings: warnings}
+	p := Prepared{Metadata: metadata, Options: j.Options, Entries: plan.ComeAlong(entries), Warnings: warnings}
 	if err := j.plan(ctx, t, &p); err != nil {
 		return Prepared{}, err
 	}
@@ -164,39 +167,9 @@ func restorable(b velerov1.Backup) error {
 	return fmt.Errorf("backup %s is %s: only a backup that is Completed or PartiallyFailed can be restored", b.Name, b.Status.Phase)
 }
 
-// known refuses a filter that names what does not exist: an included resource
-// must be in the backup, an excluded one there or in the target.
-func (j Job) known(entries []plan.Entry, target []item.Resource) error {
-	held := resourcesOf(entries)
-	var missing []string
-	for _, name := range j.Options.Filter.IncludedResources {
-		only := filter.Filter{IncludedResources: []string{name}}.Expanded(target).IncludedResources
-		if len(filter.Unknown(only, held)) == len(only) && name != "*" {
-			missing = append(missing, fmt.Sprintf("%q", name))
-		}
-	}
-	missing = append(missing, filter.Unknown(j.Options.Filter.ExcludedResources, append(held, target...))...)
-	if len(missing) == 0 {
-		return nil
-	}
-	return fmt.Errorf("holds no resource named %s", strings.Join(missing, ", "))
-}
-
-func resourcesOf(entries []plan.Entry) []item.Resource {
-	seen := map[string]bool{}
-	var out []item.Resource
-	for _, e := range entries {
-		if gr := e.Key.GroupResource(); !seen[gr] {
-			seen[gr] = true
-			out = append(out, plan.ResourceOf(e))
-		}
-	}
-	return out
-}
-
 // index reads the archive to its end: what it holds, and that it is whole and,
 // where the backup has a manifest, what was written.
-func (j Job) index(ctx context.Context, metadata velerov1.Backup, target []item.Resource) ([]plan.Entry, []string, error) {
+func (j Job) index(ctx context.Context, metadata velerov1.Backup, o plan.Options) ([]plan.Entry, []string, error) {
 	data, err := j.volumeData(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -205,8 +178,7 @@ func (j Job) index(ctx context.Context, metadata velerov1.Backup, target []item.
 	if err != nil {
 		return nil, nil, err
 	}
-	o := j.Options
-	o.Filter, o.VolumeData = o.Filter.Expanded(target), data
+	o.VolumeData = data
 	x := indexer{options: o, digests: digests}
 	file, err := reading{store: j.Store, backup: j.Backup, use: x.use, bad: x.bad}.read(ctx)
 	if err == nil {

@@ -90,7 +90,7 @@ func TestABackupByLabelHoldsWhatHasItAndItsNamespaces(t *testing.T) {
 	}
 	assert.ElementsMatch(t, []string{
 		"namespaces shop", "persistentvolumeclaims shop/data-database-0", "persistentvolumes pv-deleted",
-		"services shop/database", "statefulsets.apps shop/database",
+		"services shop/database", "statefulsets.apps shop/database", "storageclasses.storage.k8s.io shop-fast",
 	}, got)
 }
 
@@ -168,9 +168,12 @@ func TestARestoreTakesWhatItIsTold(t *testing.T) {
 	t.Run("by label, with the namespace", func(t *testing.T) {
 		r := run(t, "whole", filter.Filter{IncludedNamespaces: []string{"shop"}, LabelSelector: "app=database"})
 		assert.ElementsMatch(t, []string{
-			"namespaces shop", "persistentvolumeclaims shop/data-database-0", "services shop/database", "statefulsets.apps shop/database",
+			"namespaces shop", "persistentvolumeclaims shop/data-database-0", "services shop/database", "statefulsets.apps shop/database", "storageclasses.storage.k8s.io shop-fast",
 		}, made(r))
-		assert.Equal(t, []plan.Volume{{Object: "persistentvolumeclaims shop/data-database-0", Note: "data not included in the backup"}}, r.Volumes)
+		assert.Equal(t, []plan.Volume{
+			{Object: "persistentvolumeclaims shop/data-database-0", Note: "data not included in the backup"},
+			{Object: "persistentvolumes pv-deleted", Note: "data not included in the backup"},
+		}, r.Volumes)
 		assert.Equal(t, "storefront", field(t, to, in("", "namespaces", "shop"), "v1", "metadata", "labels", "team"), "the namespace is that of the backup")
 	})
 	t.Run("by namespace", func(t *testing.T) {
