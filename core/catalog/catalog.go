@@ -40,6 +40,12 @@ const (
 	MaxResourceListValues = 1_500_000
 )
 
+var metadataLimits = jsonbound.Limits{Bytes: MaxMetadata, Values: MaxMetadataValues}
+
+// largestElement is the size in bytes of the largest struct of which a Backup has a
+// list, BackupResourceHookSpec.
+const largestElement = 168
+
 // readers is how many velero-backup.json files are read at once.
 const readers = 32
 
@@ -146,7 +152,13 @@ func read(ctx context.Context, s store.Store, name string) (b velerov1.Backup, s
 	}
 	defer r.Close()
 	hash := sha256.New()
-	b, err = Decode(io.TeeReader(r, hash))
+	err = jsonbound.Memory.Decode(ctx, io.TeeReader(r, hash), metadataLimits, largestElement, func(raw []byte) (err error) {
+		b, err = decode(raw)
+		return err
+	})
+	if errors.Is(err, jsonbound.ErrTooLarge) {
+		err = fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
 	if err == nil {
 		err = Check(b, name)
 	}
@@ -162,16 +174,20 @@ func read(ctx context.Context, s store.Store, name string) (b velerov1.Backup, s
 // Decode reads a velero-backup.json to its end. The error wraps ErrDamaged when
 // the bytes are at fault, otherwise it is that of r.
 func Decode(r io.Reader) (velerov1.Backup, error) {
-	raw, err := io.ReadAll(jsonbound.NewReader(r, jsonbound.Limits{Bytes: MaxMetadata, Values: MaxMetadataValues}))
+	raw, err := io.ReadAll(jsonbound.NewReader(r, metadataLimits))
 	if errors.Is(err, jsonbound.ErrTooLarge) {
 		err = fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	if err != nil {
 		return velerov1.Backup{}, err
 	}
+	return decode(raw)
+}
+
+func decode(raw []byte) (velerov1.Backup, error) {
 	var b velerov1.Backup
 	if err := json.Unmarshal(raw, &b); err != nil {
-		return velerov1.Backup{}, fmt.Errorf("%w: decode JSON: %w", ErrDamaged, err)
+		return velerov1.Backup{}, fmt.Errorf("%w: decode JSON: %w", ErrDamaged, jsonbound.Short(err))
 	}
 	return b, nil
 }

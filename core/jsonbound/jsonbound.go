@@ -1,5 +1,6 @@
 // Package jsonbound limits the size of untrusted JSON, before a decoder sees
-// it: how many bytes, and how many values. Bytes alone do not bound memory: a
+// it: how many bytes, and how many values, and how much memory all documents take
+// that are decoded at the same time. Bytes alone do not bound memory: a
 // struct of 250 bytes can be made from the three bytes "{},".
 package jsonbound
 

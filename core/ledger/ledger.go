@@ -428,7 +428,7 @@ func fetchOne(ctx context.Context, s store.Store, key string) (record, error) {
 		return record{}, err
 	}
 	defer r.Close()
-	return decodeRecord(r)
+	return decodeRecord(ctx, r)
 }
 
 func (l *Ledger) take(o object, rec record) {

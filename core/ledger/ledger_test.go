@@ -641,7 +641,7 @@ func FuzzDecodeRecord(f *testing.F) {
 	f.Add([]byte("\x1f\x8b\x08\x00"))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		for _, raw := range [][]byte{raw, packed(t, string(raw))} {
-			rec, err := decodeRecord(bytes.NewReader(raw))
+			rec, err := decodeRecord(t.Context(), bytes.NewReader(raw))
 			if err != nil {
 				if !errors.Is(err, errContent) && !errors.Is(err, ErrLater) {
 					t.Fatalf("bytes that are all there cannot fail to be read: %v", err)
@@ -650,7 +650,7 @@ func FuzzDecodeRecord(f *testing.F) {
 			}
 			again, err := encodeRecord(rec)
 			require.NoError(t, err)
-			twice, err := decodeRecord(bytes.NewReader(again))
+			twice, err := decodeRecord(t.Context(), bytes.NewReader(again))
 			require.NoError(t, err)
 			require.Equal(t, len(rec.Runs), len(twice.Runs))
 			b := newBook()

@@ -3,6 +3,7 @@ package ledger
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,14 +35,18 @@ var (
 const (
 	maxRuns  = 20_000
 	maxBytes = 32 << 20 // unpacked
-	// maxValues leaves 64 values of JSON for each run, which has at most 20.
-	maxValues   = 64 * maxRuns
-	maxWord     = 64        // bytes of a kind, an outcome, a reason
-	maxName     = 253       // bytes of a subject or a name: those of an object's name
-	maxID       = 1024      // bytes
-	maxPerRun   = 1_000_000 // snapshots
-	maxCompress = maxBytes  // packed
+	// maxValues leaves 24 values of JSON for each run, which has at most 20.
+	maxValues = 24 * maxRuns
+	// largestElement is the size of a Run, in bytes.
+	largestElement = 208
+	maxWord        = 64        // bytes of a kind, an outcome, a reason
+	maxName        = 253       // bytes of a subject or a name: those of an object's name
+	maxID          = 1024      // bytes
+	maxPerRun      = 1_000_000 // snapshots
+	maxCompress    = maxBytes  // packed
 )
+
+var limits = jsonbound.Limits{Bytes: maxBytes, Values: maxValues}
 
 // epochRecord says when a ledger began.
 type epochRecord struct {
@@ -84,19 +89,13 @@ func encodeRecord(r record) ([]byte, error) {
 
 // decodeRecord reads a batch or a seal. Its errors wrap errContent or ErrLater,
 // unless it is reading that failed.
-func decodeRecord(r io.Reader) (record, error) {
-	// Whole first: what fails in the middle is the reading, what fails afterwards
-	// the content.
-	raw, err := readAll(r, maxCompress)
-	if err != nil {
-		return record{}, err
-	}
-	z, err := gzip.NewReader(bytes.NewReader(raw))
-	if err != nil {
-		return record{}, fmt.Errorf("%w: %w", errContent, err)
-	}
+func decodeRecord(ctx context.Context, r io.Reader) (record, error) {
 	var rec record
-	if err := decodeJSON(z, &rec); err != nil {
+	err := jsonbound.Memory.DecodeGzip(ctx, r, maxCompress, limits, largestElement, func(raw []byte) error { return decodeJSON(raw, &rec) })
+	if errors.Is(err, jsonbound.ErrPacked) || errors.Is(err, jsonbound.ErrTooLarge) {
+		err = fmt.Errorf("%w: %w", errContent, err)
+	}
+	if err != nil {
 		return record{}, err
 	}
 	if err := checkSchema(rec.Schema); err != nil {
@@ -119,7 +118,7 @@ func decodeEpoch(r io.Reader) (epochRecord, error) {
 		return epochRecord{}, err
 	}
 	var e epochRecord
-	if err := decodeJSON(bytes.NewReader(raw), &e); err != nil {
+	if err := decodeJSON(raw, &e); err != nil {
 		return epochRecord{}, err
 	}
 	if err := checkSchema(e.Schema); err != nil {
@@ -142,13 +141,9 @@ func readAll(r io.Reader, limit int64) ([]byte, error) {
 	return raw, nil
 }
 
-func decodeJSON(r io.Reader, into any) error {
-	d := json.NewDecoder(jsonbound.NewReader(r, jsonbound.Limits{Bytes: maxBytes, Values: maxValues}))
-	if err := d.Decode(into); err != nil {
-		return fmt.Errorf("%w: %w", errContent, err)
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return fmt.Errorf("%w: something follows its end", errContent)
+func decodeJSON(raw []byte, into any) error {
+	if err := json.Unmarshal(raw, into); err != nil {
+		return fmt.Errorf("%w: %w", errContent, jsonbound.Short(err))
 	}
 	return nil
 }
@@ -188,9 +183,9 @@ func (r Run) check() error {
 	case r.Ended.IsZero():
 		return errors.New("it does not say when it ended")
 	case !plausible(r.Ended) || !plausible(r.Started):
-		return fmt.Errorf("its times make no sense: started %s, ended %s", r.Started, r.Ended)
+		return fmt.Errorf("its times are out of range: started %s, ended %s", r.Started, r.Ended)
 	case r.Warnings < 0 || !r.Snapshots.plausible() || !r.CSISnapshots.plausible():
-		return errors.New("its counts make no sense")
+		return errors.New("its counts are out of range")
 	}
 	return nil
 }

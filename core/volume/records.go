@@ -3,6 +3,7 @@ package volume
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -176,6 +177,31 @@ func DecodeInfos(r io.Reader) ([]Info, error) {
 func DecodeInfosWithin(r io.Reader, l jsonbound.Limits) ([]Info, error) {
 	return decodeList[Info](r, l)
 }
+
+// ReadInfos is DecodeInfosWithin for readers of many backups: it waits until the
+// process has memory for the records. An error of r passes as it is; all others
+// wrap ErrDamaged. packed limits the records as they are stored, in bytes.
+func ReadInfos(ctx context.Context, r io.Reader, packed int64, l jsonbound.Limits) ([]Info, error) {
+	var list []Info
+	var bad error
+	err := jsonbound.Memory.DecodeGzip(ctx, r, packed, l, largestElement, func(raw []byte) error {
+		bad = json.Unmarshal(raw, &list)
+		return nil
+	})
+	if bad != nil {
+		return nil, fmt.Errorf("decode volume records: %w: %w", ErrDamaged, jsonbound.Short(bad))
+	}
+	if errors.Is(err, jsonbound.ErrPacked) || errors.Is(err, jsonbound.ErrTooLarge) {
+		return nil, fmt.Errorf("decode volume records: %w: %w", ErrDamaged, err)
+	}
+	return list, err
+}
+
+// ErrDamaged reports that records are malformed or over a limit.
+var ErrDamaged = errors.New("damaged")
+
+// largestElement is the size of an Info, in bytes.
+const largestElement = 208
 
 // DecodeSnapshots reads <backup>-volumesnapshots.json.gz likewise.
 func DecodeSnapshots(r io.Reader) ([]Snapshot, error) {

@@ -16,7 +16,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -160,18 +159,21 @@ func read(ctx context.Context, s store.Store, key, schema string, limit int64, i
 		return fmt.Errorf("read drill record %s: %w", key, err)
 	}
 	defer r.Close()
-	raw, err := io.ReadAll(jsonbound.NewReader(r, jsonbound.Limits{Bytes: limit, Values: maxValues}))
-	if errors.Is(err, jsonbound.ErrTooLarge) {
-		return malformed(key, err)
-	}
-	if err != nil {
-		return fmt.Errorf("read drill record %s: %w", key, err)
-	}
 	var head struct {
 		Schema string `json:"schema"`
 	}
-	if err := errors.Join(json.Unmarshal(raw, &head), json.Unmarshal(raw, into)); err != nil {
+	var bad error
+	err = jsonbound.Memory.Decode(ctx, r, jsonbound.Limits{Bytes: limit, Values: maxValues}, largestElement, func(raw []byte) error {
+		bad = errors.Join(json.Unmarshal(raw, &head), json.Unmarshal(raw, into))
+		return nil
+	})
+	switch {
+	case errors.Is(err, jsonbound.ErrTooLarge):
 		return malformed(key, err)
+	case err != nil:
+		return fmt.Errorf("read drill record %s: %w", key, err)
+	case bad != nil:
+		return malformed(key, bad)
 	}
 	if head.Schema != schema {
 		return malformed(key, fmt.Errorf("schema %.80q, want %q", head.Schema, schema))
@@ -180,5 +182,5 @@ func read(ctx context.Context, s store.Store, key, schema string, limit int64, i
 }
 
 func malformed(key string, err error) error {
-	return fmt.Errorf("%w %s: %w", ErrMalformed, strings.ToValidUTF8(key, "?"), err)
+	return fmt.Errorf("%w %s: %w", ErrMalformed, strings.ToValidUTF8(key, "?"), jsonbound.Short(err))
 }

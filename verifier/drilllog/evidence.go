@@ -1,11 +1,9 @@
 package drilllog
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"strings"
 
@@ -16,7 +14,11 @@ import (
 
 // maxEvidenceValues is how many values of JSON a report may hold: some MiB of
 // "{}," would need gigabytes of memory.
-const maxEvidenceValues = 1 << 20
+const maxEvidenceValues = 400_000
+
+// largestElement is the size in bytes of the largest struct of which a report has a
+// list, report.Check, and of those of a record.
+const largestElement = 96
 
 // ErrNoEvidence means that a location has no evidence of a drill.
 var ErrNoEvidence = errors.New("no such evidence")
@@ -71,22 +73,25 @@ func ReadEvidence(ctx context.Context, s store.Store, ref Ref) (report.Report, e
 		return report.Report{}, fmt.Errorf("read evidence %s: %w", key, err)
 	}
 	defer r.Close()
-	raw, err := io.ReadAll(jsonbound.NewReader(r, jsonbound.Limits{Bytes: report.MaxSize, Values: maxEvidenceValues}))
-	if err != nil && !errors.Is(err, jsonbound.ErrTooLarge) {
+	var rep report.Report
+	var bad error
+	err = jsonbound.Memory.Decode(ctx, r, jsonbound.Limits{Bytes: report.MaxSize, Values: maxEvidenceValues}, largestElement, func(raw []byte) error {
+		rep, bad = decode(raw, ref)
+		return nil
+	})
+	switch {
+	case errors.Is(err, jsonbound.ErrTooLarge):
+		return report.Report{}, malformed(key, err)
+	case err != nil:
 		return report.Report{}, fmt.Errorf("read evidence %s: %w", key, err)
-	}
-	if err != nil {
-		return report.Report{}, malformed(key, err)
-	}
-	rep, err := decode(raw, ref)
-	if err != nil {
-		return report.Report{}, malformed(key, err)
+	case bad != nil:
+		return report.Report{}, malformed(key, bad)
 	}
 	return rep, nil
 }
 
 func decode(raw []byte, ref Ref) (report.Report, error) {
-	rep, err := report.Decode(bytes.NewReader(raw))
+	rep, err := report.Unmarshal(raw)
 	switch {
 	case err != nil:
 		return rep, err

@@ -212,6 +212,11 @@ func Decode(r io.Reader) (Report, error) {
 	if len(b) > MaxSize {
 		return Report{}, fmt.Errorf("evidence is larger than %d bytes", MaxSize)
 	}
+	return Unmarshal(b)
+}
+
+// Unmarshal is Decode of bytes.
+func Unmarshal(b []byte) (Report, error) {
 	var rep Report
 	if err := json.Unmarshal(b, &rep); err != nil {
 		return Report{}, fmt.Errorf("decode evidence: %w", err)

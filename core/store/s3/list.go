@@ -15,7 +15,15 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/store"
 )
 
-var errCut = errors.New("the server reports that the list continues, and not where")
+var (
+	errCut = errors.New("the server reports that the list continues, and not where")
+	// errNoProgress ends listings that would never end.
+	errNoProgress = errors.New("the server repeats the list, or sends empty pages without end")
+)
+
+// maxEmpty is how many pages without a key may follow each other: a bucket with many
+// deleted versions can have some.
+const maxEmpty = 1000
 
 // List implements store.Store. It holds one page, 1000 keys, in memory.
 // Objects whose key ends in "/", which some tools make to show a folder, are
@@ -41,13 +49,23 @@ func (s *Store) list(ctx context.Context, prefix string, first *awss3.ListObject
 			return
 		}
 		in := *first // the sequence may be run again
+		last, empty := "", 0
 		for more := true; more; {
 			page, err := s.page(ctx, &in)
 			if err != nil {
 				yield(store.Info{}, fmt.Errorf("list %q: %w", prefix, err))
 				return
 			}
-			for _, info := range s.infos(page) {
+			infos := s.infos(page)
+			if empty++; len(infos) > 0 {
+				empty = 0
+			}
+			if empty > maxEmpty || len(infos) > 0 && infos[len(infos)-1].Key <= last {
+				yield(store.Info{}, fmt.Errorf("list %q: %w", prefix, errNoProgress))
+				return
+			}
+			for _, info := range infos {
+				last = info.Key
 				if !yield(info, nil) {
 					return
 				}

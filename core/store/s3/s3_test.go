@@ -393,6 +393,29 @@ func TestAListingThatIsCutIsAnError(t *testing.T) {
 	}
 }
 
+// A hostile server gives a new token with every page.
+func TestAListingWithoutEndEnds(t *testing.T) {
+	t.Parallel()
+	for name, content := range map[string]string{
+		"the same page again": `<Contents><Key>prod/backups/a/x</Key><Size>1</Size></Contents>`,
+		"empty pages":         "",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var pages atomic.Int64
+			s := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+				fmt.Fprintf(w, `<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>%d</NextContinuationToken>%s</ListBucketResult>`, pages.Add(1), content)
+			})
+			var last error
+			for _, err := range s.List(t.Context(), "", true) {
+				last = err
+			}
+			assert.ErrorContains(t, last, "repeats the list")
+			assert.Less(t, pages.Load(), int64(1100))
+		})
+	}
+}
+
 func TestFoldersMadeByToolsAreNoObjects(t *testing.T) {
 	t.Parallel()
 	s := serve(t, func(w http.ResponseWriter, _ *http.Request) {

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/lifeboat-backup/lifeboat/core/jsonbound"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 )
 
@@ -54,7 +55,7 @@ func (c *cache[T]) refresh(ctx context.Context, readers int, listed []store.Info
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			fresh[i] = &entry[T]{size: info.Size, modified: info.Modified, value: value, err: err}
+			fresh[i] = &entry[T]{size: info.Size, modified: info.Modified, value: value, err: short(err)}
 			return nil
 		})
 	}
@@ -76,4 +77,13 @@ func (c *cache[T]) refresh(ctx context.Context, readers int, listed []store.Info
 func (c *cache[T]) get(key string) (T, error) {
 	e := c.entries[key]
 	return e.value, e.err
+}
+
+// short is err without what an object or a server may add to it without end.
+func short(err error) error {
+	var content ContentError
+	if errors.As(err, &content) {
+		return ContentError{jsonbound.Short(content.error)}
+	}
+	return jsonbound.Short(err)
 }

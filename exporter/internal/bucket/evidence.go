@@ -67,6 +67,8 @@ func (l *Location) readDrill(ctx context.Context, s store.Store, info store.Info
 		return fact.Drill{}, err
 	case len(r.Backup.Schedule) > MaxLabel:
 		return fact.Drill{}, ContentError{fmt.Errorf("the name of its schedule is %d characters long; at most %d are allowed", len(r.Backup.Schedule), MaxLabel)}
+	case max(len(r.Backup.UID), len(r.Policy), len(r.PolicySchedule), len(r.Level), len(r.Backup.MetadataSHA256)) > maxName:
+		return fact.Drill{}, ContentError{fmt.Errorf("a name in it is longer than %d characters", maxName)}
 	case time.Until(r.Finished) > fact.MaxAhead || time.Until(r.Backup.Started) > fact.MaxAhead:
 		return fact.Drill{}, fmt.Errorf("it lies in the future: ended %s", r.Finished)
 	}

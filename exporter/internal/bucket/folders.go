@@ -85,6 +85,8 @@ type Folders struct {
 	Turned time.Time // when that was
 	// listTook is how long the last listing of names took to its first answer.
 	listTook time.Duration
+	// misnamed counts the folders whose names are too long for a backup.
+	misnamed int
 }
 
 // refresh brings the folders up to date and returns them in the order of the
@@ -108,7 +110,7 @@ func (f *Folders) refresh(ctx context.Context, s *counted, now time.Time, quiet 
 func (f *Folders) names(ctx context.Context, s *counted) ([]string, error) {
 	var names []string
 	began := time.Now()
-	f.listTook = 0
+	f.listTook, f.misnamed = 0, 0
 	for info, err := range s.List(ctx, store.BackupsPrefix, false) {
 		f.listTook = cmp.Or(f.listTook, time.Since(began))
 		if err != nil {
@@ -116,6 +118,10 @@ func (f *Folders) names(ctx context.Context, s *counted) ([]string, error) {
 		}
 		name, ok := strings.CutSuffix(strings.TrimPrefix(info.Key, store.BackupsPrefix), "/")
 		if !ok || name == "" {
+			continue
+		}
+		if len(name) > maxName {
+			f.misnamed++
 			continue
 		}
 		if len(names) == maxListed {
@@ -262,7 +268,7 @@ func filesOf(listed iter.Seq2[store.Info, error]) (map[string]*Folder, error) {
 			return nil, err
 		}
 		name, file, ok := strings.Cut(strings.TrimPrefix(info.Key, store.BackupsPrefix), "/")
-		if !ok || name == "" {
+		if !ok || name == "" || len(name) > maxName {
 			continue
 		}
 		if seen[name] == nil {

@@ -41,6 +41,8 @@ func factOf(e catalog.Entry) (fact.Backup, error) {
 	switch {
 	case len(b.Schedule) > MaxLabel:
 		return fact.Backup{}, fmt.Errorf("its label %s is %d characters long; at most %d are allowed", api.LabelScheduleName, len(b.Schedule), MaxLabel)
+	case len(b.UID) > maxName || len(b.Phase) > maxName:
+		return fact.Backup{}, fmt.Errorf("its UID has %d characters and its phase %d; at most %d are allowed", len(b.UID), len(b.Phase), maxName)
 	case b.Start.IsZero():
 		return fact.Backup{}, errors.New("it does not say when it was started")
 	case b.Phase == velerov1.BackupPhaseCompleted && b.Completed.IsZero():

@@ -16,10 +16,13 @@ import (
 const (
 	// maxListed is the number of backups, and of pieces of evidence, kept of
 	// one location.
-	maxListed = 1_000_000
+	maxListed = 200_000
 	// MaxLabel is the length of a schedule's name: it is the value of a
 	// Kubernetes label.
 	MaxLabel = 63
+	// maxName is how long names and identifiers are at most: what is kept of each
+	// object has to be small.
+	maxName = 253
 	// readers is how many objects are read at once: as many requests as package
 	// s3 keeps connections for.
 	readers = 32
@@ -127,6 +130,7 @@ func metadataFiles(list []*Folder) []store.Info {
 
 // fill joins what was listed with what was read.
 func (l *Location) fill(scan *fact.BackupScan, list []*Folder) {
+	scan.Incomplete = l.folders.misnamed
 	for _, f := range list {
 		if !f.metadata.exists() {
 			scan.Incomplete++
@@ -196,10 +200,6 @@ func isCloser(s store.Store) bool {
 	_, ok := s.(io.Closer)
 	return ok
 }
-
-// MaxValues is how many values of JSON an object may hold: a bucket is not to
-// make the exporter take gigabytes by some kB of "{},".
-const MaxValues = 1 << 20
 
 // ContentError is an error of what an object holds. Reading the same bytes
 // again would give it again.

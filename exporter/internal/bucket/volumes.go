@@ -1,12 +1,9 @@
 package bucket
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"slices"
 	"time"
 
@@ -89,16 +86,12 @@ func ReadVolumes(ctx context.Context, s store.Store, key string) (*fact.Volumes,
 		return nil, err
 	}
 	defer r.Close()
-	packed, err := io.ReadAll(io.LimitReader(r, maxPacked+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(packed) > maxPacked {
-		return nil, ContentError{fmt.Errorf("more than %d bytes", maxPacked)}
-	}
-	infos, err := volume.DecodeInfosWithin(bytes.NewReader(packed), VolumeLimits)
-	if err != nil {
+	infos, err := volume.ReadInfos(ctx, r, maxPacked, VolumeLimits)
+	switch {
+	case errors.Is(err, volume.ErrDamaged):
 		return nil, ContentError{err}
+	case err != nil:
+		return nil, err
 	}
 	sum := SumVolumes(infos)
 	return &sum, nil

@@ -1,6 +1,8 @@
 package fact
 
 import (
+	"slices"
+
 	"github.com/lifeboat-backup/lifeboat/core/api"
 	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
 )
@@ -16,7 +18,7 @@ func BackupOf(v velerov1.Backup) Backup {
 		Created:      v.CreationTimestamp.Time,
 		Errors:       v.Status.Errors,
 		Warnings:     v.Status.Warnings,
-		GCFailure:    v.Labels[api.LabelGCFailure],
+		GCFailure:    gcReason(v.Labels[api.LabelGCFailure]),
 		Snapshots:    Snapshots{Attempted: v.Status.VolumeSnapshotsAttempted, Completed: v.Status.VolumeSnapshotsCompleted},
 		CSISnapshots: Snapshots{Attempted: v.Status.CSIVolumeSnapshotsAttempted, Completed: v.Status.CSIVolumeSnapshotsCompleted},
 	}
@@ -36,4 +38,13 @@ func BackupOf(v velerov1.Backup) Backup {
 		b.HooksFailed = v.Status.HookStatus.HooksFailed
 	}
 	return b
+}
+
+// gcReason is one of GcReasons, "" for any other: whoever made the label, it is
+// kept as long as the backup.
+func gcReason(label string) string {
+	if i := slices.Index(GcReasons[:], label); i >= 0 {
+		return GcReasons[i]
+	}
+	return ""
 }
