@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -90,7 +91,14 @@ func statusCodecs() runtime.NegotiatedSerializer {
 }
 
 // Host is the API server's address, for messages.
-func (c *Client) Host() string { return c.config.Host }
+func (c *Client) Host() string {
+	u, err := url.Parse(c.config.Host)
+	if err != nil || u.User == nil {
+		return c.config.Host
+	}
+	u.User = nil // a kubeconfig may hold credentials in it
+	return u.String()
+}
 
 // UnreachableError says that the API server could not be asked at all, rather
 // than that it answered no: nothing further will succeed. A caller whose own

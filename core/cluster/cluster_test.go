@@ -268,3 +268,11 @@ func TestAClientFromAConfigurationLeavesTheConfigurationAsItWas(t *testing.T) {
 	assert.Equal(t, "lifeboat-test Bearer token", v.GitVersion)
 	assert.Equal(t, before, *cfg)
 }
+
+func TestCredentialsInTheURLOfAServerAreNotShown(t *testing.T) {
+	for host, want := range map[string]string{"https://u:hunter2@10.0.0.1:6443": "https://10.0.0.1:6443", "https://10.0.0.1:6443": "https://10.0.0.1:6443"} {
+		c, err := New(&rest.Config{Host: host}, "test")
+		require.NoError(t, err)
+		assert.Equal(t, want, c.Host())
+	}
+}

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -97,6 +98,7 @@ func execute(ctx context.Context, root *cobra.Command, args []string, stdout, st
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return Usage("%w (see %s --help)", err, c.CommandPath())
 	})
+	root.PersistentPreRunE = checkFiles
 	err := root.ExecuteContext(ctx)
 	var status Status
 	var usage UsageError
@@ -117,8 +119,13 @@ func execute(ctx context.Context, root *cobra.Command, args []string, stdout, st
 	return ExitError
 }
 
-// oneLine keeps a message readable when errors were joined.
-func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
+// oneLine keeps a message readable when errors were joined, and leaves out passwords
+// in URLs, which libraries repeat.
+func oneLine(err error) string {
+	return userInURL.ReplaceAllString(strings.ReplaceAll(err.Error(), "\n", "; "), "$1***@")
+}
+
+var userInURL = regexp.MustCompile(`([a-zA-Z][a-zA-Z0-9+.-]*://)[^\s/@"']+@`)
 
 // Group makes a command that only has subcommands.
 func Group(use, short string, children ...*cobra.Command) *cobra.Command {

@@ -75,6 +75,7 @@ func TestHowACommandEnds(t *testing.T) {
 		"done":                              {t.Context(), nil, 0, ""},
 		"an error":                          {t.Context(), errors.New("no such thing"), 1, "error: no such thing\n"},
 		"several errors are one line":       {t.Context(), errors.Join(errors.New("a"), errors.New("b")), 1, "error: a; b\n"},
+		"a password in a URL":               {t.Context(), errors.New(`get "https://u:hunter2@host/x" for s3://u:p@b: no`), 1, "error: get \"https://***@host/x\" for s3://***@b: no\n"},
 		"usage":                             {t.Context(), Usage("--x is wrong"), 2, "error: --x is wrong\n"},
 		"wrapped usage":                     {t.Context(), fmt.Errorf("y: %w", Usage("x")), 2, "error: y: x\n"},
 		"partial":                           {t.Context(), Status(ExitPartial), 3, ""},

@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/lifeboat-backup/lifeboat/core/seal"
 )
@@ -30,7 +32,7 @@ func (i Identities) Read() (seal.Identities, error) {
 	}
 	var all seal.Identities
 	for _, name := range files {
-		if isKey(name) {
+		if isContent(name) {
 			return nil, Usage("identities: --identity and $%s take the name of a file, not a key", identityEnv)
 		}
 		err := readFile(name, func(r io.Reader) error {
@@ -68,7 +70,7 @@ func (r *Recipients) Read() (seal.Recipients, error) {
 		}
 	}
 	for _, name := range r.files {
-		if isKey(name) {
+		if isContent(name) {
 			return nil, Usage("--encrypt-to-file takes the name of a file, not a key")
 		}
 		if err := readFile(name, add); err != nil {
@@ -81,10 +83,39 @@ func (r *Recipients) Read() (seal.Recipients, error) {
 	return all, nil
 }
 
-// isKey reports whether a secret key stands where the name of a file belongs. It
-// must not be repeated in an error.
-func isKey(name string) bool {
-	return strings.Contains(strings.ToUpper(name), "AGE-SECRET-KEY-") || strings.Contains(name, "PRIVATE KEY")
+// checkFiles rejects the content of a file where its name belongs: an error about a
+// missing file would repeat it, and it may be secret. Flags for files have the
+// placeholder file or path in their usage, commands have FILE.
+func checkFiles(c *cobra.Command, args []string) (err error) {
+	if strings.Contains(c.Use, "FILE") && slices.ContainsFunc(args, isContent) {
+		return Usage("%s takes the names of files, not their content", c.CommandPath())
+	}
+	c.Flags().Visit(func(f *pflag.Flag) {
+		placeholder, _ := pflag.UnquoteUsage(f)
+		if placeholder != "file" && placeholder != "path" {
+			return
+		}
+		values := []string{f.Value.String()}
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			values = list.GetSlice()
+		}
+		if err == nil && slices.ContainsFunc(values, isContent) {
+			err = Usage("--%s takes the name of a file, not its content", f.Name)
+		}
+	})
+	return err
+}
+
+// isContent reports whether the content of a file is given instead of its name: a key,
+// or YAML or JSON. It must not be repeated in an error.
+func isContent(name string) bool {
+	if strings.Contains(strings.ToUpper(name), "AGE-SECRET-KEY-") || strings.Contains(name, "PRIVATE KEY") {
+		return true
+	}
+	if _, err := os.Stat(name); err == nil {
+		return false
+	}
+	return strings.ContainsAny(name, "\r\n{") || strings.Contains(name, ": ")
 }
 
 func readFile(name string, use func(io.Reader) error) error {

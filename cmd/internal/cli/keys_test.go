@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"filippo.io/age"
+	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -66,5 +68,37 @@ func TestAKeyInPlaceOfItsFileIsNotRepeated(t *testing.T) {
 		assert.ErrorAs(t, err, new(UsageError), name)
 		assert.ErrorContains(t, err, "not a key", name)
 		assert.NotContains(t, err.Error(), i.String()[:30], name)
+	}
+}
+
+func TestTheContentOfAFileInPlaceOfItsNameIsNotRepeated(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "a: {b}")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	for _, c := range []struct {
+		flag  string
+		value string
+		code  int
+	}{
+		{"--kubeconfig", "apiVersion: v1\nusers: [{user: {token: hunter2}}]", ExitUsage},
+		{"--kubeconfig", "/nowhere/config:hunter2", ExitOK}, // a list of names
+		{"--policy", "password: hunter2", ExitUsage},
+		{"--policy", `{"password":"hunter2"}`, ExitUsage},
+		{"--policy", "-----BEGIN PRIVATE KEY-----hunter2", ExitUsage},
+		{"--policy", file, ExitOK},
+		{"--policy", "C:\\policy.yaml", ExitOK},
+		{"--name", "password: hunter2", ExitOK},
+	} {
+		command := &cobra.Command{Use: "x", RunE: func(*cobra.Command, []string) error { return nil }}
+		command.Flags().String("kubeconfig", "", "kubeconfig `file`")
+		command.Flags().StringArray("policy", nil, "`file` of a policy")
+		command.Flags().String("name", "", "a `name`")
+		parent := &cobra.Command{Use: "p"}
+		parent.AddCommand(command)
+		var out, errs bytes.Buffer
+		assert.Equal(t, c.code, Run(t.Context(), parent, []string{"x", c.flag, c.value}, &out, &errs), c.value)
+		assert.NotContains(t, errs.String(), "hunter2")
+		if c.code != ExitOK {
+			assert.Equal(t, "error: "+c.flag+" takes the name of a file, not its content\n", errs.String())
+		}
 	}
 }

@@ -214,7 +214,7 @@ func open(ctx context.Context, o Options) (*Store, error) {
 		c.HTTPClient = s.sent
 		s.where = "AWS region " + c.Region
 		if c.BaseEndpoint != nil {
-			s.where = *c.BaseEndpoint
+			s.where = withoutUser(*c.BaseEndpoint)
 		}
 	})
 	return s, nil
@@ -374,4 +374,15 @@ func check(ctx context.Context, key string) error {
 		return fmt.Errorf("%s: %w", key, err)
 	}
 	return nil
+}
+
+// withoutUser is a URL without the credentials that it may hold, such as that of
+// AWS_ENDPOINT_URL: it is shown in errors.
+func withoutUser(endpoint string) string {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return "the configured endpoint"
+	}
+	u.User = nil
+	return u.String()
 }
