@@ -64,6 +64,7 @@ func TestAClaimGetsItsReleasedVolumeBackUnderEveryPolicy(t *testing.T) {
 		assert.Equal(t, "absent in the cluster; gets its volume tools back", got.Reason)
 		assert.Equal(t, &VolumeStep{Name: "tools", Reserve: true, UID: "v-tools", Was: ClaimRef{"shed", "box", "c-old"}}, got.Volume)
 		assert.Contains(t, stepOf(t, p, held.Key).Reason, "claim shed/box gets it back")
+		assert.Contains(t, p.Volumes, Volume{Object: "persistentvolumeclaims shed/box", Note: "not in the backup, but in its volume tools of the cluster, which the claim gets back"})
 		assert.Empty(t, p.Warnings)
 	}
 }
@@ -117,7 +118,7 @@ func TestAClaimThatExistsAndCannotBindIsNotUnchanged(t *testing.T) {
 		"Pending, its volume Released": {
 			[]item.Item{stale, claimOf(t, "shed/box", "static", "", "Pending")},
 			Update, "exists and is equal; gets its volume tools back",
-			&VolumeStep{Name: "tools", Reserve: true, UID: "v-tools", Was: ClaimRef{"shed", "box", "c-older"}, Only: true}},
+			&VolumeStep{Name: "tools", Reserve: true, UID: "v-tools", Was: ClaimRef{"shed", "box", "c-older"}, ClaimUID: "c-old", Only: true}},
 		"Lost, its volume Released": {
 			[]item.Item{stale, claimOf(t, "shed/box", "static", "tools", "Lost")},
 			Update, "exists and is equal; gets its volume tools back",
