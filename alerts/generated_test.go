@@ -29,15 +29,26 @@ func fresh(t *testing.T, path, want string) {
 // ruleHeader is what the Prometheus operator wants around the groups, which it
 // spells as Prometheus does.
 const ruleHeader = `# Made from lifeboat.rules.yml by go test ./alerts -update; edit that.
-# For the Prometheus operator (monitoring.coreos.com/v1). It takes up a rule whose
-# labels its Prometheus selects: add those that yours asks for.
+# For the Prometheus operator (monitoring.coreos.com/v1):
+#
+#   kubectl apply -f prometheusrule.yaml
+#
+# Change first:
+# - the label release: kube-prometheus-stack selects rules whose label has the name of
+#   its Helm release. Another Prometheus has its own selector; see ruleSelector of
+#   kubectl get prometheuses.monitoring.coreos.com -A -o yaml
+# - the namespace: that of the exporter. OpenShift's monitoring of user projects, and
+#   each Prometheus with enforcedNamespaceLabel, evaluates a rule on the series of its
+#   own namespace only
 apiVersion: monitoring.coreos.com/v1
 kind: PrometheusRule
 metadata:
   name: lifeboat
+  namespace: velero
   labels:
     app.kubernetes.io/name: lifeboat-exporter
     app.kubernetes.io/part-of: lifeboat
+    release: kube-prometheus-stack
 spec:
 `
 
@@ -60,12 +71,15 @@ func TestThePrometheusRuleIsTheRuleFile(t *testing.T) {
 		APIVersion string `json:"apiVersion"`
 		Kind       string `json:"kind"`
 		Metadata   struct {
-			Name   string            `json:"name"`
-			Labels map[string]string `json:"labels"`
+			Name      string            `json:"name"`
+			Namespace string            `json:"namespace"`
+			Labels    map[string]string `json:"labels"`
 		} `json:"metadata"`
 		Spec ruleFile `json:"spec"`
 	}](t, "prometheusrule.yaml")
 	assert.Equal(t, load[ruleFile](t, rulesFile), manifest.Spec)
+	assert.Equal(t, "velero", manifest.Metadata.Namespace, "that of the exporter, where Prometheus enforces it")
+	assert.Equal(t, "kube-prometheus-stack", manifest.Metadata.Labels["release"], "by which kube-prometheus-stack selects rules")
 }
 
 // The list in docs/alerts.md lies between these two lines.

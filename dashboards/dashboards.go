@@ -16,14 +16,60 @@ func All() []Dashboard {
 // File is the name of the dashboard's file.
 func (d Dashboard) File() string { return d.UID + ".json" }
 
-// JSON is the content of the dashboard's file.
+// JSON is the content of the dashboard's file: compact, so that all five fit into
+// one object that kubectl apply can hold, with a line for each object in a list.
 func (d Dashboard) JSON() ([]byte, error) {
 	var out bytes.Buffer
 	e := json.NewEncoder(&out)
 	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
 	if err := e.Encode(d); err != nil {
 		return nil, fmt.Errorf("encode dashboard %s: %w", d.UID, err)
+	}
+	// In a text a quote follows a backslash, so this is never one.
+	return bytes.ReplaceAll(out.Bytes(), []byte(`},{"`), []byte("},\n{\"")), nil
+}
+
+// ConfigMapsFile is the name of the file with a ConfigMap for each dashboard.
+const ConfigMapsFile = "configmaps.yaml"
+
+const configMapsHeader = `# Made from dashboards/*.go by go test ./dashboards -update; edit those.
+# A ConfigMap for each dashboard, for Grafana's sidecar, which loads ConfigMaps with a
+# label (the Helm charts grafana and kube-prometheus-stack have this sidecar):
+#
+#   kubectl -n monitoring apply -f configmaps.yaml
+#
+# The same command upgrades them. Change first: the namespace in the command (one that
+# the sidecar watches, by default that of Grafana), and the label if your sidecar
+# selects another one (sidecar.dashboards.label in the charts).
+`
+
+// ConfigMaps are ConfigMaps with all dashboards. Each is far below the 262144 bytes
+// that kubectl apply keeps in an annotation of an object.
+func ConfigMaps() ([]byte, error) {
+	var out bytes.Buffer
+	out.WriteString(configMapsHeader)
+	for i, d := range All() {
+		raw, err := d.JSON()
+		if err != nil {
+			return nil, err
+		}
+		if i > 0 {
+			out.WriteString("---\n")
+		}
+		fmt.Fprintf(&out, `apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: %s
+  labels:
+    app.kubernetes.io/part-of: lifeboat
+    grafana_dashboard: "1"
+data:
+  %s: |
+`, d.UID, d.File())
+		for line := range bytes.Lines(raw) {
+			out.WriteString("    ")
+			out.Write(line)
+		}
 	}
 	return out.Bytes(), nil
 }

@@ -38,6 +38,49 @@ func TestTheFilesAreMadeFromTheSource(t *testing.T) {
 	assert.ElementsMatch(t, names, files)
 }
 
+// maxApplied is the largest annotation of an object, in which kubectl apply keeps the
+// object: https://github.com/kubernetes/apimachinery/blob/v0.34.0/pkg/api/validation/objectmeta.go
+const maxApplied = 256 << 10
+
+func TestTheConfigMapsAreTheDashboardsAndCanBeApplied(t *testing.T) {
+	made, err := ConfigMaps()
+	require.NoError(t, err)
+	if *update {
+		require.NoError(t, os.WriteFile(ConfigMapsFile, made, 0o644))
+	}
+	raw, err := os.ReadFile(ConfigMapsFile)
+	require.NoError(t, err)
+	assert.Equal(t, string(made), string(raw), "go test ./dashboards -update")
+
+	all := map[string]string{}
+	for document := range strings.SplitSeq(string(raw), "\n---\n") {
+		var c struct {
+			APIVersion, Kind string
+			Metadata         struct {
+				Name   string
+				Labels map[string]string
+			}
+			Data map[string]string
+		}
+		require.NoError(t, yaml.UnmarshalStrict([]byte(document), &c))
+		assert.Equal(t, "v1 ConfigMap", c.APIVersion+" "+c.Kind)
+		assert.Equal(t, "1", c.Metadata.Labels["grafana_dashboard"])
+		require.Len(t, c.Data, 1)
+		for name, content := range c.Data {
+			assert.Equal(t, c.Metadata.Name+".json", name)
+			committed, err := os.ReadFile(name)
+			require.NoError(t, err)
+			assert.Equal(t, strings.TrimSuffix(string(committed), "\n"), strings.TrimSuffix(content, "\n"), name)
+			all[name] = content
+		}
+	}
+	assert.Len(t, all, len(All()))
+	// People also make one ConfigMap of all files.
+	one, err := json.Marshal(map[string]any{"apiVersion": "v1", "kind": "ConfigMap", "metadata": map[string]string{"name": "lifeboat-dashboards"}, "data": all})
+	require.NoError(t, err)
+	assert.Less(t, len(one), maxApplied)
+}
+
 // committed are the dashboards as their files have them, and nothing in the
 // files that the schema does not know.
 func committed(t *testing.T) []Dashboard {

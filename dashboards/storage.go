@@ -19,7 +19,7 @@ func Storage() Dashboard {
 			count("Orphaned backups", "Backups that the location holds and the cluster does not list.", "lifeboat_location_orphaned_backups", warn),
 			count("Foreign backups", "Backups in the locations that another cluster made.", "lifeboat_location_foreign_backups", warn),
 			count("Incomplete backups", "Folders that are no backup: still being written, interrupted, or half deleted.", "lifeboat_location_incomplete_backups", warn),
-			count("Unreadable objects", "Files of backups and evidence that could not be read or make no sense.", "lifeboat_location_unreadable_objects", bad),
+			count("Unreadable objects", "Files of backups and evidence that are unreadable or malformed.", "lifeboat_location_unreadable_objects", bad),
 		}},
 		section{"Availability", []Panel{
 			timeline("Available", "Whether each location answered the last listing. A gap is time in which it was not known.", 12, 7, upWords, ask(l.max("lifeboat_location_available"), each)),

@@ -38,6 +38,10 @@ func decoded(t *testing.T, file, kind string, into any) {
 
 // monitor is what a ServiceMonitor and a PodMonitor have in common here.
 type monitor struct {
+	Metadata struct {
+		Namespace string            `json:"namespace"`
+		Labels    map[string]string `json:"labels"`
+	} `json:"metadata"`
 	Spec struct {
 		JobLabel string `json:"jobLabel"`
 		Selector struct {
@@ -97,6 +101,10 @@ func TestTheMonitorsFindTheJobThatTheAlertsExpect(t *testing.T) {
 		require.NoError(t, yaml.Unmarshal(raw, into))
 	}
 
+	for _, m := range []monitor{services, pods} {
+		assert.Equal(t, d.Namespace, m.Metadata.Namespace)
+		assert.Equal(t, "kube-prometheus-stack", m.Metadata.Labels["release"], "by which kube-prometheus-stack selects monitors")
+	}
 	assert.Equal(t, d.Spec.Template.Labels, service.Spec.Selector)
 	assert.Equal(t, containerOf(t, d).Ports[0].Name, service.Spec.Ports[0].TargetPort.String())
 	assert.Equal(t, service.Labels, services.Spec.Selector.MatchLabels)

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -67,6 +68,9 @@ func TestTheUnitsOfSystemdRunACommandThereIs(t *testing.T) {
 	assert.Equal(t, map[string]string{"policy": "[" + policyPath + "]", "once": "true"}, understood(t, words[1:]))
 	assert.Equal(t, []string{"oneshot"}, service["Type"])
 	assert.Equal(t, []string{"yes"}, service["DynamicUser"], "it is not root")
+	assert.Equal(t, []string{"lifeboat-drill-failed.service"}, service["OnFailure"], "a failure reaches someone")
+	assert.NotEmpty(t, service["TimeoutStartSec"], "a oneshot service has no limit by default")
+	assert.NotEqual(t, []string{"infinity"}, service["TimeoutStartSec"])
 	timer := unit(t, "lifeboat-drill.timer")
 	assert.Equal(t, []string{"yes"}, timer["Persistent"], "what was missed is made up for")
 	assert.NotEmpty(t, timer["OnCalendar"])
@@ -78,7 +82,7 @@ func TestTheUnitsOfSystemdRunACommandThereIs(t *testing.T) {
 	}
 	dir := t.TempDir()
 	var files []string
-	for _, name := range []string{"lifeboat-drill.service", "lifeboat-drill.timer"} {
+	for _, name := range []string{"lifeboat-drill.service", "lifeboat-drill.timer", "lifeboat-drill-failed.service"} {
 		raw, err := os.ReadFile(filepath.Join(manifests, name))
 		require.NoError(t, err)
 		self, err := os.Executable()
@@ -95,11 +99,11 @@ func TestTheUnitsOfSystemdRunACommandThereIs(t *testing.T) {
 }
 
 // objects are those of the CronJob's manifest by kind.
-func objects(t *testing.T) (cron batchv1.CronJob, config corev1.ConfigMap, secret corev1.Secret) {
+func objects(t *testing.T) (cron batchv1.CronJob, config corev1.ConfigMap, account corev1.ServiceAccount) {
 	t.Helper()
 	raw, err := os.ReadFile(filepath.Join(manifests, "cronjob.yaml"))
 	require.NoError(t, err)
-	into := map[string]any{"CronJob": &cron, "ConfigMap": &config, "Secret": &secret, "Namespace": &corev1.Namespace{}}
+	into := map[string]any{"CronJob": &cron, "ConfigMap": &config, "ServiceAccount": &account}
 	for document := range strings.SplitSeq(string(raw), "\n---\n") {
 		var head struct {
 			Kind string `json:"kind"`
@@ -110,11 +114,11 @@ func objects(t *testing.T) (cron batchv1.CronJob, config corev1.ConfigMap, secre
 		delete(into, head.Kind)
 	}
 	require.Empty(t, into)
-	return cron, config, secret
+	return cron, config, account
 }
 
 func TestTheCronJobRunsACommandThereIsAndMayNothing(t *testing.T) {
-	cron, config, secret := objects(t)
+	cron, config, account := objects(t)
 	pod := cron.Spec.JobTemplate.Spec.Template.Spec
 	require.Len(t, pod.Containers, 1)
 	c := pod.Containers[0]
@@ -130,6 +134,13 @@ func TestTheCronJobRunsACommandThereIsAndMayNothing(t *testing.T) {
 	assert.Equal(t, []corev1.Capability{"ALL"}, c.SecurityContext.Capabilities.Drop)
 	assert.Equal(t, corev1.SeccompProfileTypeRuntimeDefault, pod.SecurityContext.SeccompProfile.Type)
 	assert.Equal(t, batchv1.ForbidConcurrent, cron.Spec.ConcurrencyPolicy)
+	job := cron.Spec.JobTemplate.Spec
+	require.NotNil(t, job.ActiveDeadlineSeconds, "a pod that never starts must not block all later runs")
+	assert.Less(t, *job.ActiveDeadlineSeconds, int64(24*3600))
+	assert.Zero(t, *job.BackoffLimit)
+	assert.Positive(t, *cron.Spec.StartingDeadlineSeconds)
+	assert.Equal(t, account.Name, pod.ServiceAccountName)
+	assert.False(t, *account.AutomountServiceAccountToken)
 
 	mounts := map[string]string{}
 	for _, m := range c.VolumeMounts {
@@ -137,13 +148,13 @@ func TestTheCronJobRunsACommandThereIsAndMayNothing(t *testing.T) {
 	}
 	assert.Equal(t, map[string]string{"policy": filepath.Dir(policyPath), "tmp": "/tmp"}, mounts, "sandboxes need a place that can be written")
 	require.Len(t, c.EnvFrom, 1)
-	assert.Equal(t, secret.Name, c.EnvFrom[0].SecretRef.Name)
+	assert.True(t, *c.EnvFrom[0].SecretRef.Optional, "there is none with IAM roles for service accounts")
 	for _, v := range pod.Volumes {
 		if v.ConfigMap != nil {
 			assert.Equal(t, config.Name, v.ConfigMap.Name)
 		}
 	}
-	for _, o := range []string{config.Namespace, secret.Namespace} {
+	for _, o := range []string{config.Namespace, account.Namespace} {
 		assert.Equal(t, cron.Namespace, o)
 	}
 
@@ -155,4 +166,28 @@ func TestTheCronJobRunsACommandThereIsAndMayNothing(t *testing.T) {
 	require.NoError(t, err)
 	now := time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)
 	assert.Equal(t, time.Minute, starts.Next(now).Sub(due.Next(now)), "the job starts when a run is due")
+}
+
+// Whoever applies a file reads its first lines.
+func TestEveryManifestSaysWhatToChange(t *testing.T) {
+	files := []string{"../../alerts/prometheusrule.yaml", "../../dashboards/configmaps.yaml"}
+	require.NoError(t, filepath.WalkDir("../../deploy", func(path string, d os.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			files = append(files, path)
+		}
+		return err
+	}))
+	require.Greater(t, len(files), 15)
+	// Examples of the syntax, which no one applies.
+	examples := []string{"full.yaml", "report-job.yaml"}
+	for _, path := range files {
+		raw, err := os.ReadFile(path)
+		require.NoError(t, err)
+		comment, _, _ := strings.Cut(string(raw), "\napiVersion:")
+		if !slices.Contains(examples, filepath.Base(path)) {
+			assert.Contains(t, comment, "Change first:", path)
+		}
+		assert.NotContains(t, string(raw), "replace-me", "%s: applied again, it would replace what is in the cluster", path)
+		assert.NotContains(t, string(raw), "generateName:", path)
+	}
 }

@@ -22,6 +22,8 @@ func TestCases(t *testing.T) {
 	bin := filepath.Dir(rig.Program(t, "lifeboat"))
 	binary := rig.ControlPlaneBinary(t)
 	path := strings.Join([]string{bin, filepath.Dir(rig.Kubectl(t)), os.Getenv("PATH")}, string(os.PathListSeparator))
+	source, err := filepath.Abs(filepath.Join("..", ".."))
+	require.NoError(t, err)
 	for _, file := range files {
 		name := filepath.ToSlash(filepath.Dir(file))
 		t.Run(strings.ReplaceAll(name, "/", "-"), func(t *testing.T) {
@@ -35,6 +37,7 @@ func TestCases(t *testing.T) {
 					e.Setenv("HOME", e.WorkDir)
 					e.Setenv("KUBECONFIG", filepath.Join(e.WorkDir, "none"))
 					e.Setenv("LIFEBOAT_CONTROLPLANE", binary)
+					e.Setenv("SOURCE", source)
 					e.Setenv("LOCATION", "file://"+filepath.ToSlash(filepath.Join(e.WorkDir, "bucket")))
 					return os.Mkdir(filepath.Join(e.WorkDir, "bucket"), 0o700)
 				},

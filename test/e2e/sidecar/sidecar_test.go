@@ -207,7 +207,7 @@ func TestTheSidecarWorksWithWhatItIsGivenAndNoMore(t *testing.T) {
 	mayNothing(t, c)
 	assert.Equal(t, int64(65532), *c.SecurityContext.RunAsUser)
 	assert.True(t, *c.SecurityContext.RunAsNonRoot)
-	assert.Equal(t, map[string]string{mountedAt: "lifeboat-exporter-token", "/credentials": "cloud-credentials"}, mounts(c), "not the token of Velero's service account")
+	assert.Equal(t, map[string]string{mountedAt: "lifeboat-exporter-token", "/credentials": "lifeboat-exporter-credentials"}, mounts(c), "not the token of Velero's service account")
 	assert.NotEqual(t, "lifeboat-exporter-token", mounts(containerOf(t, p.Spec.Containers, "velero"))[mountedAt])
 
 	volume := s.tokenVolume()
