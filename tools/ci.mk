@@ -5,6 +5,9 @@
 PART ?= $(shell $(ROOT_DIR)/tools/part.sh)
 export LIFEBOAT_PART = $(PART)
 
+# The first seed of the generated clusters in test/field.
+export LIFEBOAT_SEED ?= $(shell git rev-list --count HEAD 2>/dev/null || echo 1)0
+
 # A lane that takes longer than its budget, in minutes, is reported; at the limit
 # it is stopped and the run fails.
 export LANE_BUDGET ?= 35
@@ -26,7 +29,7 @@ ci: ## before a merge, and what .ci/run runs: two lanes, without Docker and with
 
 .PHONY: full
 full: ## every night: every case at every level, nothing cached, race detector everywhere, fuzzers, a bench
-	$(MAKE) ci PART=1/1 FRESH=-count=1 RACE=all LANE_BUDGET=120 LANE_LIMIT=240
+	$(MAKE) ci PART=1/1 LIFEBOAT_ROUNDS=40 FRESH=-count=1 RACE=all LANE_BUDGET=120 LANE_LIMIT=240
 	$(MAKE) fuzz-short
 	$(MAKE) bench BENCH_OBJECTS=1000
 

@@ -25,7 +25,7 @@ type command = func(ts *testscript.TestScript, neg bool, args []string)
 // describes them.
 func commands(controlPlane string) map[string]command {
 	return map[string]command{
-		"cluster":    func(ts *testscript.TestScript, neg bool, args []string) { cluster(ts, neg, args, controlPlane) },
+		"cluster":    func(ts *testscript.TestScript, neg bool, args []string) { startCluster(ts, neg, args, controlPlane) },
 		"use":        use,
 		"exits":      exits,
 		"eventually": eventually,
@@ -35,8 +35,8 @@ func commands(controlPlane string) map[string]command {
 
 const stopLimit = 30 * time.Second
 
-// cluster starts a control plane and selects it.
-func cluster(ts *testscript.TestScript, neg bool, args []string, binary string) {
+// startCluster starts a control plane and selects it.
+func startCluster(ts *testscript.TestScript, neg bool, args []string, binary string) {
 	if neg || len(args) < 1 || len(args) > 2 {
 		ts.Fatalf("usage: cluster NAME [CONTROLLERS]")
 	}
