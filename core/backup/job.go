@@ -13,9 +13,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/version"
 
 	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
@@ -139,7 +141,7 @@ func (j Job) write(ctx context.Context, w *store.Writer, p prepared) (Result, er
 	r.files[r.contents()] = contents
 	r.conclude(p.collection)
 	if len(r.items) == 0 && len(r.errors) > 0 {
-		return Result{}, fmt.Errorf("nothing could be read from the cluster: %s", shorten(r.errors))
+		return Result{}, fmt.Errorf("nothing could be read from the cluster: %s%s", shorten(r.errors), tenantHint(r.errors))
 	}
 	if !p.collection.Matched() && len(r.errors) == 0 {
 		return Result{}, errNothing
@@ -167,6 +169,14 @@ func (j Job) write(ctx context.Context, w *store.Writer, p prepared) (Result, er
 // errNothing is the error of a backup whose filter selects nothing: a typing error,
 // most likely, that would otherwise make empty backups every night.
 var errNothing = filter.NoMatch(errors.New("the filter selects nothing in the cluster"))
+
+// tenantHint is the next step for someone who has rights in some namespaces only.
+func tenantHint(problems []Problem) string {
+	if slices.ContainsFunc(problems, func(p Problem) bool { return p.Object == "namespaces" && apierrors.IsForbidden(p.Err) }) {
+		return " (with rights in some namespaces only, name them: --include-namespaces)"
+	}
+	return ""
+}
 
 // shorten joins problems, the first few of them.
 func shorten(problems []Problem) string {

@@ -9,13 +9,13 @@ package collect
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"maps"
 	"slices"
 	"strconv"
 
 	"golang.org/x/sync/errgroup"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/lifeboat-backup/lifeboat/core/api"
 	"github.com/lifeboat-backup/lifeboat/core/cluster"
@@ -65,6 +65,7 @@ type Collection struct {
 	taken      map[item.Key]bool // items that others may need, kept only when such are looked up
 	matched    bool              // an object was selected, and by its labels if labels select
 	hits       []bool            // by label selector: an object has its labels
+	tenant     *tenant           // set for an identity that may not list namespaces
 }
 
 // Begin asks the cluster what it serves and decides what to list. The objects
@@ -113,6 +114,9 @@ func (c *Collection) findNamespaces(ctx context.Context) error {
 	var info cluster.ListInfo
 	var there []string
 	for it, err := range c.source.List(ctx, c.choices[i].Resource, cluster.ListOptions{}, &info) {
+		if apierrors.IsForbidden(err) {
+			return c.beTenant(ctx, c.choices[i].Resource, err)
+		}
 		if err != nil {
 			return err
 		}
@@ -120,7 +124,7 @@ func (c *Collection) findNamespaces(ctx context.Context) error {
 	}
 	for _, p := range c.filter.IncludedNamespaces {
 		if !slices.ContainsFunc(there, func(n string) bool { return filter.MatchAny(n, []string{p}) }) {
-			c.problems = append(c.problems, Problem{Object: "namespace " + p, Err: errors.New("no such namespace in the cluster")})
+			c.problems = append(c.problems, Problem{Object: "namespace " + p, Err: errNoNamespace})
 		}
 	}
 	for _, n := range there {
@@ -129,7 +133,7 @@ func (c *Collection) findNamespaces(ctx context.Context) error {
 		}
 	}
 	if len(c.namespaces) == 0 {
-		return filter.NoMatch(fmt.Errorf("no namespace of the cluster is selected by %v without %v (see: kubectl get namespaces)", c.filter.IncludedNamespaces, c.filter.ExcludedNamespaces))
+		return c.noNamespace()
 	}
 	return nil
 }
@@ -141,6 +145,14 @@ func (c *Collection) findMarked(ctx context.Context) error {
 	i := c.choice("namespaces")
 	if i < 0 {
 		return nil
+	}
+	defer func() {
+		c.namespaces = slices.DeleteFunc(c.namespaces, func(n string) bool { return c.marked[n] })
+	}()
+	if c.tenant != nil {
+		marked, err := c.tenant.marked()
+		c.marked = marked
+		return err
 	}
 	r := c.choices[i].Resource
 	var info cluster.ListInfo
@@ -154,7 +166,6 @@ func (c *Collection) findMarked(ctx context.Context) error {
 			c.problem(r.GroupResource(), err)
 		}
 	}
-	c.namespaces = slices.DeleteFunc(c.namespaces, func(n string) bool { return c.marked[n] })
 	return nil
 }
 
@@ -247,6 +258,7 @@ func (c *Collection) Items(ctx context.Context) iter.Seq2[item.Item, error] {
 		}
 		c.warnOfSelectors()
 		c.yieldRelated(ctx, yield)
+		c.concludeTenant()
 	}
 }
 
@@ -275,19 +287,16 @@ func (c *Collection) drain(ctx context.Context, u *unit, yield func(item.Item, e
 		report.Inconsistent = true
 		c.warn(u.resource.GroupResource(), errExpired)
 	}
-	if u.err == nil {
-		return true
-	}
 	if cluster.Unreachable(u.err) {
 		yield(item.Item{}, u.err)
 		return false
 	}
-	report.Error = cluster.Reason(u.err)
-	object := u.resource.GroupResource()
-	if u.namespace != "" {
-		object += " in " + u.namespace
+	switch {
+	case u.err != nil:
+		c.refused(u)
+	case c.tenant != nil:
+		c.tenant.lists[u.namespace]++
 	}
-	c.problem(object, u.err)
 	return true
 }
 
@@ -382,6 +391,10 @@ func (u *unit) matches(it item.Item, selectors []string) (bool, error) {
 
 // run lists what the labels select, ahead of the consumer.
 func (u *unit) run(ctx context.Context, c *Collection) {
+	if c.tenant != nil && u.resource.GroupResource() == "namespaces" {
+		u.give(ctx, c.tenant.namespaces)
+		return
+	}
 	defer close(u.batches)
 	var batch []item.Item
 	size := 0

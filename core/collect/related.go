@@ -115,6 +115,8 @@ func (c *Collection) yieldOne(ctx context.Context, key item.Key, yield func(item
 	case cluster.Unreachable(err):
 		yield(item.Item{}, err)
 		return false
+	case c.outOfReach(r, key.Namespace, err):
+		return true
 	case err != nil:
 		c.problem(key.String(), err)
 		return true
@@ -135,6 +137,8 @@ func (c *Collection) wantBindings(ctx context.Context) error {
 		switch {
 		case err != nil && (ctx.Err() != nil || cluster.Unreachable(err)):
 			return err
+		case c.outOfReach(r, "", err):
+			return nil
 		case err != nil:
 			c.problem(needs.ClusterRoleBindings, err)
 			return nil

@@ -95,6 +95,9 @@ func (b *builder) decideExisting(s *Step, live Live, e Entry) {
 	shared := e.neededBy != "" && s.Namespace == ""
 	updates := (policy == PolicyUpdate || policy == PolicyRecreate) && !shared
 	switch {
+	case live.Hidden:
+		s.Action, s.Reason = Skip, "there is no permission to read it in the target; it is taken to exist"
+		return
 	case differs && !updates && live.Incomplete == backupLabel(b.plan.Backup) && len(e.withheld) > 0:
 		s.Action, s.Live, s.Completes = Update, live.Digest, true
 		s.Reason = "exists, and an interrupted restore of this backup left it without " + strings.Join(e.withheld, ", ")

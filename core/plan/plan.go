@@ -175,6 +175,8 @@ type Observed struct {
 	// Undiscovered are the group-versions of which the cluster could not say
 	// what they serve, with the reason.
 	Undiscovered map[string]string
+	// Unseen are the objects that the identity may not read, as groups of words.
+	Unseen []string
 	// StorageClasses are the names of those that the target has.
 	StorageClasses map[string]bool
 	// Storage are its volumes and claims; nil when the backup has none, or when
@@ -190,6 +192,8 @@ type Live struct {
 	Backup string
 	Owned  bool // it has owners
 	Bound  bool // a volume or claim that is bound
+	// Hidden is set when it may not be read, and is taken to exist.
+	Hidden bool
 	// Incomplete names the backup, as a label value, of which an interrupted restore
 	// has left the object without what it withheld.
 	Incomplete string

@@ -148,6 +148,9 @@ func (j Job) plan(ctx context.Context, t target, p *Prepared) error {
 	if err != nil {
 		return j.Cluster.Explain(err)
 	}
+	if len(seen.Unseen) > 0 {
+		p.Warnings = append(p.Warnings, "no permission to read in the target cluster: "+strings.Join(seen.Unseen, "; "))
+	}
 	if missing := j.Options.MissingStorageClasses(p.Entries, seen); len(missing) > 0 {
 		return filter.NoMatch(fmt.Errorf("storage class %s, to which others are mapped, is neither in the target cluster nor in the backup (kubectl get storageclasses lists those of the cluster)", strings.Join(missing, ", ")))
 	}

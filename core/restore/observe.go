@@ -52,7 +52,7 @@ func (t target) observe(ctx context.Context, c Cluster, entries []plan.Entry, o 
 		}
 	}
 	lists := t.lists(entries, o, seen.Served)
-	l := look{options: o, held: heldVersions(entries)}
+	l := look{options: o, held: heldVersions(entries), places: placesOf(entries, o)}
 	if slices.ContainsFunc(lists, func(r item.Resource) bool { return r.Group == "" && (r.Name == claims || r.Name == volumes) }) {
 		l.storage = t.storageLists(lists)
 		seen.Storage = &plan.Storage{Volumes: map[string]plan.LiveVolume{}, Claims: map[item.Key]plan.LiveClaim{}, Classes: map[string]plan.Class{}}
@@ -117,6 +117,9 @@ func (t target) list(ctx context.Context, c Cluster, lists []item.Resource, l lo
 	for i, r := range all {
 		g.Go(func() error {
 			err := found[i].list(gctx, c, r, l)
+			if i < len(lists) && apierrors.IsForbidden(err) {
+				err = found[i].narrow(gctx, c, r, l)
+			}
 			if i >= len(lists) && apierrors.IsForbidden(err) {
 				found[i].denied, err = true, nil
 			}
@@ -126,6 +129,7 @@ func (t target) list(ctx context.Context, c Cluster, lists []item.Resource, l lo
 	if err := g.Wait(); err != nil {
 		return err
 	}
+	seen.Unseen = unseen(all, found)
 	for _, f := range found {
 		for k, live := range f.objects {
 			seen.Existing[k] = live
@@ -167,7 +171,8 @@ func noteStorage(lists []item.Resource, found []found, seen *plan.Observed) {
 type look struct {
 	options plan.Options
 	held    map[item.Key]string // versions
-	storage []item.Resource     // listed only to see which volumes and claims belong together
+	places  places
+	storage []item.Resource // listed only to see which volumes and claims belong together
 }
 
 // found is what one list gave.
@@ -176,7 +181,8 @@ type found struct {
 	terminating []string
 	names       []string // of storage classes
 	storage     plan.Storage
-	denied      bool // it may not be listed
+	denied      bool     // it may not be listed
+	unseen      []string // where its objects may not be read
 }
 
 func (f *found) list(ctx context.Context, c Cluster, r item.Resource, l look) error {
