@@ -39,6 +39,15 @@ func (a *Applier) noteCreatedIncomplete(w Work, answer []byte, withheld map[stri
 	return nil
 }
 
+// Incomplete are the steps whose objects still have to get what was withheld.
+func (a *Applier) Incomplete() []plan.Step {
+	out := make([]plan.Step, len(a.incomplete)) // no Run is under way
+	for i, in := range a.incomplete {
+		out[i] = in.step
+	}
+	return out
+}
+
 // Complete gives the objects what was withheld that is due before a round, and
 // calls report for each that stays without it. The error is one after which
 // nothing more can be done.
@@ -51,17 +60,21 @@ func (a *Applier) Complete(ctx context.Context, before plan.Round, report func(s
 			rest = append(rest, i)
 		}
 	}
-	a.incomplete = rest
-	reasons := make([]string, len(due))
+	reasons, reached := make([]string, len(due)), make([]bool, len(due))
 	err := a.each(ctx, len(due), func(ctx context.Context, i int) (err error) {
 		reasons[i], err = a.complete(ctx, due[i])
+		reached[i] = err == nil
 		return err
 	})
 	for i, reason := range reasons {
-		if reason != "" {
+		switch {
+		case !reached[i]:
+			rest = append(rest, due[i])
+		case reason != "":
 			report(due[i].step, reason)
 		}
 	}
+	a.incomplete = rest
 	return err
 }
 

@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"context"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -32,4 +33,19 @@ func TestADefaultClassGetsItsMarkWhenTheObjectsWithoutAClassAreThere(t *testing.
 	delete(f.patches, key)
 	require.NoError(t, a.Complete(t.Context(), plan.RoundLast, never))
 	assert.Empty(t, f.patches, "once")
+}
+
+func TestWhatAnInterruptedRestoreHasNotSetIsKnown(t *testing.T) {
+	key := item.Key{Resource: "namespaces", Name: "shop"}
+	it := item.Item{Key: key, Version: "v1", Kind: "Namespace", Raw: []byte(`{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"shop","labels":{"pod-security.kubernetes.io/enforce":"restricted"}}}`)}
+	a := applier(newFake())
+	_, err := a.Run(t.Context(), []Work{{Step: plan.Step{Key: key, Version: "v1", Kind: "Namespace", Action: plan.Create}, Item: it}})
+	require.NoError(t, err)
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.Error(t, a.Complete(ended, plan.RoundLast, func(plan.Step, string) {}))
+	require.Len(t, a.Incomplete(), 1)
+	assert.Equal(t, key, a.Incomplete()[0].Key)
+	require.NoError(t, a.Complete(t.Context(), plan.RoundLast, func(plan.Step, string) {}))
+	assert.Empty(t, a.Incomplete())
 }

@@ -99,7 +99,7 @@ func (b *builder) decideExisting(s *Step, live Live, e Entry) {
 		s.Action, s.Reason = Skip, "there is no permission to read it in the target; it is taken to exist"
 		return
 	case differs && !updates && live.Incomplete == backupLabel(b.plan.Backup) && len(e.withheld) > 0:
-		s.Action, s.Live, s.Completes = Update, live.Digest, true
+		s.Action, s.Live, s.Completes, s.Withheld = Update, live.Digest, true, e.withheld
 		s.Reason = "exists, and an interrupted restore of this backup left it without " + strings.Join(e.withheld, ", ")
 	case differs && e.protected:
 		s.Action, s.Reason = Skip, ReasonProtected

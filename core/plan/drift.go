@@ -55,7 +55,7 @@ func drifted(was, is Step, there bool) string {
 		return "the cluster has another object than when the plan was made"
 	case was.Key != is.Key, was.Version != is.Version, was.Held != is.Held:
 		return fmt.Sprintf("the plan makes it %s at %s; now it is %s at %s", was.Key, was.APIVersion(), is.Key, is.APIVersion())
-	case was.Status != is.Status, was.Relabel != is.Relabel, was.Merge != is.Merge, was.Add != is.Add, !reflect.DeepEqual(was.Owners, is.Owners), was.ClaimUID != is.ClaimUID, !reflect.DeepEqual(was.Volume, is.Volume):
+	case was.Status != is.Status, was.Relabel != is.Relabel, was.Merge != is.Merge, was.Add != is.Add, was.Completes != is.Completes, !reflect.DeepEqual(was.Withheld, is.Withheld), !reflect.DeepEqual(was.Owners, is.Owners), was.ClaimUID != is.ClaimUID, !reflect.DeepEqual(was.Volume, is.Volume):
 		return "what would be done with it has changed"
 	}
 	return ""

@@ -82,9 +82,17 @@ const (
 // stagePods is the first stage whose objects run containers or make pods.
 var stagePods = stages["pods"]
 
+// policyEngines are the groups in which the common policy engines keep what their
+// webhooks change and refuse. Where an engine runs in the target, they come with
+// the admission policies.
+var policyEngines = []string{"constraints.gatekeeper.sh", "mutations.gatekeeper.sh", "kyverno.io", "policies.kyverno.io", "policies.kubewarden.io"}
+
 func stageOf(k item.Key) int {
 	if s, ok := stages[k.GroupResource()]; ok {
 		return s
+	}
+	if slices.Contains(policyEngines, k.Group) {
+		return stages["validatingadmissionpolicies.admissionregistration.k8s.io"]
 	}
 	return len(first)
 }

@@ -132,7 +132,8 @@ func TestAResourceOfAnotherGroupHasNoPlaceOfItsOwn(t *testing.T) {
 
 func TestWhatCanRefuseObjectsComesAfterThem(t *testing.T) {
 	refusing := []string{"resourcequotas", "validatingwebhookconfigurations.admissionregistration.k8s.io", "mutatingwebhookconfigurations.admissionregistration.k8s.io",
-		"validatingadmissionpolicies.admissionregistration.k8s.io", "validatingadmissionpolicybindings.admissionregistration.k8s.io", "apiservices.apiregistration.k8s.io"}
+		"validatingadmissionpolicies.admissionregistration.k8s.io", "validatingadmissionpolicybindings.admissionregistration.k8s.io", "apiservices.apiregistration.k8s.io",
+		"clusterpolicies.kyverno.io", "k8srequiredlabels.constraints.gatekeeper.sh", "assign.mutations.gatekeeper.sh"}
 	for _, r := range refusing {
 		for _, o := range slices.Concat(first, ordinary, last[0]) {
 			assert.Greater(t, stageOf(entry(r, "", "x").Key), stageOf(entry(o, "", "x").Key), "%s after %s", r, o)

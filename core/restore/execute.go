@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"github.com/lifeboat-backup/lifeboat/core/catalog"
 	"maps"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -41,6 +42,8 @@ func (j Job) Execute(ctx context.Context, p Prepared) (Result, error) {
 	x.failIncomplete()
 	if err == nil {
 		err = x.explainAltered(ctx)
+	} else {
+		x.warnIncomplete()
 	}
 	r.Changes = append(r.Changes, x.changes...)
 	r.Changes = append(r.Changes, notReached(act, x.changes)...)
@@ -220,6 +223,18 @@ func (x *executor) retryable() ([]plan.Step, map[item.Key]int) {
 // before a round.
 func (x *executor) complete(ctx context.Context, before plan.Round) error {
 	return x.applier.Complete(ctx, before, func(s plan.Step, reason string) { x.incomplete[s.Key] = reason })
+}
+
+// warnIncomplete names what a restore that ended early has left without what was
+// withheld: a namespace does not refuse pods, a class is no default.
+func (x *executor) warnIncomplete() {
+	for _, s := range x.applier.Incomplete() {
+		what := strings.Join(s.Withheld, ", ")
+		if what == "" { // an update
+			what = "all its fields"
+		}
+		x.warnings = append(x.warnings, fmt.Sprintf("%s: is without %s, since the restore ended early (restore again)", s.Key, what))
+	}
 }
 
 // failIncomplete makes a failure of what did not get what was withheld.
