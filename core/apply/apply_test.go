@@ -327,7 +327,7 @@ func TestAServiceAccountThatAControllerMadeIsCompleted(t *testing.T) {
 	}{
 		"with what the backup has more": {
 			`"metadata":{"name":"default","namespace":"shop","labels":{"mine":"backup","team":"x"},"annotations":{"role":"y"}},"imagePullSecrets":[{"name":"a"},{"name":"b"}],"secrets":[{"name":"kept"},{"name":"default-token-x2b4z"}],"automountServiceAccountToken":false`,
-			`{"metadata":{"labels":{"team":"x","velero.io/backup-name":"b","velero.io/restore-name":"r"},"annotations":{"role":"y"}},"secrets":[{"name":"kept"}],"automountServiceAccountToken":false}`,
+			`{"metadata":{"labels":{"team":"x"},"annotations":{"role":"y"}},"secrets":[{"name":"kept"}],"automountServiceAccountToken":false}`,
 			`{"metadata":{"uid":"made-by-a-controller"},"imagePullSecrets":[{"name":"a"},{"name":"b"}]}`, Updated,
 		},
 		"with nothing when the backup has nothing more": {`"metadata":{"name":"default","namespace":"shop"}`, "", "", Unchanged},

@@ -305,14 +305,15 @@ func TestTheClustersServiceAccountKeepsItsValues(t *testing.T) {
 		"what only the cluster has":  {`}`, `,"labels":{"x":"c"}},"imagePullSecrets":[{"name":"c"}],"automountServiceAccountToken":false`, ``},
 		"a pull secret that both have": {
 			`},"imagePullSecrets":[{"name":"p"},{"name":"q"}]`, `},"imagePullSecrets":[{"name":"c"},{"name":"p"}]`,
-			`{"metadata":{"labels":{"velero.io/backup-name":"b","velero.io/restore-name":"r"}},"imagePullSecrets":[{"name":"c"},{"name":"p"},{"name":"q"}]}`},
+			`{"metadata":{},"imagePullSecrets":[{"name":"c"},{"name":"p"},{"name":"q"}]}`},
 		"a token that the old cluster made": {`},"secrets":[{"name":"default-token-x2b4z"}]`, `}`, ``},
 		"where it says nothing, the backup counts": {
 			`},"automountServiceAccountToken":false`, `}`,
-			`{"metadata":{"labels":{"velero.io/backup-name":"b","velero.io/restore-name":"r"}},"automountServiceAccountToken":false}`},
-		"the labels of the restore that made it, which give way": {
+			`{"metadata":{},"automountServiceAccountToken":false}`},
+		"the labels of an earlier restore in the backup": {`,"labels":{"velero.io/restore-name":"earlier","velero.io/backup-name":"earlier"}}`, `}`, ``},
+		"the labels of the restore that made it, which stay": {
 			`,"labels":{"x":"b"}}`, `,"labels":{"velero.io/restore-name":"earlier","velero.io/backup-name":"earlier"}}`,
-			`{"metadata":{"labels":{"x":"b","velero.io/backup-name":"b","velero.io/restore-name":"r"}}}`},
+			`{"metadata":{"labels":{"x":"b"}}}`},
 	} {
 		live, err := account(c.live).Object()
 		require.NoError(t, err)

@@ -234,3 +234,43 @@ func TestAServiceAccountThatDiffersIsCompletedUnderEveryPolicy(t *testing.T) {
 		assert.Equal(t, seen.Existing[ours.Key].Digest, p.Steps[0].Live, "what it was made for")
 	}
 }
+
+func TestWhatOnlyComesAlongIsNotChanged(t *testing.T) {
+	items := []item.Item{
+		object(t, ns, ""), object(t, "v1 Pod pods shop/web", `"spec":{"priorityClassName":"high","serviceAccountName":"runner"}`),
+		object(t, "scheduling.k8s.io/v1 PriorityClass priorityclasses high", `"value":5`), object(t, "scheduling.k8s.io/v1 PriorityClass priorityclasses low", `"value":1`),
+		object(t, "v1 ServiceAccount serviceaccounts shop/runner", `"imagePullSecrets":[{"name":"a"}]`),
+		object(t, "rbac.authorization.k8s.io/v1 ClusterRoleBinding clusterrolebindings runs", `"roleRef":{"kind":"ClusterRole","name":"run"},"subjects":[{"kind":"ServiceAccount","namespace":"shop","name":"runner"}]`),
+		object(t, "rbac.authorization.k8s.io/v1 ClusterRoleBinding clusterrolebindings other", `"roleRef":{"kind":"ClusterRole","name":"run"},"subjects":[{"kind":"ServiceAccount","namespace":"web","name":"runner"}]`),
+		object(t, "rbac.authorization.k8s.io/v1 ClusterRole clusterroles run", ""),
+	}
+	for name, c := range map[string]struct {
+		filter  filter.Filter
+		action  Action
+		reasons map[int]string // by item
+	}{
+		"a namespace": {filter.Filter{IncludedNamespaces: []string{"shop"}}, Skip, map[int]string{
+			2: "exists and differs from the backup; left alone (the filter does not select it; pods shop/web needs it)",
+			3: leaveFiltered, 6: leaveFiltered,
+			5: "absent in the cluster; serviceaccounts shop/runner needs it",
+			7: "absent in the cluster; clusterrolebindings.rbac.authorization.k8s.io runs needs it",
+		}},
+		"a namespace and nothing that is in none": {filter.Filter{IncludedNamespaces: []string{"shop"}, IncludeClusterResources: new(bool)}, Skip, map[int]string{
+			2: leaveExcluded, 5: leaveExcluded, 7: leaveExcluded,
+		}},
+		"without the class": {filter.Filter{IncludedNamespaces: []string{"shop"}, ExcludedResources: []string{"priorityclasses.scheduling.k8s.io"}}, Skip, map[int]string{
+			2: leaveExcluded, 5: "absent in the cluster; serviceaccounts shop/runner needs it",
+		}},
+		"everything": {filter.Filter{}, Update, map[int]string{2: "exists and differs from the backup", 3: "absent in the cluster"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			seen := everything()
+			seen.Existing[items[2].Key] = Live{Digest: Digest{1}}
+			p := Options{ExistingResourcePolicy: PolicyUpdate}.Build("b", entries(t, c.filter, items...), seen)
+			assert.Equal(t, c.action, stepOf(t, p, items[2].Key).Action)
+			for i, want := range c.reasons {
+				assert.Equal(t, want, stepOf(t, p, items[i].Key).Reason, items[i].Key)
+			}
+		})
+	}
+}

@@ -74,6 +74,8 @@ const (
 	leaveFinished      = "has finished"
 	leaveMirror        = "mirror pod: the kubelet makes it from a file of its node"
 	leaveGenerated     = "generated: the target cluster makes its own"
+	leaveSnapshot      = "snapshots are not restored: it would take a new one, or delete the old one"
+	leaveTransfer      = "it would start a transfer of data or another action of Velero"
 	leaveProvisioned   = "its data is not restored, and a claim gets a new, empty volume in its place"
 )
 
@@ -91,6 +93,28 @@ var notRestorable = map[string]bool{
 	"backuprepositories.velero.io":     true,
 	"csinodes.storage.k8s.io":          true,
 	"volumeattachments.storage.k8s.io": true,
+}
+
+// actions are resources whose objects start something when they are created: what
+// they stood for in the cluster of the backup is over. (Velero restores them through
+// plugins, or not.)
+var actions = map[string]string{
+	"volumesnapshots.snapshot.storage.k8s.io":                  leaveSnapshot,
+	"volumesnapshotcontents.snapshot.storage.k8s.io":           leaveSnapshot,
+	"volumegroupsnapshots.groupsnapshot.storage.k8s.io":        leaveSnapshot,
+	"volumegroupsnapshotcontents.groupsnapshot.storage.k8s.io": leaveSnapshot,
+	"datauploads.velero.io":                                    leaveTransfer,
+	"datadownloads.velero.io":                                  leaveTransfer,
+	"podvolumebackups.velero.io":                               leaveTransfer,
+	"podvolumerestores.velero.io":                              leaveTransfer,
+	"deletebackuprequests.velero.io":                           leaveTransfer,
+	"downloadrequests.velero.io":                               leaveTransfer,
+	"serverstatusrequests.velero.io":                           leaveTransfer,
+}
+
+// neverRestored reports whether no object of a resource is restored.
+func neverRestored(groupResource string) bool {
+	return notRestorable[groupResource] || actions[groupResource] != ""
 }
 
 // Examine makes the entry of an item.
@@ -118,6 +142,9 @@ func Examine(it item.Item, o Options) (Entry, error) {
 	case "persistentvolumes":
 		e.data = o.VolumeData[it.Key.Name]
 		e.Volume = dataNote(e.data.Method)
+	}
+	if why := actions[it.Key.GroupResource()]; why != "" {
+		e.Volume = why
 	}
 	e.storage = storageOf(u, it.Key)
 	e.protected, e.asked = protected(u, o.Target(it.Key)), o.asksFor(it)
@@ -169,6 +196,9 @@ var ofTheAPIServer = map[item.Key]bool{
 func byRule(u *unstructured.Unstructured, k item.Key, o Options) string {
 	if notRestorable[k.GroupResource()] {
 		return leaveNotRestorable
+	}
+	if why := actions[k.GroupResource()]; why != "" {
+		return why
 	}
 	if ofTheAPIServer[k] {
 		return leaveGenerated

@@ -122,6 +122,23 @@ func TestRecordsOfTheClusterItselfAreNotRestored(t *testing.T) {
 	}
 }
 
+func TestWhatWouldStartSomethingIsSkippedAndNamed(t *testing.T) {
+	for resource, want := range map[string]string{
+		"volumesnapshots.snapshot.storage.k8s.io": leaveSnapshot, "volumesnapshotcontents.snapshot.storage.k8s.io": leaveSnapshot,
+		"volumegroupsnapshots.groupsnapshot.storage.k8s.io": leaveSnapshot, "volumegroupsnapshotcontents.groupsnapshot.storage.k8s.io": leaveSnapshot,
+		"datauploads.velero.io": leaveTransfer, "datadownloads.velero.io": leaveTransfer, "podvolumebackups.velero.io": leaveTransfer,
+		"podvolumerestores.velero.io": leaveTransfer, "deletebackuprequests.velero.io": leaveTransfer,
+		"volumesnapshotclasses.snapshot.storage.k8s.io": "", "volumesnapshots.example.com": "", "datauploads.example.com": "", "schedules.velero.io": "",
+	} {
+		group, plural := item.SplitGroupResource(resource)
+		e := examine(t, resource, `{apiVersion: `+group+`/v1, kind: X, metadata: {name: a, namespace: velero}}`, Options{})
+		assert.Equal(t, want, e.Leave, resource)
+		assert.Equal(t, want, e.Volume, resource)
+		p := Options{}.Build("b", []Entry{e}, everything())
+		assert.Equal(t, want != "", len(p.Volumes) == 1 && p.Volumes[0] == Volume{Object: plural + "." + group + " velero/a", Note: want}, resource)
+	}
+}
+
 func TestTheFilterOfARestoreSaysWhatItTakes(t *testing.T) {
 	const (
 		inShop                    = `{apiVersion: v1, kind: ConfigMap, metadata: {name: a, namespace: shop, labels: {app: web}}}`

@@ -57,7 +57,7 @@ func (o Options) selectsNothing(entries []Entry) []error {
 		matched |= e.selection.labels
 		switch {
 		case e.selection.leave != "":
-		case notRestorable[e.Source().GroupResource()]:
+		case neverRestored(e.Source().GroupResource()):
 			never = append(never, e.Source().GroupResource())
 		default:
 			selected = true
@@ -74,7 +74,7 @@ func (o Options) selectsNothing(entries []Entry) []error {
 	case len(errs) > 0 || selected:
 		return errs
 	case len(never) > 0:
-		return []error{fmt.Errorf("holds nothing to restore that the filter selects: %s are never restored, since they belong to the cluster they came from", strings.Join(never, ", "))}
+		return []error{fmt.Errorf("holds nothing to restore that the filter selects: %s are never restored", strings.Join(never, ", "))}
 	}
 	return []error{errors.New("holds nothing that the filter selects")}
 }

@@ -47,7 +47,7 @@ func TestOptionsThatMatchNothingAreMistakes(t *testing.T) {
 		"an excluded resource of the cluster":     {Options{Filter: filter.Filter{ExcludedResources: []string{"services"}}}, ""},
 		"a misspelled excluded resource":          {Options{Filter: filter.Filter{ExcludedResources: []string{"cmm"}}}, `holds no resource named "cmm", and neither does the cluster`},
 		"everything is excluded":                  {Options{Filter: filter.Filter{ExcludedResources: []string{"*s", "*.serving.knative.dev"}}}, "holds nothing that the filter selects"},
-		"what is never restored":                  {Options{Filter: filter.Filter{IncludedResources: []string{"nodes"}}}, "holds nothing to restore that the filter selects: nodes are never restored, since they belong to the cluster they came from"},
+		"what is never restored":                  {Options{Filter: filter.Filter{IncludedResources: []string{"nodes"}}}, "holds nothing to restore that the filter selects: nodes are never restored"},
 		"what is never restored, and other items": {Options{Filter: filter.Filter{IncludedResources: []string{"nodes", "configmaps"}}}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

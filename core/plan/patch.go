@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/jsonmergepatch"
 
+	"github.com/lifeboat-backup/lifeboat/core/api"
 	"github.com/lifeboat-backup/lifeboat/core/item"
 )
 
@@ -73,7 +74,10 @@ func MergePatch(want, live *unstructured.Unstructured) map[string]any {
 		patch[automount] = value
 	}
 	meta := map[string]any{}
-	if more := missing(want.GetLabels(), live.GetLabels()); len(more) > 0 {
+	labels := want.GetLabels() // with those of an earlier restore, if it made the object of the backup
+	delete(labels, api.LabelBackupName)
+	delete(labels, api.LabelRestoreName)
+	if more := missing(labels, live.GetLabels()); len(more) > 0 {
 		meta["labels"] = more
 	}
 	if more := missing(want.GetAnnotations(), live.GetAnnotations()); len(more) > 0 {
@@ -116,7 +120,7 @@ func union(a, b []any) []any {
 }
 
 // Sealed completes a patch with what every update carries: the labels of the
-// restore and, unless live is nil, the identity and state of the object it was
+// restore, unless the object is only completed, and, unless live is nil, the identity and state of the object it was
 // made for, so that the API server refuses it when the object has changed since.
 func Sealed(patch map[string]any, s Step, live *unstructured.Unstructured, backup, restore string) ([]byte, error) {
 	out := maps.Clone(patch)
@@ -131,7 +135,7 @@ func Sealed(patch map[string]any, s Step, live *unstructured.Unstructured, backu
 	if live != nil {
 		meta["resourceVersion"], meta["uid"] = live.GetResourceVersion(), string(live.GetUID())
 	}
-	if !bareOfLabels(s.Key) {
+	if !bareOfLabels(s.Key) && !s.Merge { // an account that was there before is not of the restore, as with Velero
 		labels, _ := meta["labels"].(map[string]any)
 		if labels = maps.Clone(labels); labels == nil {
 			labels = map[string]any{}

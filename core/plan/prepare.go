@@ -32,6 +32,8 @@ import (
 //   - persistentvolumeclaims: binding annotations and, once bound, volumeName,
 //     the source it was filled from and, with a storage class, the selector
 //     (which Velero takes off when it backs up)
+//     Always, what Velero has put into the selector to provision a volume
+//   - webhook configurations: sideEffects that v1 refuses become None
 //   - persistentvolumes: the identity of the bound claim
 //   - jobs: the generated selector and its labels
 //   - serviceaccounts: generated token secrets
@@ -76,7 +78,9 @@ var preparers = map[string]func(*unstructured.Unstructured){
 	"Job.batch":             prepareJob,
 	"ServiceAccount":        prepareServiceAccount,
 	"Secret":                prepareSecret,
-	"CustomResourceDefinition.apiextensions.k8s.io": prepareDefinition,
+	"CustomResourceDefinition.apiextensions.k8s.io":               prepareDefinition,
+	"ValidatingWebhookConfiguration.admissionregistration.k8s.io": prepareWebhooks,
+	"MutatingWebhookConfiguration.admissionregistration.k8s.io":   prepareWebhooks,
 }
 
 // filterList keeps the elements of m[field] that keep accepts and removes the
@@ -236,6 +240,7 @@ var claimAnnotations = []string{
 
 func prepareClaim(u *unstructured.Unstructured) {
 	dropKeys(item.Child(u.Object, "metadata"), "annotations", claimAnnotations)
+	dropVelerosSelector(item.Child(u.Object, "spec"))
 	// The binder sets volumeName, and a volume that is restored finds its claim
 	// by its claimRef. In a claim that waits, somebody wrote it who wants that
 	// volume and no other.
@@ -246,6 +251,34 @@ func prepareClaim(u *unstructured.Unstructured) {
 		delete(spec, "dataSourceRef")
 		if spec["storageClassName"] != "" { // a claim of no class finds its volume by the selector
 			delete(spec, "selector")
+		}
+	}
+}
+
+// dropVelerosSelector takes off the labels by which Velero has let a claim wait for
+// the volume that it restored (velero.io/dynamic-pv-restore): another claim finds
+// none with them (Velero's PVC action).
+func dropVelerosSelector(spec map[string]any) {
+	selector := item.Child(spec, "selector")
+	matched := item.Child(selector, "matchLabels")
+	for k := range matched {
+		if strings.HasPrefix(k, "velero.io/") {
+			delete(matched, k)
+			dropEmpty(selector, "matchLabels")
+			dropEmpty(spec, "selector")
+		}
+	}
+}
+
+// prepareWebhooks follows Velero's admission webhook configuration action: one made
+// through v1beta1 may have side effects that v1 serves and refuses.
+func prepareWebhooks(u *unstructured.Unstructured) {
+	if u.GroupVersionKind().Version != "v1" {
+		return
+	}
+	for _, w := range item.Maps(u.Object["webhooks"]) {
+		if w["sideEffects"] == "Unknown" || w["sideEffects"] == "Some" {
+			w["sideEffects"] = "None"
 		}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+
+	"github.com/lifeboat-backup/lifeboat/core/item"
 )
 
 func TestPrepareKeepsWhatOnlyLooksGenerated(t *testing.T) {
@@ -177,4 +179,40 @@ func TestMarkShortensNamesThatAreNoLabels(t *testing.T) {
 
 	Mark(u, long, long)
 	assert.Equal(t, long, u.GetLabels()["velero.io/backup-name"], "63 characters are allowed")
+}
+
+// The row TestNewAdmissionWebhookConfigurationActionExecute of Velero.
+func TestSideEffectsThatV1RefusesBecomeNone(t *testing.T) {
+	for _, kind := range []string{"ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"} {
+		u := fromYAML(t, `{apiVersion: admissionregistration.k8s.io/v1, kind: `+kind+`, metadata: {name: a}, webhooks: [
+			{name: a, sideEffects: Unknown}, {name: b, sideEffects: Some}, {name: c, sideEffects: NoneOnDryRun}, {name: d, sideEffects: None}]}`)
+		prepare(u, false)
+		var got []any
+		for _, w := range item.Maps(u.Object["webhooks"]) {
+			got = append(got, w["sideEffects"])
+		}
+		assert.Equal(t, []any{"None", "None", "NoneOnDryRun", "None"}, got, kind)
+		beta := `{apiVersion: admissionregistration.k8s.io/v1beta1, kind: ` + kind + `, metadata: {name: a}, webhooks: [{name: a, sideEffects: Unknown}]}`
+		u = fromYAML(t, beta)
+		prepare(u, false)
+		assert.Equal(t, fromYAML(t, beta).Object, u.Object, "the old version accepts them")
+	}
+}
+
+// The rows of TestCleanupStaleVeleroLabels.
+func TestWhatVeleroPutIntoTheSelectorOfAClaimIsTakenOff(t *testing.T) {
+	for selector, want := range map[string]string{
+		`{matchLabels: {velero.io/dynamic-pv-restore: shop.data.x}}`:                         `{}`,
+		`{matchLabels: {velero.io/dynamic-pv-restore: shop.data.x, disk: red}}`:              `{selector: {matchLabels: {disk: red}}}`,
+		`{matchLabels: {velero.io/x: y}, matchExpressions: [{key: disk, operator: Exists}]}`: `{selector: {matchExpressions: [{key: disk, operator: Exists}]}}`,
+		`{matchLabels: {disk: velero.io}}`:                                                   `{selector: {matchLabels: {disk: velero.io}}}`,
+	} {
+		for _, phase := range []string{"Bound", "Pending"} {
+			u := fromYAML(t, `{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: a}, spec: {storageClassName: "", selector: `+selector+`}, status: {phase: `+phase+`}}`)
+			prepare(u, false)
+			delete(item.Child(u.Object, "spec"), "storageClassName")
+			wanted := fromYAML(t, `{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: a}, spec: `+want+`}`)
+			assert.Equal(t, wanted.Object, u.Object, "%s %s", phase, selector)
+		}
+	}
 }
