@@ -188,6 +188,13 @@ func (a *Applier) create(ctx context.Context, w Work) (Change, error) {
 		return done(w, Failed, err.Error())
 	}
 	answer, tries, err := a.post(ctx, w.Step, object)
+	if refusesClusterIP(w.Step, err) {
+		w.Step.Reason += "; without the cluster IP that its author wrote: " + a.words(w, err)
+		if object, err = withoutClusterIPs(object); err != nil {
+			return done(w, Failed, err.Error())
+		}
+		answer, tries, err = a.post(ctx, w.Step, object)
+	}
 	if ctx.Err() == nil && apierrors.IsAlreadyExists(err) {
 		live, readErr := a.read(ctx, resourceOf(w.Step), w.Step)
 		switch {

@@ -8,6 +8,7 @@ package plan
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -232,6 +233,7 @@ func (o Options) Build(backup string, entries []Entry, seen Observed) Plan {
 	o.pair(&p, entries, seen)
 	p.Warnings = append(p.Warnings, b.warnings...)
 	p.warnPointers(entries)
+	p.warnStatus(entries)
 	p.withhold(entries)
 	p.needNamespaces(needed, seen)
 	p.Awaits = slices.Sorted(maps.Keys(b.awaits))
@@ -240,6 +242,23 @@ func (o Options) Build(backup string, entries []Entry, seen Observed) Plan {
 	slices.Sort(p.Warnings)
 	slices.SortFunc(p.Volumes, func(a, b Volume) int { return cmp.Compare(a.Object, b.Object) })
 	return p
+}
+
+// warnStatus names the objects whose status was to be restored and is not, since
+// they exist.
+func (p *Plan) warnStatus(entries []Entry) {
+	var names []string
+	for i := range entries {
+		switch s := &p.Steps[i]; {
+		case !s.Status || entries[i].Leave != "":
+		case s.Action == Unchanged, s.Action == Label, s.Action == Update, s.Action == Skip:
+			names = append(names, s.Key.String())
+		}
+	}
+	if len(names) > 0 {
+		slices.Sort(names)
+		p.Warnings = append(p.Warnings, fmt.Sprintf("the status of objects that exist is not restored: %s (only objects that are created get the status of the backup)", some(names)))
+	}
 }
 
 // noteDefinitions notes what the backup defines and what it knows to be served

@@ -403,3 +403,12 @@ func TestAnItemThatCannotBeReadIsAnError(t *testing.T) {
 	_, err := Examine(item.Item{Key: item.Key{Resource: "configmaps", Name: "x"}, Raw: []byte("{")}, Options{})
 	assert.ErrorContains(t, err, "configmaps x")
 }
+
+func TestTheStatusOfWhatExistsIsNotRestoredAndThePlanSaysSo(t *testing.T) {
+	o := Options{StatusResources: []string{"pods"}}
+	here, absent, other := object(t, "v1 Pod pods shop/here", `"status":{"phase":"Running"}`), object(t, "v1 Pod pods shop/absent", `"status":{"phase":"Running"}`), object(t, "v1 Secret secrets shop/s", `"status":{}`)
+	seen := everything()
+	exists(t, &seen, here, other)
+	p := build(t, o, seen, here, absent, other)
+	assert.Equal(t, []string{"the status of objects that exist is not restored: pods shop/here (only objects that are created get the status of the backup)"}, p.Warnings)
+}

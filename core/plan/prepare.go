@@ -27,7 +27,8 @@ import (
 //   - pods: node, priority, preemption policy and overhead (admission computes
 //     them again and refuses others), the service account
 //     token volume that admission adds
-//   - services: cluster IPs unless headless; node ports that no user asked for,
+//   - services: cluster IPs unless headless (Transform puts those back that a user
+//     asked for); node ports that no user asked for,
 //     unless preserveNodePorts says that all are kept
 //   - persistentvolumeclaims: binding annotations and, once bound, volumeName,
 //     the source it was filled from and, with a storage class, the selector
@@ -220,6 +221,37 @@ func wantedNodePorts(u *unstructured.Unstructured) map[string]bool {
 		}
 	}
 	return wanted
+}
+
+// wantedClusterIPs are the fields with the cluster IPs of a Service that a user
+// asked for, as wantedNodePorts finds them. A target that cannot give them gives
+// others (WithoutClusterIPs), so they are not compared.
+func wantedClusterIPs(u *unstructured.Unstructured, groupResource string) map[string]any {
+	spec := item.Child(u.Object, "spec")
+	if groupResource != "services" || spec["clusterIP"] == nil || spec["clusterIP"] == "None" {
+		return nil
+	}
+	var applied struct{ Spec map[string]any }
+	_ = json.Unmarshal([]byte(u.GetAnnotations()[lastApplied]), &applied) // without it, the field managers tell
+	wanted := map[string]any{}
+	for _, field := range []string{"clusterIP", "clusterIPs"} {
+		asked := applied.Spec[field] != nil
+		for _, entry := range item.Maps(item.Child(u.Object, "metadata")["managedFields"]) {
+			asked = asked || item.Child(entry, "fieldsV1", "f:spec")["f:"+field] != nil
+		}
+		if asked && spec[field] != nil {
+			wanted["clusterIP"] = spec["clusterIP"]
+			wanted[field] = spec[field]
+		}
+	}
+	return wanted
+}
+
+// WithoutClusterIPs takes the cluster IPs off an object that is to be created.
+func WithoutClusterIPs(u *unstructured.Unstructured) {
+	spec := item.Child(u.Object, "spec")
+	delete(spec, "clusterIP")
+	delete(spec, "clusterIPs")
 }
 
 const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"

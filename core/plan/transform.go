@@ -113,7 +113,9 @@ func (o Options) Transform(u *unstructured.Unstructured, groupResource string) e
 	if modified {
 		original = u.DeepCopy()
 	}
+	keep := wantedClusterIPs(u, groupResource)
 	prepare(u, o.PreserveNodePorts)
+	maps.Copy(item.Child(u.Object, "spec"), keep)
 	o.mapStorageClasses(u, groupResource)
 	o.mapReferences(u, groupResource)
 	if modified {

@@ -455,3 +455,32 @@ func TestARestoreIsFittedToATargetThatIsNotLikeTheClusterOfTheBackup(t *testing.
 	o.Filter = filter.Filter{ExcludedResources: []string{"secrets"}}
 	assert.Equal(t, leaveExcluded, stepOf(t, build(t, o, everything(), left), left.Key).Reason, "what the user leaves out comes first")
 }
+
+func TestAClusterIPThatItsAuthorWroteIsKept(t *testing.T) {
+	service := func(more, spec string) string {
+		return `{apiVersion: v1, kind: Service, metadata: {name: a, uid: u` + more + `}, spec: {` + spec + `}}`
+	}
+	const ips = `clusterIP: 10.0.0.7, clusterIPs: [10.0.0.7, "fd00::7"]`
+	owned := func(field string) string { return `, managedFields: [{fieldsV1: {"f:spec": {"f:` + field + `": {}}}}]` }
+	applied := func(spec string) string {
+		return `, annotations: {kubectl.kubernetes.io/last-applied-configuration: '{"spec":` + spec + `}'}`
+	}
+	for name, c := range map[string]struct{ service, want string }{
+		"allocated":             {service(owned("ports"), ips), ``},
+		"written":               {service(owned("clusterIP"), ips), `clusterIP: 10.0.0.7`},
+		"both written":          {service(owned("clusterIPs"), ips), ips},
+		"applied by kubectl":    {service(applied(`{"clusterIP":"10.0.0.7"}`), ips), `clusterIP: 10.0.0.7`},
+		"applied without":       {service(applied(`{"ports":[]}`), ips), ``},
+		"headless":              {service(owned("clusterIP"), `clusterIP: None, clusterIPs: [None]`), `clusterIP: None, clusterIPs: [None]`},
+		"a name and no address": {service(owned("clusterIP"), `type: ExternalName, externalName: a.test`), `type: ExternalName, externalName: a.test`},
+	} {
+		got := fromYAML(t, c.service)
+		require.NoError(t, Options{}.Transform(got, "services"))
+		assert.Equal(t, fromYAML(t, `{apiVersion: v1, kind: Service, spec: {`+c.want+`}}`).Object["spec"], got.Object["spec"], name)
+	}
+	kept, err := digest(fromYAML(t, service(owned("clusterIP"), ips)))
+	require.NoError(t, err)
+	other, err := digest(fromYAML(t, service(owned("clusterIP"), `clusterIP: 10.9.9.9, clusterIPs: [10.9.9.9]`)))
+	require.NoError(t, err)
+	assert.Equal(t, kept, other, "a target that has another range is no difference")
+}
