@@ -27,6 +27,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/verifier/check"
 	"github.com/lifeboat-backup/lifeboat/verifier/evidence"
 	"github.com/lifeboat-backup/lifeboat/verifier/policy"
+	"github.com/lifeboat-backup/lifeboat/verifier/probe"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 	"github.com/lifeboat-backup/lifeboat/verifier/sandbox"
 )
@@ -71,6 +72,7 @@ type run struct {
 	result   restore.Result
 	facts    facts     // what stages leave for the verdict
 	began    time.Time // when the restore began
+	secrets  []string  // values that must not be in the report; of a sandbox that runs pods
 }
 
 // stage is one step of a drill of at least a level. failed means that the backup
@@ -127,7 +129,8 @@ func (d Drill) Run(ctx context.Context) (report.Report, error) {
 	}
 	r.facts.err, r.facts.spec = errors.Join(err, downErr), r.Spec
 	r.report.Finished = r.Now().UTC()
-	r.report = conclude(r.report, r.facts)
+	r.report = conclude(withoutSecrets(r.report, r.secrets, r.encrypted()), r.facts)
+	r.report.Summary = probe.Hide(r.secrets)(r.report.Summary)
 	return r.report, r.store(ctx)
 }
 

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"github.com/lifeboat-backup/lifeboat/core/catalog"
 	"strings"
 	"time"
 
@@ -37,6 +36,10 @@ const (
 // workloads waits until all that was restored runs, or is known not to.
 func (r *run) workloads(ctx context.Context, missing map[string]string) error {
 	limit := cmp.Or(r.Spec.Limits.WorkloadsReady.Duration, defaultReady)
+	var err error
+	if r.secrets, err = secretValues(ctx, r.cluster); err != nil {
+		return err
+	}
 	d, err := r.await(ctx, limit, missing)
 	if err != nil {
 		return err
@@ -44,7 +47,7 @@ func (r *run) workloads(ctx context.Context, missing map[string]string) error {
 	r.facts.idle = d.Idle
 	// Logs may hold anything: those of an encrypted backup stay out of the
 	// evidence, which is not encrypted.
-	if !catalog.Encrypted(r.prepared.Metadata) {
+	if !r.encrypted() {
 		addLogs(ctx, r.cluster, d.Problems)
 	}
 	findings, environment := workload.Settle(d.Problems)
@@ -71,6 +74,9 @@ func (r *run) await(ctx context.Context, limit time.Duration, missing map[string
 	for {
 		if in.State, err = workload.Gather(ctx, r.cluster, in.Restored); err != nil {
 			return workload.Decision{}, err
+		}
+		if r.encrypted() {
+			in.State.LeaveOutAnswers()
 		}
 		if err = errors.Join(volumes.provide(ctx, in.Claims), in.Call(ctx, r.cluster)); err != nil {
 			return workload.Decision{}, err

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	_ "embed" // the status page
-	"encoding/json"
 	"fmt"
 	"html/template"
 	"net/http"
@@ -12,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lifeboat-backup/lifeboat/cmd/internal/cli"
 	"github.com/lifeboat-backup/lifeboat/cmd/internal/web"
 	"github.com/lifeboat-backup/lifeboat/exporter"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
@@ -50,9 +50,7 @@ func statusJSON(w http.ResponseWriter, r *http.Request, s exporter.Status) {
 }
 
 func writeJSON(w http.ResponseWriter, v any) {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	_ = e.Encode(v) // whoever asked has gone
+	_ = cli.Print(w, cli.JSON, v, nil) // the client has gone
 }
 
 // reports read the evidence of a drill, by the name of its location.

@@ -52,6 +52,20 @@ func (s *secrets) add(value string) {
 	slices.SortStableFunc(s.hidden, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
 }
 
+// Hide makes a function that replaces values of Secrets in a text, in each of the forms
+// in which they may come back. Values shorter than minHidden are words of any text.
+func Hide(values []string) func(text string) string {
+	var s secrets
+	for _, v := range values {
+		if len(v) >= minHidden {
+			s.add(v)
+		}
+	}
+	return s.hide
+}
+
+const minHidden = 4
+
 // hide replaces every value that is known.
 func (s *secrets) hide(text string) string {
 	for _, h := range s.hidden {

@@ -1,6 +1,7 @@
 package workload
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/yaml"
 
@@ -360,4 +362,32 @@ func TestASymptomIsTheBackupsFaultOnlyWhereTheEnvironmentIsWhole(t *testing.T) {
 	findings, left = Settle([]Problem{runs})
 	assert.Empty(t, findings)
 	assert.Empty(t, left)
+}
+
+func TestAnswersOfProgramsAreLeftOut(t *testing.T) {
+	s := State{
+		Pods: []corev1.Pod{{Status: corev1.PodStatus{Phase: corev1.PodFailed, Message: "CANARY", ContainerStatuses: []corev1.ContainerStatus{
+			{Name: "a", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 1, Message: "CANARY"}}},
+			{Name: "b", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CreateContainerConfigError", Message: `secret "db" not found`}},
+				LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Message: "CANARY"}}},
+			{Name: "c", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "RunContainerError", Message: "exec CANARY"}}},
+		}}}},
+		Events: []corev1.Event{
+			{Reason: "Unhealthy", Message: "Readiness probe failed: got CANARY"},
+			{Reason: "FailedCreate", Message: `Pod "a" is invalid: spec.x: Invalid value: "CANARY"`},
+			{Reason: "FailedCreate", Message: `Internal error occurred: failed calling webhook "w": CANARY`},
+			{Reason: "FailedMount", Message: `MountVolume.SetUp failed for volume "v" : secret "db" not found`},
+		},
+	}
+	s.LeaveOutAnswers()
+	raw, err := json.Marshal([]any{s.Pods, s.Events})
+	require.NoError(t, err)
+	assert.NotContains(t, string(raw), "CANARY")
+	assert.Equal(t, `secret "db" not found`, s.Pods[0].Status.ContainerStatuses[1].State.Waiting.Message)
+	assert.Equal(t, "has failed", s.Pods[0].Status.Reason)
+	assert.Equal(t, "Readiness probe failed", s.Events[0].Message)
+	assert.Equal(t, "is not shown, because the backup is encrypted", s.Events[1].Message)
+	assert.Equal(t, "failed calling webhook; the rest is not shown, because the backup is encrypted", s.Events[2].Message)
+	assert.Equal(t, Symptom, refused(s.Events[2].Message).class)
+	assert.Contains(t, s.Events[3].Message, "not found")
 }

@@ -196,11 +196,22 @@ func (in Input) preparing(p *corev1.Pod) (reason, bool) {
 	return reason{}, false
 }
 
+// passing is what a message says of a refusal that may be over later, "" if that is not
+// to be expected.
+func passing(message string) string {
+	for _, of := range []string{"failed calling webhook", "Internal error", "etcdserver"} {
+		if strings.Contains(message, of) {
+			return of
+		}
+	}
+	return ""
+}
+
 // refused is about pods that the API server rejected when their controller created
 // them.
 func refused(message string) reason {
 	r := reason{class: Proof, message: "its pods are refused: " + message, final: true}
-	if strings.Contains(message, "failed calling webhook") || strings.Contains(message, "Internal error") || strings.Contains(message, "etcdserver") {
+	if passing(message) != "" {
 		r.class, r.final = Symptom, false // its server may be on its way
 	}
 	return r

@@ -177,3 +177,40 @@ func (s State) event(uid types.UID, reasons ...string) string {
 
 // refusal is why a controller could not make pods, "" when it could.
 func (s State) refusal(uid types.UID) string { return s.event(uid, "FailedCreate") }
+
+// LeaveOutAnswers removes the texts in which programs of the backup, and an API server
+// that rejects their pods, may repeat what the backup holds. What is missing is kept:
+// it is a name.
+func (s *State) LeaveOutAnswers() {
+	for i := range s.Pods {
+		status := &s.Pods[i].Status
+		if status.Message = ""; status.Reason == "" && status.Phase == corev1.PodFailed {
+			status.Reason = "has failed"
+		}
+		for _, containers := range [][]corev1.ContainerStatus{status.InitContainerStatuses, status.ContainerStatuses} {
+			for j := range containers {
+				leaveOut(&containers[j].State)
+				leaveOut(&containers[j].LastTerminationState)
+			}
+		}
+	}
+	for i := range s.Events {
+		e := &s.Events[i]
+		switch {
+		case absent(e.Message):
+		case e.Reason == "Unhealthy":
+			e.Message, _, _ = strings.Cut(e.Message, ":") // "Readiness probe failed"
+		case e.Reason == "FailedCreate":
+			e.Message = strings.TrimPrefix(passing(e.Message)+"; the rest is not shown, because the backup is encrypted", "; the rest ")
+		}
+	}
+}
+
+func leaveOut(s *corev1.ContainerState) {
+	if s.Terminated != nil {
+		s.Terminated.Message = ""
+	}
+	if s.Waiting != nil && !absent(s.Waiting.Message) {
+		s.Waiting.Message = ""
+	}
+}
