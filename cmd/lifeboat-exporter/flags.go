@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -54,7 +55,7 @@ func (f *flags) add(c *cobra.Command) {
 	set := c.Flags()
 	set.SortFlags = false
 	// StringArray, not StringSlice: a cron expression holds commas.
-	set.StringArrayVar(&f.locations, "location", nil, "location to read, `[name=]URL`: file:///dir or s3://bucket/prefix; repeatable. Without a name, the only location is named default, and one of several is named by its URL")
+	set.StringArrayVar(&f.locations, "location", nil, "location to read, `[name=]URL`: file:///dir or s3://bucket/prefix; repeatable. Without a name, the only location is named default, and one of several is named by its URL (default: $"+cli.LocationEnv+")")
 	f.kube.add(set)
 	f.bucket.add(set)
 	set.StringArrayVar(&f.schedules, "schedule", nil, "cron expression of a schedule, `name=cron`, as in its spec.schedule; repeatable. Without it, deadlines are inferred from the existing backups, and a schedule that never ran is unknown")
@@ -104,6 +105,9 @@ func (f *flags) settings(stderr io.Writer) (settings, error) {
 		ServerTTL: f.kube.ttl, GCPeriod: f.kube.gcPeriod,
 	}
 	var err error
+	if url := os.Getenv(cli.LocationEnv); len(f.locations) == 0 && url != "" {
+		f.locations = []string{url}
+	}
 	if s.locations, err = parseLocations(f.locations); err != nil {
 		return settings{}, err
 	}

@@ -37,7 +37,7 @@ metadata/lifeboat/drills/<backup>/.
   lifeboat-verifier drill --location file:///var/backups/prod --schedule nightly --level kind --kubernetes-version 1.36.2
   lifeboat-verifier drill --policy nightly.yaml
   lifeboat-verifier drill --location 's3://backups/prod?region=eu-central-1' --schedule nightly -o json`,
-		Args: cli.Args(0, 0),
+		Args: cli.NoArgs("backup"),
 		RunE: func(c *cobra.Command, _ []string) error { return f.run(c) },
 	}
 	f.add(c)

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -105,6 +107,7 @@ func (f *drillFlags) request(given func(flag string) bool) (request, error) {
 // lay lays the flags over a spec and validates the result.
 func (f *drillFlags) lay(s *policy.Spec, given func(flag string) bool) error {
 	over(&s.Location, string(f.loc), given("location"))
+	s.Location = cmp.Or(s.Location, os.Getenv(cli.LocationEnv))
 	over(&s.Level, report.Level(f.level), given("level"))
 	over(&s.Limits.Timeout.Duration, f.timeout, given("timeout"))
 	over(&s.Limits.WorkloadsReady.Duration, f.workloadsTimeout, given("workloads-timeout"))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -160,9 +161,7 @@ func (f *runFlags) load() ([]policy.Policy, error) {
 		if err != nil {
 			return nil, cli.Usage("--policy %s: %w", path, err)
 		}
-		if f.location != "" {
-			p.Spec.Location = f.location
-		}
+		p.Spec.Location = cmp.Or(f.location, p.Spec.Location, os.Getenv(cli.LocationEnv))
 		name := p.Metadata.Name
 		switch {
 		case file[name] != "":
@@ -170,7 +169,7 @@ func (f *runFlags) load() ([]policy.Policy, error) {
 		case p.Spec.Cron == "":
 			return nil, cli.Usage("--policy %s: spec.cron is required: it sets when to drill", path)
 		case p.Spec.Location == "":
-			return nil, cli.Usage("--policy %s: spec.location is required (or set --location)", path)
+			return nil, cli.Usage("--policy %s: spec.location is required (or set --location or $LIFEBOAT_LOCATION)", path)
 		}
 		if _, err := location.Parse(p.Spec.Location); err != nil {
 			return nil, cli.Usage("--policy %s: %w", path, err)

@@ -50,7 +50,7 @@ func TestAMistakeInTheFlagsOfRunIsOneClearError(t *testing.T) {
 		"a mistake in it":     {[]string{"--policy", policyFile(t, "odd", "  cron: never\n")}, "cron"},
 		"two of one name":     {[]string{"--policy", good, "--policy", twin}, "is already used by"},
 		"no cron":             {[]string{"--policy", policyFile(t, "odd", "  location: file:///x\n")}, "spec.cron is required"},
-		"no location":         {[]string{"--policy", policyFile(t, "odd", "  cron: '@daily'\n")}, "spec.location is required (or set --location)"},
+		"no location":         {[]string{"--policy", policyFile(t, "odd", "  cron: '@daily'\n")}, "spec.location is required (or set --location or $LIFEBOAT_LOCATION)"},
 		"an invalid location": {[]string{"--policy", good, "--location", "/var/backups"}, "file://"},
 		"no address":          {[]string{"--policy", good, "--listen", "localhost"}, "host:port"},
 	} {

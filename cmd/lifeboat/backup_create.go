@@ -71,6 +71,8 @@ func (f *createFlags) add(c *cobra.Command) {
 	c.Flags().StringToStringVar(&f.labels, "labels", nil, "labels of the backup, `key=value,…`; velero.io/schedule-name=S makes it a backup of schedule S")
 	f.recipients.Add(c)
 	cli.AddOutput(c, &f.out)
+	cli.AcceptWait(c)
+	cli.AcceptNoVolumes(c, "snapshot-volumes", "default-volumes-to-fs-backup", "default-volumes-to-restic", "snapshot-move-data")
 }
 
 // job checks the flags and opens the cluster, not yet the location.

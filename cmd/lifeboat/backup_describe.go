@@ -43,7 +43,7 @@ func newBackupDescribe() *cobra.Command {
 		details bool
 	)
 	c := &cobra.Command{
-		Use: "describe NAME --location URL", Short: "Show what a backup contains", Args: cli.Args(1, 1),
+		Use: "describe NAME --location URL", Short: "Show what a backup contains", Args: cli.OneBackup,
 		Long: "Show the status and files of a backup and, if Lifeboat made it, what the cluster contained,\nwhat was backed up, and what was left out by which rule.\n" + cli.ExitHelp,
 	}
 	loc.Add(c)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/store"
 
 	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/lifeboat-backup/lifeboat/cmd/internal/cli"
 	"github.com/lifeboat-backup/lifeboat/core/api"
@@ -20,26 +22,28 @@ import (
 
 func newBackupGet() *cobra.Command {
 	var (
-		loc cli.Location
-		out cli.Format
+		loc   cli.Location
+		which choice
+		out   cli.Format
 	)
 	c := &cobra.Command{
-		Use: "get [NAME] --location URL", Short: "List the backups of a location", Args: cli.Args(0, 1),
-		Long: "List the backups of a location, newest first. Incomplete backups are skipped and\nnamed in a note." + "\n" + cli.ExitHelp,
+		Use: "get [NAME…] [--selector LABELS] --location URL", Short: "List the backups of a location", Args: cobra.ArbitraryArgs,
+		Long: "List the backups of a location, newest first, or those that are named. Incomplete\nbackups are skipped and named in a note." + "\n" + cli.ExitHelp,
 	}
 	loc.Add(c)
+	which.addSelector(c)
 	cli.AddOutput(c, &out)
-	c.RunE = func(c *cobra.Command, args []string) error {
+	c.RunE = func(c *cobra.Command, names []string) error {
+		match, err := which.matcher()
+		if err != nil {
+			return err
+		}
 		s, err := loc.Open(c.Context(), false)
 		if err != nil {
 			return err
 		}
-		if len(args) == 1 {
-			b, err := catalog.Read(c.Context(), s, args[0])
-			if err != nil {
-				return err
-			}
-			return cli.Print(c.OutOrStdout(), out, b, func(w io.Writer) error { return printBackups(w, []catalog.Entry{{Name: b.Name, Backup: b}}) })
+		if len(names) > 0 {
+			return getNamed(c, s, names, match, out)
 		}
 		all, err := catalog.List(c.Context(), s)
 		if err != nil {
@@ -49,14 +53,41 @@ func newBackupGet() *cobra.Command {
 		for _, note := range notes {
 			cli.Printf(c.ErrOrStderr(), "note: %s\n", note)
 		}
-		if len(good) == 0 && out == cli.Table {
-			cli.Printf(c.ErrOrStderr(), "no backups in %s\n", s)
+		if good = labelled(good, match); len(good) == 0 && out == cli.Table {
+			cli.Printf(c.ErrOrStderr(), "no backups%s in %s\n", map[bool]string{true: " with these labels"}[which.selector != ""], s)
 			return nil
 		}
-		list := backupList{Kind: "BackupList", APIVersion: "velero.io/v1", Items: objects(good)}
-		return cli.Print(c.OutOrStdout(), out, list, func(w io.Writer) error { return printBackups(w, good) })
+		return printEntries(c, out, good)
 	}
 	return c
+}
+
+// getNamed prints the backups of these names; the error lists those that cannot be
+// read.
+func getNamed(c *cobra.Command, s store.Store, names []string, match labels.Selector, out cli.Format) error {
+	var found []catalog.Entry
+	var errs []error
+	for _, n := range names {
+		b, err := catalog.Read(c.Context(), s, n)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		found = append(found, catalog.Entry{Name: b.Name, Backup: b})
+	}
+	found = labelled(found, match)
+	switch {
+	case len(found) == 0:
+		return errors.Join(errs...)
+	case len(names) == 1:
+		return cli.Print(c.OutOrStdout(), out, found[0].Backup, func(w io.Writer) error { return printBackups(w, found) })
+	}
+	return errors.Join(append(errs, printEntries(c, out, found))...)
+}
+
+func printEntries(c *cobra.Command, out cli.Format, entries []catalog.Entry) error {
+	list := backupList{Kind: "BackupList", APIVersion: "velero.io/v1", Items: objects(entries)}
+	return cli.Print(c.OutOrStdout(), out, list, func(w io.Writer) error { return printBackups(w, entries) })
 }
 
 // backupList is what -o json prints, as kubectl would.

@@ -17,7 +17,7 @@ func newPlan() *cobra.Command {
 		Use:   "plan --from-backup BACKUP --location URL",
 		Short: "Show what a restore would do; changes nothing",
 		Long:  "Show what restore create would do with each item of a backup in this cluster, and why.\nNothing is changed. Exit status 3 means that some items cannot be restored.\n" + cli.ExitHelp,
-		Args:  cli.Args(0, 0),
+		Args:  cli.NoArgs("from-backup"),
 	}
 	f.add(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {

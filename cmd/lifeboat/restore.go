@@ -53,7 +53,12 @@ below restores/, as Velero does. If it is read-only, the restore has a warning.
 	c.Flags().BoolVar(&record, "record", true, "write the record of the restore into the location")
 	cli.DurationVar(c.Flags(), &waiting, "terminating-resource-timeout", restore.DefaultTerminatingTimeout, "how long to wait for namespaces that are being deleted")
 	c.Flags().StringVar(&file, "plan", "", "carry out the reviewed plan in this `file`, written by lifeboat plan --output json")
+	cli.AcceptWait(c)
+	cli.AcceptNoVolumes(c, "restore-volumes")
 	c.RunE = func(c *cobra.Command, args []string) error {
+		if f.from == "" && file == "" && len(args) == 1 {
+			return cli.Usage("--from-backup is required: did you mean lifeboat restore create --from-backup %s? (an argument is the name of the restore)", args[0])
+		}
 		reviewed, err := f.reviewed(c, file)
 		if err != nil {
 			return err
@@ -105,7 +110,7 @@ func (f *restoreFlags) reviewed(c *cobra.Command, file string) (*restore.File, e
 		return nil, nil
 	}
 	beside := 1 // the plan itself
-	for _, name := range planFlags {
+	for _, name := range append([]string{"wait"}, planFlags...) {
 		if c.Flags().Changed(name) {
 			beside++
 		}

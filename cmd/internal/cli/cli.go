@@ -91,15 +91,16 @@ func Run(ctx context.Context, root *cobra.Command, args []string, stdout, stderr
 }
 
 func execute(ctx context.Context, root *cobra.Command, args []string, stdout, stderr *Terminal) int {
-	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SilenceErrors, root.SilenceUsage = true, true
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return Usage("%w (see %s --help)", err, c.CommandPath())
-	})
+	root.SetFlagErrorFunc(flagError)
 	root.PersistentPreRunE = checkFiles
-	err := root.ExecuteContext(ctx)
+	args, err := unaccustomed(root, args)
+	if err == nil {
+		root.SetArgs(args)
+		err = root.ExecuteContext(ctx)
+	}
 	var status Status
 	var usage UsageError
 	var noMatch *filter.NoMatchError
@@ -148,6 +149,25 @@ func Args(least, most int) cobra.PositionalArgs {
 			return Usage("%d arguments, usage: %s", len(args), c.UseLine())
 		}
 		return nil
+	}
+}
+
+// OneBackup is the rule of a command that is about one backup.
+func OneBackup(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return Usage("which backup? (lifeboat backup get lists them) usage: %s", c.UseLine())
+	}
+	return Args(1, 1)(c, args)
+}
+
+// NoArgs is the rule of a command that takes what others take as an argument by a
+// flag.
+func NoArgs(flag string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) == 1 && !c.Flags().Changed(flag) {
+			return Usage("unexpected argument %q: did you mean --%s %s?", args[0], flag, args[0])
+		}
+		return Args(0, 0)(c, args)
 	}
 }
 
