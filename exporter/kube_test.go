@@ -209,6 +209,38 @@ func TestAPausedSchedulePromisesNoRunAndStaysKnown(t *testing.T) {
 	assert.Equal(t, 0.0, got[minOfDB], "nothing was due since it runs again")
 }
 
+func TestAPauseThatIsOverIsNoShortageOfBackups(t *testing.T) {
+	// daily are backups of a daily schedule, some days ago.
+	daily := func(from, to int) (out []fact.Backup) {
+		for i := from; i < to; i++ {
+			out = append(out, completedBackup("db", fmt.Sprint("db-", i), day(-i)))
+		}
+		return out
+	}
+	for name, tc := range map[string]struct {
+		backups []fact.Backup
+		want    float64
+	}{
+		"none was missed":                       {daily(0, 30), 29},
+		"a pause of ten days":                   {append(daily(0, 2), daily(12, 30)...), 19},
+		"a pause that began before the ttl":     {append(daily(0, 2), daily(40, 41)...), 1},
+		"the longest of two pauses":             {append(append(daily(0, 2), daily(12, 15)...), daily(18, 30)...), 19},
+		"one run that is missing is no pause":   {append(daily(0, 5), daily(6, 30)...), 29},
+		"the oldest were deleted early":         {daily(0, 10), 29},
+		"none was made for days, as of now":     {daily(5, 30), 29},
+		"there are none":                        {nil, 29},
+		"deleted early, and paused before that": {append(daily(0, 2), daily(12, 14)...), 19},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := kubeSchedule(t, "db", "0 2 * * *", day(-60))
+			s.TTL = 30 * 24 * time.Hour
+			got := derived(t, noon, at(noon, s, state.Config{}, tc.backups...), state.Config{})
+			assert.Equal(t, tc.want, got[minOfDB])
+			assert.Equal(t, 32.0, got[maxOfDB])
+		})
+	}
+}
+
 func TestASkippedRunIsNotAwaited(t *testing.T) {
 	s := kubeSchedule(t, "db", "0 2 * * *", day(-30))
 	s.LastSkipped = day(0).Add(time.Minute)

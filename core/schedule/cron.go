@@ -127,9 +127,11 @@ const (
 
 // Interval is the longest gap between two runs that follow each other, over
 // the next 400 runs or 366 days after from, whichever ends first, and over at
-// least one gap. For "0 9 * * 1-5" it is the 72 hours of a weekend. Zero when
-// nothing is due.
+// least one gap. For "0 9 * * 1-5" it is the 72 hours of a weekend. Nights in which
+// a zone changes its clocks do not count: once a year one is an hour longer, or lacks
+// the hour of the run. Zero when nothing is due.
 func (c Cron) Interval(from time.Time) time.Duration {
+	c = c.withoutZone()
 	prev := c.Next(from)
 	if prev.IsZero() {
 		return 0
@@ -145,6 +147,18 @@ func (c Cron) Interval(from time.Time) time.Duration {
 		prev = next
 	}
 	return longest
+}
+
+// withoutZone is the expression read in UTC, where all days have 24 hours.
+func (c Cron) withoutZone() Cron {
+	if !hasZone(c.expr) {
+		return c
+	}
+	_, fields, _ := strings.Cut(c.expr, " ")
+	if parsed, err := cron.ParseStandard(strings.TrimSpace(fields)); err == nil {
+		c.parsed = parsed
+	}
+	return c
 }
 
 // Count is how many runs are due after from and not after to, but no more than

@@ -109,14 +109,19 @@ func TestIntervalIsTheLongestGap(t *testing.T) {
 		expr string
 		want time.Duration
 	}{
-		"hourly":                                 {"0 * * * *", hour},
-		"every":                                  {"@every 90m", 90 * time.Minute},
-		"weekdays span the weekend":              {"0 9 * * 1-5", 3 * day},
-		"monthly is a long month":                {"0 0 1 * *", 31 * day},
-		"twice a day, unevenly":                  {"0 2,8 * * *", 18 * hour},
-		"yearly":                                 {"0 0 1 1 *", 365 * day},
-		"a run every four years has a gap, too":  {"0 0 29 2 *", 4*365*day + day},
-		"a day of 25 hours where autumn has one": {"CRON_TZ=Europe/Berlin 0 12 * * *", 25 * hour},
+		"hourly":                                {"0 * * * *", hour},
+		"every":                                 {"@every 90m", 90 * time.Minute},
+		"weekdays span the weekend":             {"0 9 * * 1-5", 3 * day},
+		"monthly is a long month":               {"0 0 1 * *", 31 * day},
+		"twice a day, unevenly":                 {"0 2,8 * * *", 18 * hour},
+		"yearly":                                {"0 0 1 1 *", 365 * day},
+		"a run every four years has a gap, too": {"0 0 29 2 *", 4*365*day + day},
+		"not the day of 25 hours in autumn":     {"CRON_TZ=Europe/Berlin 0 12 * * *", day},
+		"not the night without this hour":       {"CRON_TZ=Europe/Berlin 30 2 * * *", day},
+		"another hemisphere, a week":            {"TZ=America/Santiago 0 0 * * 0", 7 * day},
+		"a zone and a weekend":                  {"CRON_TZ=Europe/Berlin 0 9 * * 1-5", 3 * day},
+		"a zone and a descriptor":               {"CRON_TZ=America/New_York @daily", day},
+		"a zone and every":                      {"CRON_TZ=Europe/Berlin @every 90m", 90 * time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
 			assert.Equal(t, tc.want, parse(t, tc.expr).Interval(at(t, "2026-11-22T00:00:00Z")))

@@ -133,6 +133,26 @@ func firings(s ScheduleState, before *ScheduleState, now time.Time, cfg Config) 
 // each run of one that counts from the run before that much later.
 const checkPeriod = time.Minute
 
+// pausedRuns is how many runs are missing in the longest gap between two backups, if
+// there are at least two: the schedule was paused then, or nothing ran. That is over,
+// and no one can make up for it. Velero does not record a pause, so the exporter knows
+// only one that ended while it watched (Resumed). Backups that are missing elsewhere,
+// or before the oldest one, were deleted early or failed.
+func pausedRuns(s ScheduleState) int {
+	most := 0
+	for i := 1; i < len(s.Backups); i++ {
+		newer, older := s.Backups[i-1].Start, fact.Later(s.Backups[i].Start, s.Firings.From)
+		if newer.Sub(older) > 2*s.Interval {
+			// The newer one is the last run that is counted.
+			most = max(most, s.Cron.Count(older, newer, maxFirings)-1)
+		}
+	}
+	if most < 2 {
+		return 0
+	}
+	return most
+}
+
 // expected are the fewest Completed backups and the most backups that there may
 // be: the newest may still run, and expired ones wait for garbage collection.
 // While nothing runs there is no telling.
@@ -147,6 +167,8 @@ func expected(s ScheduleState, cfg Config) (fewest, most int, ok bool) {
 	}
 	if resumed := s.Kube.Resumed; resumed.After(s.Firings.From) {
 		n = s.Cron.Count(resumed, s.Firings.To, n)
+	} else {
+		n -= pausedRuns(s)
 	}
 	return max(n-1, 0), s.Firings.Count + 1 + waiting, true
 }
