@@ -268,7 +268,7 @@ func (b *pairing) available(s *Step, name string) (availability, string) {
 	case of.Key() != s.Key && of.Key() != s.Source():
 		return volumeTaken, fmt.Sprintf("is Released, and belonged to another claim, %s/%s", of.Namespace, of.Name)
 	case of.UID != "" && !live.Retained:
-		return volumeMissing, "is Released, and its reclaim policy is not Retain: it is to be deleted"
+		return volumeMissing, "is Released, and its reclaim policy is not Retain: it will be deleted or emptied"
 	}
 	return b.free(i, held)
 }
@@ -293,8 +293,13 @@ func (b *pairing) claim(s *Step, e Entry) {
 	live := b.seen.Storage.Claims[s.Key]
 	name := e.storage.volume
 	creates := s.Action == Create
-	if e.data.Method != "" {
-		return // it gets a new volume for the data in the backup
+	if e.data.Method != "" { // it gets a new volume for the data in the backup
+		if creates && !b.provisions(e.storage.class) {
+			const why = "cannot bind until there is a volume for it, since no storage class makes one"
+			s.Reason += "; " + why
+			b.warn(s.Key, why)
+		}
+		return
 	}
 	how, why := b.available(s, name)
 	waits := creates || live.Phase != "Bound" && (live.Volume == "" || live.Volume == name)

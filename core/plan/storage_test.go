@@ -88,7 +88,7 @@ func TestAClaimGetsItsVolumeOrThePlanSaysWhyNot(t *testing.T) {
 		"used by another claim, provisioned":    {class: "fast", live: []item.Item{pv(nfs + `,"claimRef":{"namespace":"barn","name":"box","uid":"c-barn"}`), neighbour}, want: Create, reason: "absent in the cluster; gets a new, empty volume, since its volume tools is used by claim barn/box", warns: 1},
 		"Released by another claim":             {class: "", live: []item.Item{pv(nfs + `,"claimRef":{"namespace":"barn","name":"box","uid":"gone"}`)}, want: Fail, reason: "cannot bind: its volume tools is Released, and belonged to another claim, barn/box, and no storage class makes a new one (create a volume with a claimRef to this claim, then restore again)", warns: 1},
 		"another volume of the name":            {class: "", live: []item.Item{pv(`"nfs":{"server":"192.0.2.8","path":"/tools"}`)}, want: Fail, reason: "cannot bind: its volume tools is another volume in this cluster: its source is not that of the backup, and no storage class makes a new one (create a volume with a claimRef to this claim, then restore again)"},
-		"Released and about to be deleted":      {class: "fast", live: []item.Item{object(t, "v1 PersistentVolume persistentvolumes tools", `"metadata":{"uid":"x"},"spec":{"persistentVolumeReclaimPolicy":"Delete",`+nfs+mine+`}`)}, want: Create, reason: "absent in the cluster; gets a new, empty volume, since its volume tools is Released, and its reclaim policy is not Retain: it is to be deleted", warns: 2},
+		"Released and about to be deleted":      {class: "fast", live: []item.Item{object(t, "v1 PersistentVolume persistentvolumes tools", `"metadata":{"uid":"x"},"spec":{"persistentVolumeReclaimPolicy":"Delete",`+nfs+mine+`}`)}, want: Create, reason: "absent in the cluster; gets a new, empty volume, since its volume tools is Released, and its reclaim policy is not Retain: it will be deleted or emptied", warns: 2},
 		"the class is not in the target either": {class: "lost", live: []item.Item{pv(`"nfs":{"server":"192.0.2.8","path":"/tools"}`)}, want: Fail, reason: "cannot bind: its volume tools is another volume in this cluster: its source is not that of the backup, and no storage class makes a new one (create a volume with a claimRef to this claim, then restore again)"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -153,6 +153,20 @@ func TestAClaimThatExistsAndCannotBindIsNotUnchanged(t *testing.T) {
 	wait := newShed(t, Options{}).has(claimOf(t, "shed/box", "fast", "", "Pending"))
 	first := claimOf(t, "shed/box", "fast", "tools", "Bound")
 	assert.Equal(t, Unchanged, stepOf(t, wait.restore(first), first.Key).Action, "a claim may wait for its first consumer")
+}
+
+func TestAClaimWithDataInTheBackupGetsANewVolumeOrThePlanSaysThatNothingMakesOne(t *testing.T) {
+	v := volumeOf(t, "tools", nfs+`,"claimRef":{"namespace":"shed","name":"box","uid":"c-old"}`)
+	o := Options{VolumeData: map[string]VolumeData{"tools": {Method: "PodVolumeBackup"}}}
+	for class, warnings := range map[string][]string{
+		"fast":   {},
+		"static": {"persistentvolumeclaims shed/box: cannot bind until there is a volume for it, since no storage class makes one"},
+	} {
+		claim := claimOf(t, "shed/box", class, "tools", "Bound")
+		p := newShed(t, o).has(v).restore(v, claim)
+		assert.ElementsMatch(t, warnings, p.Warnings, class)
+		assert.Nil(t, stepOf(t, p, claim.Key).Volume, "the volume keeps what it holds now")
+	}
 }
 
 func TestVolumesThatStayReleasedAreNotUnchanged(t *testing.T) {
