@@ -16,7 +16,6 @@ const (
 	BySelector   Source = "Lifeboat, by labels"
 	SomeKinds    Source = "Lifeboat, Secrets and ConfigMaps"
 	ClusterOnly  Source = "Lifeboat, cluster-scoped only"
-	Nothing      Source = "Lifeboat, nothing selected"
 	Large        Source = "Lifeboat, 2000 objects"
 )
 
@@ -27,14 +26,13 @@ func (s Source) options() []string {
 		BySelector:   {"--selector", "app=web"},
 		SomeKinds:    {"--include-resources", "secrets,configmaps", "--include-namespaces", "boatyard", "--ttl", "8760h", "--labels", "velero.io/schedule-name=yearly"},
 		ClusterOnly:  {"--include-cluster-scoped-resources", "*", "--exclude-namespace-scoped-resources", "*"},
-		Nothing:      {"--selector", "there=is-none"},
 	}[s]
 }
 
 // healthy are backups that must pass at every level.
 func healthy() []Case {
 	var all []Case
-	for _, s := range []Source{Ours, Encrypted, Veleros, OneNamespace, BySelector, SomeKinds, ClusterOnly, Nothing, Large} {
+	for _, s := range []Source{Ours, Encrypted, Veleros, OneNamespace, BySelector, SomeKinds, ClusterOnly, Large} {
 		all = append(all, Case{Name: "healthy", From: s})
 	}
 	return append(all,

@@ -45,7 +45,7 @@ func NewSources(t testing.TB, keys Keys) *Sources {
 	fill(t, yard, []byte(afterwards))
 	s.back(t, yard, Ours, OurBackup)
 	s.back(t, yard, Encrypted, OurBackup, encrypt...)
-	for _, from := range []Source{OneNamespace, BySelector, SomeKinds, ClusterOnly, Nothing} {
+	for _, from := range []Source{OneNamespace, BySelector, SomeKinds, ClusterOnly} {
 		s.back(t, yard, from, OurBackup, from.options()...)
 	}
 
