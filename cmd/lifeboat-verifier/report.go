@@ -32,13 +32,13 @@ type narrow struct {
 }
 
 func (n *narrow) addWhat(c *cobra.Command) {
-	c.Flags().StringVar(&n.backup, "backup", "", "drills of the backup of this `name`")
-	c.Flags().StringVar(&n.schedule, "schedule", "", "drills of backups of this `schedule`")
+	cli.TextVarP(c.Flags(), &n.backup, "backup", "", "drills of the backup of this `name`")
+	cli.TextVarP(c.Flags(), &n.schedule, "schedule", "", "drills of backups of this `schedule`")
 }
 
 func (n *narrow) add(c *cobra.Command) {
 	n.addWhat(c)
-	c.Flags().StringVar(&n.verdict, "verdict", "", "drills with this `verdict`: passed, failed or error")
+	cli.TextVarP(c.Flags(), &n.verdict, "verdict", "", "drills with this `verdict`: passed, failed or error")
 	cli.DurationVar(c.Flags(), &n.since, "since", 0, "drills that started within this time, such as 24h")
 	verdicts := []string{string(report.Passed), string(report.Failed), string(report.Error)}
 	_ = c.RegisterFlagCompletionFunc("verdict", cobra.FixedCompletions(verdicts, cobra.ShellCompDirectiveNoFileComp)) // fails only for an unknown flag

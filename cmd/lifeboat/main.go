@@ -32,7 +32,7 @@ type clusterFlags struct{ kubeconfig, context string }
 
 func (f *clusterFlags) add(c *cobra.Command) {
 	c.Flags().StringVar(&f.kubeconfig, "kubeconfig", "", "kubeconfig `file` (default: $KUBECONFIG, ~/.kube/config, or the pod's service account)")
-	c.Flags().StringVar(&f.context, "context", "", "kubeconfig `context` (default: the current one)")
+	cli.TextVarP(c.Flags(), &f.context, "context", "", "kubeconfig `context` (default: the current one)")
 }
 
 func (f *clusterFlags) open() (*cluster.Client, error) {

@@ -52,7 +52,7 @@ below restores/, as Velero does. If it is read-only, the restore has a warning.
 	f.add(c)
 	c.Flags().BoolVar(&record, "record", true, "write the record of the restore into the location")
 	cli.DurationVar(c.Flags(), &waiting, "terminating-resource-timeout", restore.DefaultTerminatingTimeout, "how long to wait for namespaces that are being deleted")
-	c.Flags().StringVar(&file, "plan", "", "carry out the reviewed plan in this `file`, written by lifeboat plan --output json")
+	cli.TextVarP(c.Flags(), &file, "plan", "", "carry out the reviewed plan in this `file`, written by lifeboat plan --output json")
 	cli.AcceptWait(c)
 	cli.AcceptNoVolumes(c, "restore-volumes")
 	c.RunE = func(c *cobra.Command, args []string) error {

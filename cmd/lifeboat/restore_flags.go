@@ -45,7 +45,7 @@ func (f *restoreFlags) add(c *cobra.Command) {
 	fl.BoolVar(&f.options.PreserveNodePorts, "preserve-nodeports", false, "also keep node ports that the cluster allocated")
 	cli.ListVar(fl, &f.options.StatusResources, "status-include-resources", "`resources` whose status is restored (* for all)")
 	cli.ListVar(fl, &f.options.ExcludedStatusResources, "status-exclude-resources", "`resources` whose status is not restored")
-	fl.StringVar(&f.modifiers, "resource-modifier-file", "", "`file` with Velero's resource modifiers, or a ConfigMap that holds them")
+	cli.TextVarP(fl, &f.modifiers, "resource-modifier-file", "", "`file` with Velero's resource modifiers, or a ConfigMap that holds them")
 	f.ids.Add(c)
 	cli.AddOutput(c, &f.out)
 }
@@ -85,8 +85,10 @@ func (f *restoreFlags) read() (plan.Options, error) {
 		return *f.planned, errors.Join(f.planned.Check()...)
 	}
 	o := f.options
-	o.Filter, o.ExistingResourcePolicy = f.filter.Filter, plan.Policy(f.policy)
 	var errs []error
+	if f.policy = strings.TrimSpace(f.policy); f.policy == "" {
+		errs = append(errs, errors.New("--existing-resource-policy is empty: must be none, update or recreate"))
+	}
 	for flag, m := range map[string]struct {
 		pairs []string
 		into  *map[string]string
@@ -99,6 +101,7 @@ func (f *restoreFlags) read() (plan.Options, error) {
 			errs = append(errs, fmt.Errorf("--%s: %w", flag, err))
 		}
 	}
+	o.Filter, o.ExistingResourcePolicy = f.filter.Filter, plan.Policy(f.policy)
 	if f.modifiers != "" {
 		var err error
 		if o.Modifiers, err = readModifiers(f.modifiers); err != nil {
@@ -133,6 +136,7 @@ func mapping(pairs []string) (map[string]string, error) {
 	var out map[string]string
 	for _, p := range pairs {
 		from, to, ok := strings.Cut(p, ":")
+		from, to = strings.TrimSpace(from), strings.TrimSpace(to)
 		if !ok || from == "" || to == "" {
 			return nil, fmt.Errorf("%q is not of the form old:new", p)
 		}

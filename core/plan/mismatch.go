@@ -47,6 +47,26 @@ func (o Options) Mismatches(entries []Entry, resources []item.Resource) []error 
 	return errs
 }
 
+// MissingNamespaces returns the excluded namespaces that neither the backup nor the
+// target has: more would be restored than was meant. Patterns may match nothing. If
+// the namespaces of the target may not be listed, none is missing.
+func (o Options) MissingNamespaces(entries []Entry, seen Observed) []string {
+	if len(o.Filter.ExcludedNamespaces) == 0 || len(entries) == 0 {
+		return nil
+	}
+	names := holdingsOf(entries).namespaces
+	held := len(names)
+	for k := range seen.Existing {
+		if k.GroupResource() == "namespaces" {
+			names = append(names, k.Name)
+		}
+	}
+	if len(names) == held {
+		return nil
+	}
+	return slices.DeleteFunc(missingFrom(o.Filter.ExcludedNamespaces, names), func(n string) bool { return strings.ContainsAny(n, "*?[") })
+}
+
 // selectsNothing returns why the filter, or one of its label selectors, leaves
 // nothing to restore, nothing if it leaves something.
 func (o Options) selectsNothing(entries []Entry) []error {

@@ -69,3 +69,13 @@ func TestOptionsThatMatchNothingAreMistakes(t *testing.T) {
 	}
 	assert.Empty(t, Options{NamespaceMapping: map[string]string{"a": "b"}}.Mismatches(nil, nil), "an empty backup is reported as such")
 }
+
+func TestAnExcludedNamespaceHasToBeSomewhere(t *testing.T) {
+	held := entries(t, filter.Filter{}, object(t, config, ""))
+	seen := everything()
+	seen.Existing[item.Key{Resource: "namespaces", Name: "kube-system"}] = Live{}
+	o := Options{Filter: filter.Filter{ExcludedNamespaces: []string{"shop", "kube-system", "kube-sytem", "tmp-*"}}}
+	assert.Equal(t, []string{"kube-sytem"}, o.MissingNamespaces(held, seen))
+	assert.Empty(t, o.MissingNamespaces(held, everything()), "the namespaces of the target are not known")
+	assert.Empty(t, Options{}.MissingNamespaces(held, seen))
+}

@@ -154,6 +154,9 @@ func (j Job) plan(ctx context.Context, t target, p *Prepared) error {
 	if missing := j.Options.MissingStorageClasses(p.Entries, seen); len(missing) > 0 {
 		return filter.NoMatch(fmt.Errorf("storage class %s, to which others are mapped, is neither in the target cluster nor in the backup (kubectl get storageclasses lists those of the cluster)", strings.Join(missing, ", ")))
 	}
+	if missing := j.Options.MissingNamespaces(p.Entries, seen); len(missing) > 0 {
+		return filter.NoMatch(fmt.Errorf("namespace %s, which the filter excludes, is neither in backup %s nor in the target cluster", filter.Quoted(missing), j.Backup))
+	}
 	p.Plan = j.Options.Build(j.Backup, p.Entries, seen)
 	p.Warnings = append(p.Warnings, p.Plan.Warnings...)
 	if err := j.settle(ctx, p, seen); err != nil {

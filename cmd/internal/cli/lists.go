@@ -9,7 +9,7 @@ import (
 
 // errEmpty is the error of a flag that selects something and has an empty value:
 // mostly a shell variable that is not set. To ignore it would select everything.
-var errEmpty = errors.New("empty value (is a variable not set? Leave the flag out to select everything)")
+var errEmpty = errors.New("empty value (is a variable not set? Leave the flag out to select without it)")
 
 // ListVar adds a flag that takes names separated by commas, and may be repeated.
 // Spaces around a name are ignored; an empty name is an error.
