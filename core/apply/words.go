@@ -58,6 +58,10 @@ func withoutValues(err error, object []byte, secret, custom bool) string {
 		return named(s) + "is invalid: " + brokenRules(s, known, custom)
 	case secret && s.Reason == metav1.StatusReasonBadRequest:
 		return named(s) + "cannot be decoded by the API server; " + notShown
+	case uncalled.MatchString(s.Message):
+		return cluster.Reason(err)
+	case secret && converting.MatchString(s.Message):
+		return converting.FindString(s.Message) + "; " + notShown
 	}
 	return replaceValues(cluster.Reason(err), known)
 }
@@ -67,6 +71,13 @@ const notShown = "its message is not shown, because it may repeat values of the 
 // deniedBy is how the API server names who denied a request (k8s.io/apiserver,
 // pkg/admission/plugin: webhook/errors/statuserror.go, policy/validating/dispatcher.go).
 var deniedBy = regexp.MustCompile(`admission webhook "[^"]*" denied the request|ValidatingAdmissionPolicy '[^']*' with binding '[^']*' denied request`)
+
+// uncalled is how the API server words that it could not call a webhook: the message is
+// of the connection, and drills recognize it.
+var uncalled = regexp.MustCompile(`^(?:Internal error occurred: )?(?:conversion webhook for \S+, Kind=\S+ failed|failed calling webhook "[^"]*": failed to call webhook): Post "`)
+
+// converting is how it words that a webhook could not convert the object.
+var converting = regexp.MustCompile(`conversion webhook for \S+, Kind=\S+ failed`)
 
 // named is the object of a status, with a space at the end.
 func named(s metav1.Status) string {
@@ -95,7 +106,7 @@ func brokenRules(s metav1.Status, known []string, custom bool) string {
 			break
 		}
 		text := kindOf(c)
-		if rule := rule(c.Message, known, custom); rule != "" {
+		if rule := rule(c, known, custom); rule != "" {
 			text += ": " + rule
 		}
 		if c.Field != "" {
@@ -132,7 +143,8 @@ func kindOf(c metav1.StatusCause) string {
 // rule is what a message says about a field apart from its value, "" if that cannot
 // be separated. A schema's own rules are known by their form. What a rule in CEL says
 // may hold any part of the value, so nothing else is repeated of a custom resource.
-func rule(message string, known []string, custom bool) string {
+func rule(c metav1.StatusCause, known []string, custom bool) string {
+	message := c.Message
 	if of := schemaRule.FindStringSubmatch(message); of != nil {
 		return replaceValues(of[1], known)
 	}
@@ -142,7 +154,12 @@ func rule(message string, known []string, custom bool) string {
 	if custom {
 		return ""
 	}
-	_, detail, ok := cutValue(message)
+	_, detail, ok := strings.Cut(message, ": ")
+	switch c.Type {
+	case metav1.CauseTypeFieldValueRequired, metav1.CauseTypeForbidden, metav1.CauseTypeTooLong: // no value before the detail
+	default:
+		_, detail, ok = cutValue(message)
+	}
 	if !ok {
 		return ""
 	}

@@ -66,8 +66,12 @@ func TestWordsAboutSecretValuesNameTheFieldAndTheRule(t *testing.T) {
 			"the object cannot be decoded by the API server; " + notShown},
 		"a quota": {apierrors.NewForbidden(schema.GroupResource{Resource: "accounts"}, "root", errors.New("exceeded quota: q, requested: count=1, used: count=5, limited: count=5")),
 			`accounts "root" is forbidden: exceeded quota: q, requested: count=1, used: count=5, limited: count=5`},
-		"a conversion": {apierrors.NewInternalError(errors.New("conversion webhook for sec.example/v1, Kind=Account failed: what of listed and labelled and 424242")),
-			"Internal error occurred: conversion webhook for sec.example/v1, Kind=Account failed: what of … and … and …"},
+		"a conversion": {apierrors.NewInternalError(errors.New("conversion webhook for sec.example/v1, Kind=Account failed: what of CANA")),
+			"conversion webhook for sec.example/v1, Kind=Account failed; " + notShown},
+		"a conversion that nothing answers": {apierrors.NewInternalError(errors.New(`conversion webhook for sec.example/v1, Kind=Account failed: Post "https://w.labelled.svc:443/?timeout=30s": no connection`)),
+			`Internal error occurred: conversion webhook for sec.example/v1, Kind=Account failed: Post "https://w.labelled.svc:443/?timeout=30s": no connection`},
+		"an internal error": {apierrors.NewInternalError(errors.New("what of listed and labelled and 424242")),
+			"Internal error occurred: what of … and … and …"},
 		"another error": {errors.New("unexpected listed"), "unexpected …"},
 	} {
 		a := &Applier{Hide: true}
@@ -84,7 +88,7 @@ func TestABuiltInObjectOfAnEncryptedBackupKeepsTheRule(t *testing.T) {
 		field.Invalid(field.NewPath("spec", "externalName"), canary, "a lowercase RFC 1123 subdomain must consist of lower case characters"),
 		field.Forbidden(field.NewPath("spec", "x"), "may not be set"),
 	})
-	assert.Equal(t, `Service "web" is invalid: spec.clusterIPs[0]: invalid value; spec.externalName: invalid value: a lowercase RFC 1123 subdomain must consist of lower case characters; spec.x: forbidden (values are not shown)`,
+	assert.Equal(t, `Service "web" is invalid: spec.clusterIPs[0]: invalid value; spec.externalName: invalid value: a lowercase RFC 1123 subdomain must consist of lower case characters; spec.x: forbidden: may not be set (values are not shown)`,
 		(&Applier{Hide: true}).words(workOn("", "services", canary), err))
 }
 
