@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/lifeboat-backup/lifeboat/core/ledger"
+	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/exporter/internal/fact"
 	"github.com/lifeboat-backup/lifeboat/exporter/internal/metrics"
 	"github.com/lifeboat-backup/lifeboat/exporter/internal/state"
@@ -175,6 +177,7 @@ func (e *Exporter) refreshLocation(ctx context.Context, i int) {
 		l.Drills = attempt(l.Drills, between, ended, drillsErr)
 		if backupsErr == nil {
 			l.BackupList, l.Incomplete = located(backups.Backups, l.Name), backups.Incomplete
+			l.UnreadableBackups = unreadableBackups(backups.Unreadable)
 			l.VolumesPending, l.Probes = backups.VolumesPending, backups.Probes
 		}
 		if drillsErr == nil {
@@ -210,6 +213,18 @@ func (e *Exporter) refreshClaims(ctx context.Context, i int) {
 		}
 	})
 	e.report(e.sources.Locations[i].Name, fact.SourceDrills, err)
+}
+
+// unreadableBackups counts the backups among objects that cannot be read; the others
+// are records of volumes.
+func unreadableBackups(objects []fact.ObjectError) int {
+	n := 0
+	for _, o := range objects {
+		if strings.HasSuffix(o.Key, "/"+store.MetadataFile) {
+			n++
+		}
+	}
+	return n
 }
 
 const (

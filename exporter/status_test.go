@@ -68,6 +68,10 @@ func TestTheWordForASchedule(t *testing.T) {
 			backups: []fact.Backup{old}, drills: []fact.Drill{passed(old)}, word: status.Breach, severity: status.Critical, runbook: "LifeboatRPOBreached"},
 		"nothing ever ran, and nothing had to": {
 			change: func(s *state.State, _ *state.Config) { s.Started = noon.Add(-time.Hour) }, word: status.Never, severity: status.Info},
+		"nothing is known of it, and backups cannot be read": {
+			change: func(s *state.State, _ *state.Config) {
+				s.Started, s.Locations[0].UnreadableBackups = noon.Add(-time.Hour), 2
+			}, word: status.Unknown, severity: status.Warning, runbook: "LifeboatUnreadableObjects"},
 		"nothing ever ran, and a run was due": {
 			change: func(s *state.State, _ *state.Config) { s.Started = noon.Add(-35 * time.Hour) }, word: status.Never, severity: status.Warning, runbook: "LifeboatBackupOverdue"},
 		"nothing ever ran, and the objective is missed": {

@@ -19,6 +19,9 @@ var (
 	// ErrExists says that an object with that key exists already; nothing in a
 	// location is written twice.
 	ErrExists = errors.New("already exists")
+	// ErrArchived says that an object is in a storage class that is not read without
+	// a restore first. It says nothing about other objects.
+	ErrArchived = errors.New("archived")
 	// ErrInvalidKey says that a key is not one this package would make: empty,
 	// absolute, with an empty, "." or ".." segment, a backslash, a control
 	// character, bytes that are not UTF-8, or too long.

@@ -42,7 +42,11 @@ func explain(ctx context.Context, err error, o Options, where string) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	}
-	return &explained{text: sentence(err, o, where), err: err}
+	e := &explained{text: sentence(err, o, where), err: err}
+	if code(err) == "InvalidObjectState" {
+		e.err = errors.Join(store.ErrArchived, err)
+	}
+	return e
 }
 
 // explainDelete is explain for a deletion, which a lock of the bucket refuses
@@ -84,12 +88,16 @@ func apiSentence(api smithy.APIError, err error, o Options, where string) string
 		return fmt.Sprintf("the clocks of this machine and of %s differ too much: set this machine's%s", where, said)
 	case "SlowDown", "ServiceUnavailable", "TooManyRequests", "RequestLimitExceeded":
 		return fmt.Sprintf("%s is overloaded and did not recover within %d attempts: try again later%s", where, maxAttempts, said)
+	case "InvalidObjectState":
+		return fmt.Sprintf("object of bucket %s is in an archive storage class (for example Glacier) and cannot be read as it is: restore a copy of it to a readable class first%s", o.Bucket, said)
+	case "KMS.DisabledException", "KMS.NotFoundException", "KMS.KMSInvalidStateException":
+		return fmt.Sprintf("object of bucket %s is encrypted with a key that cannot be used: enable the key, or cancel its deletion%s", o.Bucket, said)
 	case "QuotaExceeded", "XMinioStorageFull", "InsufficientCapacity", "EntityTooLarge":
 		return fmt.Sprintf("%s: bucket %s is out of quota or space: free space or raise the quota%s", where, o.Bucket, said)
 	}
 	switch status(err) {
 	case http.StatusForbidden, http.StatusUnauthorized:
-		return fmt.Sprintf("access to bucket %s denied at %s: the credentials need s3:ListBucket on the bucket and s3:GetObject, s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload on its objects%s",
+		return fmt.Sprintf("access to bucket %s denied at %s: the credentials need s3:ListBucket on the bucket and s3:GetObject, s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload on its objects, and kms:Decrypt if they are encrypted with a KMS key%s",
 			o.Bucket, where, said)
 	case http.StatusMovedPermanently, http.StatusTemporaryRedirect:
 		return fmt.Sprintf("bucket %s is not in the region asked (%s): add ?region=%s to the location%s", o.Bucket, where, region(err), said)

@@ -76,7 +76,9 @@ func TestARefusalIsOneSentenceWithTheNextStep(t *testing.T) {
 		want   string
 	}{
 		{"no such bucket", 404, "NoSuchBucket", "", "bucket bucket does not exist at http://127.0.0.1:PORT: check the name and the endpoint, or create it (NoSuchBucket: said, request REQ1)"},
-		{"denied", 403, "AccessDenied", "", "access to bucket bucket denied at http://127.0.0.1:PORT: the credentials need s3:ListBucket on the bucket and s3:GetObject, s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload on its objects (AccessDenied: said, request REQ1)"},
+		{"denied", 403, "AccessDenied", "", "access to bucket bucket denied at http://127.0.0.1:PORT: the credentials need s3:ListBucket on the bucket and s3:GetObject, s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload on its objects, and kms:Decrypt if they are encrypted with a KMS key (AccessDenied: said, request REQ1)"},
+		{"archived", 403, "InvalidObjectState", "", "object of bucket bucket is in an archive storage class (for example Glacier) and cannot be read as it is: restore a copy of it to a readable class first (InvalidObjectState: said, request REQ1)"},
+		{"disabled key", 400, "KMS.DisabledException", "", "object of bucket bucket is encrypted with a key that cannot be used: enable the key, or cancel its deletion (KMS.DisabledException: said, request REQ1)"},
 		{"unknown key", 403, "InvalidAccessKeyId", "", "http://127.0.0.1:PORT does not know the access key: check AWS_ACCESS_KEY_ID or the profile (InvalidAccessKeyId: said, request REQ1)"},
 		{"wrong secret", 403, "SignatureDoesNotMatch", "", "http://127.0.0.1:PORT does not accept the secret key: check AWS_SECRET_ACCESS_KEY or the profile (SignatureDoesNotMatch: said, request REQ1)"},
 		{"expired token", 400, "ExpiredToken", "", "the credentials have expired or their session token is wrong: renew them (ExpiredToken: said, request REQ1)"},

@@ -24,9 +24,9 @@ func (l *Location) ListDrills(ctx context.Context) (fact.DrillScan, error) {
 		l.release()
 		return fact.DrillScan{}, fmt.Errorf("list evidence in %s: %w", s, err)
 	}
-	err = l.drills.refresh(ctx, readers, evidence, func(ctx context.Context, info store.Info) (fact.Drill, error) {
+	err = l.drills.refresh(ctx, evidence, reader[fact.Drill]{readers, func(ctx context.Context, info store.Info) (fact.Drill, error) {
 		return l.readDrill(ctx, s, info)
-	}, l.noteUnreadable)
+	}, l.noteUnreadable})
 	if err != nil {
 		return fact.DrillScan{}, fmt.Errorf("read evidence in %s: %w", s, err)
 	}
@@ -70,7 +70,7 @@ func (l *Location) readDrill(ctx context.Context, s store.Store, info store.Info
 	case max(len(r.Backup.UID), len(r.Policy), len(r.PolicySchedule), len(r.Level), len(r.Backup.MetadataSHA256)) > maxName:
 		return fact.Drill{}, ContentError{fmt.Errorf("a name in it is longer than %d characters", maxName)}
 	case time.Until(r.Finished) > fact.MaxAhead || time.Until(r.Backup.Started) > fact.MaxAhead:
-		return fact.Drill{}, fmt.Errorf("it lies in the future: ended %s", r.Finished)
+		return fact.Drill{}, clockError{fmt.Errorf("it lies in the future: ended %s", r.Finished)}
 	}
 	d := fact.DrillOf(r)
 	d.ID = id

@@ -29,7 +29,7 @@ func (l *Location) readBackup(ctx context.Context, s store.Store, info store.Inf
 	}
 	if time.Until(b.Start) > fact.MaxAhead || time.Until(b.Completed) > fact.MaxAhead {
 		// It may be this clock that is wrong, so it is looked at again.
-		return fact.Backup{}, fmt.Errorf("it lies in the future: started %s, completed %s", b.Start, b.Completed)
+		return fact.Backup{}, clockError{fmt.Errorf("it lies in the future: started %s, completed %s", b.Start, b.Completed)}
 	}
 	return b, nil
 }

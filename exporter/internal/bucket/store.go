@@ -91,9 +91,9 @@ func (l *Location) ListBackups(ctx context.Context) (fact.BackupScan, error) {
 		l.release()
 		return scan, fmt.Errorf("list backups in %s: %w", s, err)
 	}
-	err = l.backups.refresh(ctx, readers, metadataFiles(list), func(ctx context.Context, info store.Info) (fact.Backup, error) {
+	err = l.backups.refresh(ctx, metadataFiles(list), reader[fact.Backup]{readers, func(ctx context.Context, info store.Info) (fact.Backup, error) {
 		return l.readBackup(ctx, s, info)
-	}, l.noteUnreadable)
+	}, l.noteUnreadable})
 	if err != nil {
 		return scan, fmt.Errorf("read backups in %s: %w", s, err)
 	}

@@ -37,11 +37,11 @@ func (l *Location) readVolumes(ctx context.Context, s store.Store, list []*Folde
 		bounded, cancel = context.WithTimeout(ctx, time.Until(end)/2)
 	}
 	defer cancel()
-	err := l.volumes.refresh(bounded, volumeReaders, l.volumeFiles(list), func(ctx context.Context, info store.Info) (*fact.Volumes, error) {
+	err := l.volumes.refresh(bounded, l.volumeFiles(list), reader[*fact.Volumes]{volumeReaders, func(ctx context.Context, info store.Info) (*fact.Volumes, error) {
 		return ReadVolumes(ctx, s, info.Key)
-	}, l.noteUnreadable)
-	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-		return nil
+	}, l.noteUnreadable})
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil || errors.Is(err, errNoneReadable) {
+		return nil // the backups are known; records that are refused count as unreadable
 	}
 	return err
 }

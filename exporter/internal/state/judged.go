@@ -14,6 +14,8 @@ type Judged struct {
 	Known Known
 	// Watched says that a cluster is a source.
 	Watched bool
+	// Unreadable counts the backups, of whatever schedule, that cannot be read.
+	Unreadable int
 
 	// The newest backups that ended, that ended and whose archive is in the
 	// location, and that are Completed and exist; nil for none.
@@ -50,6 +52,15 @@ type Judged struct {
 // reading.
 type Known struct{ Existence, Runs, Locks, Cluster, Drills bool }
 
+// unreadable counts the backups of all locations that cannot be read.
+func unreadable(known State) int {
+	n := 0
+	for _, l := range known.Locations {
+		n += l.UnreadableBackups
+	}
+	return n
+}
+
 // Judge returns the schedules that get series, and nothing before HasData.
 func Judge(now time.Time, known State, cfg Config) []Judged {
 	cfg = cfg.WithDefaults()
@@ -60,7 +71,7 @@ func Judge(now time.Time, known State, cfg Config) []Judged {
 	schedules := Within(known.Schedules, cfg)
 	out := make([]Judged, 0, len(schedules))
 	for _, s := range schedules {
-		j := Judged{ScheduleState: s, Watched: k.Watched, Known: Known{
+		j := Judged{ScheduleState: s, Watched: k.Watched, Unreadable: unreadable(known), Known: Known{
 			Existence: k.Exists(s), Runs: k.Runs(s), Locks: k.Of(s, k.Backups), Cluster: k.Cluster, Drills: k.Of(s, k.Drills),
 		}}
 		j.judgeBackups(now, cfg)

@@ -115,6 +115,9 @@ type LocationState struct {
 	Answered   bool
 	Incomplete int
 	Unreadable int
+	// UnreadableBackups counts those of Unreadable whose velero-backup.json cannot be
+	// read or is malformed: their schedules are not known.
+	UnreadableBackups int
 	// VolumesPending counts backups whose volume records are not read yet.
 	VolumesPending int
 	BackupList     []fact.Backup

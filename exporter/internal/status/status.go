@@ -289,6 +289,8 @@ func Verdict(now time.Time, s ScheduleStatus, j state.Judged) (Health, Severity,
 		return Unproven, Warning, "No backup was ever drilled.", "LifeboatNeverDrilled"
 	case s.Paused:
 		return Paused, Info, "It is paused: no run will start.", "LifeboatSchedulePaused"
+	case none && j.Unreadable > 0 && !j.Known.Cluster:
+		return Unknown, Warning, fmt.Sprintf("No backup of it is known, and %d backups in its locations cannot be read: some may belong to it.", j.Unreadable), "LifeboatUnreadableObjects"
 	case none:
 		return Never, Info, "No backup has succeeded yet, and no run was due yet.", ""
 	}
