@@ -129,7 +129,7 @@ func TestQuietFoldersAreListedOnceAnHour(t *testing.T) {
 		}
 		listed := int(pages.list.Load() - before)
 		assert.LessOrEqual(t, listed, 60*(10+2), "names, and the few files whose turn it is")
-		assert.Equal(t, uint64(100), pages.get.Load(), "and nothing is fetched twice")
+		assert.LessOrEqual(t, pages.get.Load(), uint64(100+6), "and nothing is fetched twice, but one in ten minutes to know that it can be")
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -257,26 +258,29 @@ func TestABackupThatVeleroRewritesOrSomeoneDeletesIsSeen(t *testing.T) {
 }
 
 func TestAnObjectThatCannotBeFetchedIsTriedAgain(t *testing.T) {
-	inBucket := newBucket(t)
-	inBucket.backup(completedBackup("db", "db-1", day(-1)))
-	inBucket.backup(completedBackup("db", "db-2", day(0)))
-	failing := &failingGet{Store: inBucket, key: store.Metadata("db-2")}
-	var log bytes.Buffer
-	source := bucket.New(func(context.Context) (store.Store, error) { return failing, nil }, slog.New(slog.NewTextHandler(&log, nil)))
+	synctest.Test(t, func(t *testing.T) {
+		inBucket := newBucket(t)
+		inBucket.backup(completedBackup("db", "db-1", midnight.Add(-25*time.Hour)))
+		inBucket.backup(completedBackup("db", "db-2", midnight.Add(-time.Hour)))
+		failing := &failingGet{Store: inBucket, key: store.Metadata("db-2")}
+		var log bytes.Buffer
+		source := bucket.New(func(context.Context) (store.Store, error) { return failing, nil }, slog.New(slog.NewTextHandler(&log, nil)))
 
-	for range 3 {
+		for range 3 {
+			scan, err := source.ListBackups(t.Context())
+			require.NoError(t, err)
+			assert.Equal(t, []string{"db-1"}, namesOf(scan.Backups))
+			require.Len(t, scan.Unreadable, 1)
+		}
+		assert.Equal(t, 1, strings.Count(log.String(), store.Metadata("db-2")), "it is logged once, not at each scan")
+
+		failing.key = ""
+		time.Sleep(time.Minute) // the bubble's time
 		scan, err := source.ListBackups(t.Context())
 		require.NoError(t, err)
-		assert.Equal(t, []string{"db-1"}, namesOf(scan.Backups))
-		require.Len(t, scan.Unreadable, 1)
-	}
-	assert.Equal(t, 1, strings.Count(log.String(), store.Metadata("db-2")), "it is logged once, not at each scan")
-
-	failing.key = ""
-	scan, err := source.ListBackups(t.Context())
-	require.NoError(t, err)
-	assert.Equal(t, []string{"db-1", "db-2"}, namesOf(scan.Backups))
-	assert.Empty(t, scan.Unreadable)
+		assert.Equal(t, []string{"db-1", "db-2"}, namesOf(scan.Backups))
+		assert.Empty(t, scan.Unreadable)
+	})
 }
 
 func TestAListingThatBreaksOffFailsTheScan(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/debug"
 	_ "time/tzdata" // CRON_TZ works where the image has no time zones
 
 	"github.com/prometheus/common/version"
@@ -21,7 +22,14 @@ import (
 	"github.com/lifeboat-backup/lifeboat/exporter"
 )
 
+// memoryLimit is from which use of memory on garbage is collected sooner, in bytes: it
+// is below what deploy/exporter gives the program.
+const memoryLimit = 448 << 20
+
 func main() {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
+	}
 	os.Exit(cli.Main(newRoot(), os.Args[1:], os.Stdout, os.Stderr))
 }
 

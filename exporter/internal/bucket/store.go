@@ -16,7 +16,7 @@ import (
 const (
 	// maxListed is the number of backups, and of pieces of evidence, kept of
 	// one location.
-	maxListed = 200_000
+	maxListed = 125_000
 	// MaxLabel is the length of a schedule's name: it is the value of a
 	// Kubernetes label.
 	MaxLabel = 63

@@ -127,12 +127,21 @@ func (a *assembly) expect(s *ScheduleState) {
 // of a Schedule that was deleted promise nothing any more.
 func (a *assembly) get(name string) *ScheduleState {
 	s, ok := a.byName[name]
-	if !ok && (name == "" || a.known.Kube == nil || !a.known.Kube.Source.Read()) {
+	if !ok && (name == "" || a.mayAdd()) {
 		s = &ScheduleState{Name: name}
 		a.expect(s)
 		a.byName[name] = s
 	}
 	return s
+}
+
+// maxUnnamed is how many schedules are kept that neither the cluster nor a flag
+// names: anyone who can write to a bucket can invent them.
+const maxUnnamed = 5000
+
+// mayAdd reports whether a schedule of which only backups are known is kept.
+func (a *assembly) mayAdd() bool {
+	return (a.known.Kube == nil || !a.known.Kube.Source.Read()) && len(a.byName) < len(a.cfg.Schedules)+maxUnnamed
 }
 
 // before is the schedule as it was in the state before.
