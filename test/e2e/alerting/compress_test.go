@@ -191,7 +191,10 @@ func TestEveryNumberThatIsDividedIsANumberOfSeconds(t *testing.T) {
 			}
 		}
 	}
-	assert.ElementsMatch(t, []string{"LifeboatBackupStuck 900", "LifeboatRepoMaintenanceStale 604800", "LifeboatScheduleNotRunning 600"}, slices.Collect(maps.Keys(seconds)))
+	assert.ElementsMatch(t, []string{
+		"LifeboatBackupStuck 900", "LifeboatRepoMaintenanceStale 604800", "LifeboatScheduleNotRunning 600", "cluster_namespace:lifeboat_exporter_up:last_seen 2592000",
+		"namespace_schedule:lifeboat_schedule_info:last_seen 2592000", "namespace_schedule:lifeboat_schedule_valid:last_seen 2592000",
+	}, slices.Collect(maps.Keys(seconds)))
 }
 
 var numbers = regexp.MustCompile(`(?:^|[\s(,])[0-9.]+\b`)
