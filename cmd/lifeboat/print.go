@@ -5,6 +5,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/lifeboat-backup/lifeboat/cmd/internal/cli"
 	"github.com/lifeboat-backup/lifeboat/core/plan"
@@ -24,8 +25,18 @@ func printList(w io.Writer, title string, lines []string) {
 			cli.Printf(w, "  … and %d more (-o json lists all)\n", len(lines)-i)
 			return
 		}
-		cli.Printf(w, "  %s\n", l)
+		cli.Printf(w, "  %s\n", cut(l))
 	}
+}
+
+// cut shortens a line in its middle: a name may be hundreds of kilobytes long, and what
+// is wrong comes after it.
+func cut(line string) string {
+	const head, tail = 2000, 2000
+	if len(line) <= head+tail {
+		return line
+	}
+	return strings.ToValidUTF8(line[:head], "") + " … " + strings.ToValidUTF8(line[len(line)-tail:], "")
 }
 
 // size is a number of bytes for people.

@@ -105,6 +105,7 @@ type lister struct {
 	given   []item.Key // yielded of the page that is being read
 	breaks  int        // of this page
 	expired int        // in succession
+	deep    bool       // this page nests deeper than a decoder follows
 }
 
 // again decides whether the page that failed is asked for once more, and waits
@@ -117,6 +118,10 @@ func (l *lister) again(ctx context.Context, err error) bool {
 		l.expired++
 		l.info.Expired = true
 		l.token = token
+		return true
+	}
+	if tooDeep(err) && !l.deep {
+		l.deep = true
 		return true
 	}
 	if !l.begun || !Unreachable(err) || l.breaks == maxBreaks {
@@ -155,7 +160,7 @@ func (l *lister) page(ctx context.Context, yield func(item.Item, error) bool) (m
 	budget := &budget{r: l.buffer, left: maxObject}
 	p := pageReader{dec: jsontext.NewDecoder(budget), resource: l.resource}
 	size, count := 0, 0
-	wanted, err := p.read(func(it item.Item) bool {
+	take := func(it item.Item) bool {
 		budget.left = maxObject
 		size, count = size+len(it.Raw), count+1
 		if before[it.Key] {
@@ -163,7 +168,12 @@ func (l *lister) page(ctx context.Context, yield func(item.Item, error) bool) (m
 		}
 		l.given = append(l.given, it.Key)
 		return yield(it, nil)
-	})
+	}
+	read := p.read
+	if l.deep {
+		read = func(yield func(item.Item) bool) (bool, error) { return p.readWhole(l.buffer, yield) }
+	}
+	wanted, err := read(take)
 	switch {
 	case ctx.Err() != nil && err != nil:
 		return false, ctx.Err()
@@ -180,7 +190,7 @@ func (l *lister) page(ctx context.Context, yield func(item.Item, error) bool) (m
 
 // turn makes ready for the next page: as many objects as make pageBytes.
 func (l *lister) turn(p pageReader, size, count int) {
-	l.given, l.breaks, l.expired = l.given[:0], 0, 0
+	l.given, l.breaks, l.expired, l.deep = l.given[:0], 0, 0, false
 	l.token = p.next
 	l.info.ResourceVersion = cmp.Or(p.resourceVersion, l.info.ResourceVersion)
 	if size > 0 {

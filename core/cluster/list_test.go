@@ -73,6 +73,18 @@ func TestAPageIsCutIntoItems(t *testing.T) {
 			assert.Equal(t, c.want, raw)
 			assert.Equal(t, "next", p.next)
 			assert.Equal(t, "7", p.resourceVersion)
+
+			if name == "items are not there" {
+				return
+			}
+			whole := pageReader{resource: configMaps}
+			raw = nil
+			wanted, err = whole.readWhole(strings.NewReader(c.page), func(it item.Item) bool { raw = append(raw, string(it.Raw)); return true })
+			require.NoError(t, err)
+			assert.True(t, wanted)
+			assert.Equal(t, c.want, raw, "read in one piece")
+			assert.Equal(t, "next", whole.next)
+			assert.Equal(t, "7", whole.resourceVersion)
 		})
 	}
 }

@@ -104,11 +104,18 @@ type Columns struct{ t *tabwriter.Writer }
 // NewColumns makes a table that is printed on w by Flush.
 func NewColumns(w io.Writer) Columns { return Columns{tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)} }
 
+// widestCell is how many bytes a cell before the last may have: all rows are as wide as
+// the widest, and a name can be hundreds of kilobytes long.
+const widestCell = 400
+
 // Row adds a row. Its cells are values, and are escaped.
 func (t Columns) Row(cells ...any) {
 	line := make([]string, len(cells))
 	for i, c := range cells {
 		line[i] = Escape(fmt.Sprint(c))
+		if i < len(cells)-1 && len(line[i]) > widestCell {
+			line[i] = strings.ToValidUTF8(line[i][:widestCell], "") + "…"
+		}
 	}
 	fmt.Fprintln(t.t, strings.Join(line, "\t"))
 }

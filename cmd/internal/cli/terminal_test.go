@@ -171,3 +171,16 @@ func TestProgramsPrintValuesEscaped(t *testing.T) {
 }
 
 var _ io.Writer = (*Terminal)(nil)
+
+func TestALongCellDoesNotWidenATable(t *testing.T) {
+	var b strings.Builder
+	c := NewColumns(&b)
+	c.Row("x", strings.Repeat("é", 300_000), "reason")
+	c.Row("y", "b", strings.Repeat("r", 1000))
+	if err := c.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if b.Len() > 3000 || !strings.Contains(b.String(), "é…") || !strings.Contains(b.String(), strings.Repeat("r", 1000)) {
+		t.Errorf("%d bytes: %.600s", b.Len(), b.String())
+	}
+}
