@@ -60,7 +60,7 @@ func TestABackupOfANamespaceHoldsItAndWhatItNeeds(t *testing.T) {
 	assert.ElementsMatch(t, []string{
 		"namespaces orchard", "namespaces shop",
 		"persistentvolumes pv-deleted", "persistentvolumes pv-retained",
-		"priorityclasses.scheduling.k8s.io shop-critical",
+		"priorityclasses.scheduling.k8s.io shop-critical", "storageclasses.storage.k8s.io shop-fast",
 		"customresourcedefinitions.apiextensions.k8s.io trees.orchard.example.com",
 		"clusterrolebindings.rbac.authorization.k8s.io orchard:keeper:checkout",
 		"clusterroles.rbac.authorization.k8s.io orchard:keeper",
