@@ -151,7 +151,7 @@ func TestAPodThatALabelSelectsBringsItsClaimAndVolume(t *testing.T) {
 	for _, f := range []filter.Filter{{LabelSelector: "app=db"}, {OrLabelSelectors: []string{"app=db", "app=other"}}, {IncludedNamespaces: []string{"labelled"}, LabelSelector: "app=db"}} {
 		r, keys := run(t, c, f, nil)
 		assert.True(t, r.Complete(), "%v", r.Errors)
-		assert.ElementsMatch(t, []string{"namespaces labelled", "pods labelled/db", "persistentvolumeclaims labelled/data", "persistentvolumes vol"}, names(keys))
+		assert.ElementsMatch(t, []string{"namespaces labelled", "pods labelled/db", "persistentvolumeclaims labelled/data", "persistentvolumes vol", "serviceaccounts labelled/runner"}, names(keys))
 	}
 	_, keys := run(t, c, filter.Filter{LabelSelector: "app=db", IncludedNamespaceScopedResources: []string{"pods"}}, nil)
 	assert.ElementsMatch(t, []string{"namespaces labelled", "pods labelled/db"}, names(keys), "the claims' resource is not asked for")
