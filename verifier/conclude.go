@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
 	"github.com/lifeboat-backup/lifeboat/verifier/policy"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 	"github.com/lifeboat-backup/lifeboat/verifier/sandbox"
@@ -44,6 +45,9 @@ func conclude(rep report.Report, f facts) report.Report {
 		rep.Summary = "No fault of the backup was found, but the sandbox could not prove it: " + counted(rep.Environment)
 	default:
 		rep.Verdict, rep.Summary = passed(rep)
+	}
+	if rep.Backup.Phase == string(velerov1.BackupPhasePartiallyFailed) && rep.Verdict == report.Passed {
+		rep.Summary = "The backup is PartiallyFailed, so objects may be missing from it. " + rep.Summary
 	}
 	return rep
 }

@@ -160,7 +160,9 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			status(422, "Invalid", "it is refused by a rule")
 			return
 		}
-		s.add(string(body))
+		if r.URL.Query().Get("dryRun") == "" {
+			s.add(string(body))
+		}
 		w.WriteHeader(http.StatusCreated)
 		_, _ = w.Write(body)
 	case s.objects[r.URL.Path] != "":

@@ -16,7 +16,7 @@ func newPlan() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "plan --from-backup BACKUP --location URL",
 		Short: "Show what a restore would do; changes nothing",
-		Long:  "Show what restore create would do with each item of a backup in this cluster, and why.\nNothing is changed. Exit status 3 means that some items cannot be restored.\n" + cli.ExitHelp,
+		Long:  "Show what restore create would do with each item of a backup in this cluster, and why.\nNothing is changed. The API server is asked about each creation and update by a dry run.\nExit status 3 means that some items cannot be restored.\n" + cli.ExitHelp,
 		Args:  cli.NoArgs("from-backup"),
 	}
 	f.add(c)
@@ -27,6 +27,8 @@ func newPlan() *cobra.Command {
 		}
 		line := cli.NewProgress(c.ErrOrStderr())
 		job.Progress = func(e progress.Event) { line.Stage(e.Stage) }
+		job.TryCreations = true
+		job.Warn = warner(c.ErrOrStderr(), line)
 		prepared, err := job.Prepare(c.Context())
 		line.Done()
 		if err != nil {
@@ -34,9 +36,6 @@ func newPlan() *cobra.Command {
 		}
 		p := prepared.Plan
 		file := prepared.File()
-		for _, warning := range prepared.Warnings {
-			cli.Printf(c.ErrOrStderr(), "warning: %s\n", warning)
-		}
 		if err := cli.Print(c.OutOrStdout(), f.out, file, func(w io.Writer) error { return printPlan(w, p) }); err != nil {
 			return err
 		}
@@ -51,22 +50,35 @@ func newPlan() *cobra.Command {
 func printPlan(w io.Writer, p plan.Plan) error {
 	t := cli.NewColumns(w)
 	t.Row("ACTION", "RESOURCE", "NAMESPACE", "NAME", "REASON")
+	skipped, untried := map[string]int{}, map[string]int{}
+	var failed []string
+	waits := 0
 	for _, s := range p.Steps {
-		t.Row(s.Action, s.GroupResource(), s.Namespace, s.Name, s.Reason)
+		if !s.Filtered() {
+			t.Row(s.Action, s.GroupResource(), s.Namespace, s.Name, s.Reason)
+		}
+		switch {
+		case s.Action == plan.Skip:
+			skipped[s.Reason]++
+		case s.Action == plan.Fail:
+			failed = append(failed, fmt.Sprintf("%s: %s", s.Key, s.Reason))
+		case s.Untried != "":
+			untried["after "+s.Untried]++
+			waits++
+		}
 	}
 	if err := t.Flush(); err != nil {
 		return err
-	}
-	skipped := map[string]int{}
-	for _, s := range p.Steps {
-		if s.Action == plan.Skip {
-			skipped[s.Reason]++
-		}
 	}
 	printList(w, "\nSkipped", counted(skipped))
 	printList(w, "\nVolumes", volumes(p.Volumes))
 	if len(p.Awaits) > 0 {
 		printList(w, "\nNamespaces being deleted, which the restore waits for", p.Awaits)
+	}
+	printList(w, "\nCannot be restored", failed)
+	if waits > 0 {
+		cli.Printf(w, "\nThe API server can only be asked during the restore about %s that need what it does first:\n", plural(waits, "creation"))
+		printLines(w, counted(untried))
 	}
 	changes := ""
 	if n := p.Count(plan.Update); n > 0 {

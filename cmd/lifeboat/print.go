@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/lifeboat-backup/lifeboat/cmd/internal/cli"
+	"github.com/lifeboat-backup/lifeboat/core/item"
 	"github.com/lifeboat-backup/lifeboat/core/plan"
 )
 
@@ -20,6 +21,10 @@ func printList(w io.Writer, title string, lines []string) {
 		return
 	}
 	cli.Printf(w, title+" (%d):\n", len(lines))
+	printLines(w, lines)
+}
+
+func printLines(w io.Writer, lines []string) {
 	for i, l := range lines {
 		if i == mostLines {
 			cli.Printf(w, "  … and %d more (-o json lists all)\n", len(lines)-i)
@@ -54,12 +59,57 @@ func size(n int64) string {
 	}
 }
 
+// mostNames is how many objects a summary names for one reason.
+const mostNames = 10
+
+// named are objects by what is to be said about them.
+type named map[string][]item.Key
+
+func (n named) add(reason string, k item.Key) { n[reason] = append(n[reason], k) }
+
+// print prints how many objects there are for each reason, and names the first.
+func (n named) print(w io.Writer, title string) {
+	total := 0
+	for _, keys := range n {
+		total += len(keys)
+	}
+	if total == 0 {
+		return
+	}
+	cli.Printf(w, title+" (%d):\n", total)
+	for _, reason := range slices.Sorted(maps.Keys(n)) {
+		cli.Printf(w, "  %d %s\n    %s\n", len(n[reason]), reason, someOf(n[reason]))
+	}
+}
+
+// someOf names the first of some objects.
+func someOf(keys []item.Key) string {
+	names := make([]string, 0, mostNames)
+	for _, k := range keys[:min(len(keys), mostNames)] {
+		names = append(names, k.String())
+	}
+	list := strings.Join(names, ", ")
+	if more := len(keys) - len(names); more > 0 {
+		list += fmt.Sprintf(", and %d more (-o json lists all)", more)
+	}
+	return list
+}
+
+// counted are numbers of things by what is to be said about them.
 func counted(m map[string]int) []string {
 	var out []string
 	for _, k := range slices.Sorted(maps.Keys(m)) {
 		out = append(out, fmt.Sprintf("%d %s", m[k], k))
 	}
 	return out
+}
+
+// warner prints warnings while a progress line is shown.
+func warner(w io.Writer, line *cli.Progress) func(string) {
+	return func(warning string) {
+		line.Done()
+		cli.Printf(w, "warning: %s\n", warning)
+	}
 }
 
 func volumes(vs []plan.Volume) []string {

@@ -86,6 +86,7 @@ func (f *restoreFlags) run(c *cobra.Command, job restore.Job) error {
 		}
 		line.Show("restoring %d of %d: %s", e.Done, e.Total, e.Object)
 	}
+	job.Warn = warner(c.ErrOrStderr(), line)
 	result, runErr := job.Run(c.Context())
 	line.Done()
 	if result.Changes == nil && runErr != nil {
@@ -140,17 +141,17 @@ func printRestored(w io.Writer, r restore.Result) error {
 	cli.Printf(w, "Restore %s of backup %s: %d created, %d updated, %d unchanged, %d skipped, %d failed, in %.1f s.\n", r.Restore, r.Backup,
 		ch.Count(apply.Created), ch.Count(apply.Updated), ch.Count(apply.Unchanged), ch.Count(apply.Skipped), ch.Count(apply.Failed), r.Duration.Seconds())
 	var failed []string
-	skipped := map[string]int{}
+	skipped := named{}
 	for _, c := range ch {
 		switch c.Outcome {
 		case apply.Failed:
 			failed = append(failed, fmt.Sprintf("%s: %s", c.Key, c.Reason))
 		case apply.Skipped:
-			skipped[c.Reason]++
+			skipped.add(c.Reason, c.Key)
 		}
 	}
 	printList(w, "Failed", failed)
-	printList(w, "Skipped", counted(skipped))
+	skipped.print(w, "Skipped")
 	printList(w, "Changed by the cluster", altered(ch))
 	printList(w, "Volumes", volumes(r.Volumes))
 	printList(w, "Warnings", r.Warnings)

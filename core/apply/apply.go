@@ -8,7 +8,6 @@ package apply
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -54,6 +53,9 @@ type Applier struct {
 	// Hide keeps values of objects out of the reasons of changes: the backup is
 	// encrypted, and what reports a restore or a drill is not.
 	Hide bool
+	// DryRun is for TryCreation: nothing is kept, so no object appears meanwhile that
+	// another one needs.
+	DryRun bool
 	// Progress, when set, is called after each step, by one goroutine at a time.
 	Progress func(Change)
 
@@ -183,18 +185,7 @@ func mayPass(err error) bool { return apierrors.IsInternalError(err) || apierror
 // create makes the object.
 func (a *Applier) create(ctx context.Context, w Work) (Change, error) {
 	owners := a.references(w.Step)
-	object, withheld, err := a.object(w, owners)
-	if err != nil {
-		return done(w, Failed, err.Error())
-	}
-	answer, tries, err := a.post(ctx, w.Step, object)
-	if refusesClusterIP(w.Step, err) {
-		w.Step.Reason += "; without the cluster IP that its author wrote: " + a.words(w, err)
-		if object, err = withoutClusterIPs(object); err != nil {
-			return done(w, Failed, err.Error())
-		}
-		answer, tries, err = a.post(ctx, w.Step, object)
-	}
+	p, err := a.post(ctx, w, owners)
 	if ctx.Err() == nil && apierrors.IsAlreadyExists(err) {
 		live, readErr := a.read(ctx, resourceOf(w.Step), w.Step)
 		switch {
@@ -202,31 +193,22 @@ func (a *Applier) create(ctx context.Context, w Work) (Change, error) {
 		case readErr != nil:
 			return a.ended(ctx, w, readErr, "exists, and cannot be read: ")
 		case live.GetDeletionTimestamp() == nil:
-			return a.existing(ctx, w, live, tries, withheld)
+			return a.existing(ctx, w, live, p.tries, p.withheld)
 		default:
 			if change, err := a.awaitRemoval(ctx, w, string(live.GetUID()), "is being deleted"); err != nil || change.Outcome != "" {
 				return change, err
 			}
 		}
-		answer, _, err = a.post(ctx, w.Step, object)
+		p, err = a.post(ctx, w, owners)
 	}
 	if err != nil {
 		return a.ended(ctx, w, err, "")
 	}
-	if err := a.noteCreatedIncomplete(w, answer, withheld); err != nil {
+	w.Step.Reason += p.note
+	if err := a.noteCreatedIncomplete(w, p.answer, p.withheld); err != nil {
 		return done(w, Failed, err.Error())
 	}
-	return a.created(ctx, w, answer, len(owners))
-}
-
-// post sends a creation and returns the answer and how often it was tried.
-func (a *Applier) post(ctx context.Context, s plan.Step, object []byte) (answer []byte, tries int, err error) {
-	r := resourceOf(s)
-	tries, err = a.try(ctx, r, func() (err error) {
-		answer, err = a.Cluster.Create(ctx, r, s.Namespace, object, fields(s)...)
-		return err
-	})
-	return answer, tries, err
+	return a.created(ctx, w, p.answer, len(owners))
 }
 
 // created ends a step whose object has been made, with so many of its owners.
@@ -309,38 +291,6 @@ func fields(s plan.Step) []cluster.Param {
 	return []cluster.Param{cluster.StrictFields()}
 }
 
-// object is what is posted, and the patch that completes it.
-func (a *Applier) object(w Work, owners []any) (body []byte, withheld map[string]any, err error) {
-	if w.Step.Bare {
-		return fmt.Appendf(nil, `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":%q}}`, w.Step.Name), nil, nil
-	}
-	u, err := a.wanted(w)
-	if err != nil {
-		return nil, nil, err
-	}
-	bindTo(u, w.Step)
-	withheld = plan.Withhold(u, w.Step.GroupResource(), a.Backup)
-	plan.Mark(u, a.Backup, a.Restore)
-	if len(owners) > 0 {
-		_ = unstructured.SetNestedSlice(u.Object, owners, "metadata", "ownerReferences") // metadata is a map: it has a name
-	}
-	body, err = json.Marshal(u.Object)
-	return body, withheld, err
-}
-
-// wanted is the object as the target is to have it.
-func (a *Applier) wanted(w Work) (*unstructured.Unstructured, error) {
-	u, err := w.Item.Object()
-	if err != nil {
-		return nil, err
-	}
-	if err := a.Options.Transform(u, w.Step.GroupResource()); err != nil {
-		return nil, err
-	}
-	u.SetAPIVersion(w.Step.APIVersion())
-	return u, nil
-}
-
 // retries are for answers that a moment may change: a quota that counts
 // concurrently, a server that asks to come back, one of several API servers
 // that goes away. With five tries they take three seconds.
@@ -365,8 +315,9 @@ func (a *Applier) try(ctx context.Context, r item.Resource, request func() error
 
 func (a *Applier) worthRetrying(r item.Resource, err error) bool {
 	_, defined := a.Defines[r.GroupResource()]
-	return apierrors.IsConflict(err) || apierrors.IsServerTimeout(err) || apierrors.IsTooManyRequests(err) || apierrors.IsServiceUnavailable(err) ||
-		cluster.Unreachable(err) || defined && apierrors.IsNotFound(err) || classUnseen(err)
+	appears := !a.DryRun && (defined && apierrors.IsNotFound(err) || classUnseen(err))
+	return appears || apierrors.IsConflict(err) || apierrors.IsServerTimeout(err) || apierrors.IsTooManyRequests(err) || apierrors.IsServiceUnavailable(err) ||
+		cluster.Unreachable(err)
 }
 
 // classUnseen reports whether admission has refused a pod for want of its

@@ -1,12 +1,10 @@
 package apply
 
 import (
-	"encoding/json"
 	"errors"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/lifeboat-backup/lifeboat/core/plan"
 )
@@ -25,13 +23,4 @@ func refusesClusterIP(s plan.Step, err error) bool {
 		}
 	}
 	return len(status.Status().Details.Causes) > 0
-}
-
-func withoutClusterIPs(object []byte) ([]byte, error) {
-	var u unstructured.Unstructured
-	if err := u.UnmarshalJSON(object); err != nil {
-		return nil, err
-	}
-	plan.WithoutClusterIPs(&u)
-	return json.Marshal(u.Object)
 }

@@ -194,7 +194,7 @@ func (a *Applier) Try(ctx context.Context, w Work) (needed bool, refusal plan.Re
 	patch = plan.Joined(patch, later)
 	err = a.send(ctx, w, live, patch, cluster.DryRun())
 	switch {
-	case err == nil, apierrors.IsConflict(err):
+	case err == nil, apierrors.IsConflict(err), dryRunUnsupported(err):
 		return true, plan.Refusal{}, nil
 	case ctx.Err() != nil, cluster.Unreachable(err):
 		return true, plan.Refusal{}, err

@@ -44,6 +44,9 @@ type origin struct {
 func originOf(s Step) origin { return origin{s.Source(), s.Bare} }
 
 func drifted(was, is Step, there bool) string {
+	if was.Refused {
+		was.Action = Create // a restore does not ask in advance
+	}
 	switch {
 	case !there:
 		return fmt.Sprintf("the plan says %s; now nothing is to be done with it", was.Action)

@@ -64,6 +64,13 @@ type Step struct {
 	// Add says that a binding gets the subjects that it lacks and is not changed
 	// otherwise, since others use it.
 	Add bool `json:"add,omitempty"`
+	// Refused marks a creation that the API server would reject, by its answer to a
+	// dry run. A restore tries it all the same.
+	Refused bool `json:"refused,omitempty"`
+	// Untried is why a creation could not be tried in advance: what it depends on
+	// and the same restore creates or deletes before it, "" if it was tried or no
+	// creation is.
+	Untried string `json:"untried,omitempty"`
 	// Owners are the owners that the object gets, with their new UIDs.
 	Owners []Owner `json:"owners,omitempty"`
 	// Withheld are the fields that the object is created without and that it gets

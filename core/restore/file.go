@@ -35,11 +35,13 @@ type File struct {
 	Cluster string       `json:"cluster"`
 	Options plan.Options `json:"options"`
 	plan.Plan
+	// Warnings are for people; they are not compared.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // File is the plan for a file.
 func (p Prepared) File() File {
-	return File{APIVersion: fileAPIVersion, Kind: fileKind, Cluster: p.Cluster, Options: p.Options, Plan: p.Plan}
+	return File{APIVersion: fileAPIVersion, Kind: fileKind, Cluster: p.Cluster, Options: p.Options, Plan: p.Plan, Warnings: p.Warnings}
 }
 
 // ReadFile reads a plan file, JSON or YAML, as lifeboat plan writes it. It is at

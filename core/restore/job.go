@@ -51,7 +51,10 @@ type Job struct {
 	// Reviewed, when set, is the plan that Run carries out; its options are those
 	// of the job.
 	Reviewed *File
-	Workers  int // 0 = apply.DefaultWorkers
+	// TryCreations asks the API server about each creation by a dry run when the
+	// plan is made. It costs about as much as the restore.
+	TryCreations bool
+	Workers      int // 0 = apply.DefaultWorkers
 	// Digests asks for apply.Change.Made.
 	Digests bool
 	// TerminatingTimeout bounds the wait for namespaces that are being deleted,
@@ -67,6 +70,8 @@ type Job struct {
 	// Progress, when set, receives each stage, and each step of Execute that acts
 	// on the cluster.
 	Progress progress.Sink
+	// Warn, when set, receives each warning of Prepare, before anything is changed.
+	Warn func(warning string)
 }
 
 // Prepared is a plan with what it was made from.
@@ -127,6 +132,14 @@ func (j Job) Prepare(ctx context.Context) (Prepared, error) {
 	if len(entries) == 0 {
 		warnings = append(warnings, fmt.Sprintf("backup %s is empty: it holds no items", j.Backup))
 	}
+	if lacks := j.lacks(ctx, metadata); lacks != "" {
+		warnings = append([]string{lacks}, warnings...)
+	}
+	if j.Warn != nil {
+		for _, w := range warnings {
+			j.Warn(w)
+		}
+	}
 	p := Prepared{Metadata: metadata, Options: j.Options, Entries: plan.ComeAlong(entries), Warnings: warnings}
 	if err := j.plan(ctx, t, &p); err != nil {
 		return Prepared{}, err
@@ -159,7 +172,11 @@ func (j Job) plan(ctx context.Context, t target, p *Prepared) error {
 	}
 	p.Plan = j.Options.Build(j.Backup, p.Entries, seen)
 	p.Warnings = append(p.Warnings, p.Plan.Warnings...)
-	if err := j.settle(ctx, p, seen); err != nil {
+	err = j.settle(ctx, p, seen)
+	if err == nil && j.TryCreations {
+		err = j.tryCreations(ctx, p, seen)
+	}
+	if err != nil {
 		return j.Cluster.Explain(err)
 	}
 	return nil
@@ -171,6 +188,30 @@ func restorable(b velerov1.Backup) error {
 		return nil
 	}
 	return fmt.Errorf("backup %s is %s: only a backup that is Completed or PartiallyFailed can be restored", b.Name, b.Status.Phase)
+}
+
+// namedErrors is how many errors of a backup a warning names.
+const namedErrors = 3
+
+// lacks is a warning about a backup that recorded errors when it was made, "" for
+// others.
+func (j Job) lacks(ctx context.Context, b velerov1.Backup) string {
+	if b.Status.Phase != velerov1.BackupPhasePartiallyFailed && b.Status.Errors == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("backup %s is %s and may lack objects: it recorded %d errors when it was made", j.Backup, b.Status.Phase, b.Status.Errors)
+	listed, err := catalog.Errors(ctx, j.Store, j.Backup)
+	switch {
+	case errors.Is(err, store.ErrNotFound), err == nil && len(listed) == 0:
+		return text
+	case err != nil:
+		return text + ", which cannot be read: " + err.Error()
+	}
+	more := ""
+	if n := len(listed) - namedErrors; n > 0 {
+		listed, more = listed[:namedErrors], fmt.Sprintf("; and %d more (%s lists all)", n, store.Results(j.Backup))
+	}
+	return text + ": " + strings.Join(listed, "; ") + more
 }
 
 // index reads the archive to its end: what it holds, and that it is whole and,
