@@ -86,7 +86,7 @@ func List(ctx context.Context, s store.Store) ([]Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := readAll(ctx, s, names)
+	out, err := readAll(ctx, s, names, func(e Entry) Entry { return e })
 	if err != nil {
 		return nil, err
 	}
@@ -94,15 +94,25 @@ func List(ctx context.Context, s store.Store) ([]Entry, error) {
 	return out, nil
 }
 
-// readAll reads the named backups, several at once, in the order of the names.
-// The error is that of ctx.
-func readAll(ctx context.Context, s store.Store, names []string) ([]Entry, error) {
-	out := make([]Entry, len(names))
+// Each is List for daemons: it keeps of each backup only what keep makes of it, in
+// the order of the names. The spec of a backup can have megabytes.
+func Each[T any](ctx context.Context, s store.Store, keep func(Entry) T) ([]T, error) {
+	names, err := folders(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	return readAll(ctx, s, names, keep)
+}
+
+// readAll reads the named backups, several at once, and returns what keep makes of
+// them in the order of the names. The error is that of ctx.
+func readAll[T any](ctx context.Context, s store.Store, names []string, keep func(Entry) T) ([]T, error) {
+	out := make([]T, len(names))
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(readers)
 	for i, name := range names {
 		g.Go(func() error {
-			out[i] = ReadEntry(ctx, s, name)
+			out[i] = keep(ReadEntry(ctx, s, name))
 			return ctx.Err()
 		})
 	}

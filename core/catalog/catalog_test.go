@@ -78,6 +78,15 @@ func TestListReadsEachBackupOnceNewestFirst(t *testing.T) {
 	}
 }
 
+func TestEachKeepsWhatTheCallerWants(t *testing.T) {
+	s := mem.New()
+	put(t, s, store.Metadata("a"), metadata("a", "x", "Completed", epoch))
+	put(t, s, store.Metadata("b"), "{")
+	got, err := Each(t.Context(), s, func(e Entry) string { return fmt.Sprint(e.Name, " ", e.Backup.Status.Phase, " ", e.Err != nil) })
+	require.NoError(t, err)
+	assert.Equal(t, []string{"a Completed false", "b  true"}, got)
+}
+
 // Anybody who can write to the bucket may have put the file there.
 func TestABombInPlaceOfABackupIsDamaged(t *testing.T) {
 	s := mem.New()

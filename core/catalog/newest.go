@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -134,6 +135,12 @@ func label(ctx context.Context, s store.Store, of []candidate) string {
 	return ""
 }
 
+// wanted reports whether an entry is a restorable backup of a schedule, of any if
+// that is empty.
+func wanted(e Entry, schedule string) bool {
+	return e.Err == nil && e.Backup.Status.Phase.Restorable() && (schedule == "" || e.Backup.Labels[api.LabelScheduleName] == schedule)
+}
+
 // takeNewer reads candidates and keeps the newest restorable backup. Those that
 // cannot be read are passed over, as List reports them.
 func (e *Entry) takeNewer(ctx context.Context, s store.Store, of []candidate, schedule string) error {
@@ -141,17 +148,14 @@ func (e *Entry) takeNewer(ctx context.Context, s store.Store, of []candidate, sc
 	for i, c := range of {
 		names[i] = c.name
 	}
-	read, err := readAll(ctx, s, names)
-	if err != nil {
-		return err
-	}
-	for _, r := range read {
-		if r.Err != nil || !r.Backup.Status.Phase.Restorable() || schedule != "" && r.Backup.Labels[api.LabelScheduleName] != schedule {
-			continue
-		}
-		if e.Name == "" || r.Started().After(e.Started()) {
+	var mu sync.Mutex
+	_, err := readAll(ctx, s, names, func(r Entry) struct{} {
+		mu.Lock()
+		defer mu.Unlock()
+		if wanted(r, schedule) && (e.Name == "" || r.Started().After(e.Started()) || r.Started().Equal(e.Started()) && r.Name < e.Name) {
 			*e = r
 		}
-	}
-	return nil
+		return struct{}{}
+	})
+	return err
 }

@@ -340,34 +340,54 @@ func (k *keeper) read(ctx context.Context) (f found, err error) {
 
 func (k *keeper) readAll(ctx context.Context) (found, error) {
 	var f found
-	all, err := catalog.List(ctx, k.Store)
+	all, err := catalog.Each(ctx, k.Store, candidateOf)
 	if err != nil {
 		return f, err
 	}
+	slices.SortStableFunc(all, func(a, b candidate) int { return b.Started.Compare(a.Started) })
 	files, err := filesOf(ctx, k.Store)
 	if err != nil {
 		return f, err
 	}
-	for _, l := range all {
+	for _, c := range all {
 		switch {
-		case errors.Is(l.Err, catalog.ErrNoBackup) || store.CheckName(l.Name) != nil:
-			// No backup; the exporter counts them.
-		case l.Err == nil && !l.Backup.Status.Phase.Restorable():
-		case l.Err == nil || errors.Is(l.Err, catalog.ErrDamaged):
-			f.backups = append(f.backups, Backup{
-				Name: l.Name, Schedule: l.Backup.Labels[api.LabelScheduleName], Started: l.Started(), Completed: completed(l.Backup), MetadataSHA256: l.MetadataSHA256,
-				Files: files[l.Name].print, Modified: files[l.Name].modified,
-			})
+		case c.none:
+		case c.unread != "":
+			f.unread = append(f.unread, unread{err: c.unread, modified: k.written(ctx, c.Name)})
 		default:
-			f.unread = append(f.unread, unread{err: l.Err.Error(), modified: k.written(ctx, l.Name)})
+			c.Files, c.Modified = files[c.Name].print, files[c.Name].modified
+			f.backups = append(f.backups, c.Backup)
 		}
 	}
 	records, unreadable, err := k.index.List(ctx)
 	for _, u := range unreadable {
 		k.log.Warn("skipping unreadable evidence", "err", u.Err)
 	}
-	f.records = records
+	f.records = slices.DeleteFunc(records, func(r evidence.Record) bool { return r.Finished.After(k.Now().Add(maxAhead)) })
 	return f, err
+}
+
+// candidate is a folder that may hold a backup: none if it holds no restorable one,
+// unread why it could not be read.
+type candidate struct {
+	Backup
+	none   bool
+	unread string
+}
+
+func candidateOf(e catalog.Entry) candidate {
+	c := candidate{Backup: Backup{
+		Name: e.Name, Schedule: e.Backup.Labels[api.LabelScheduleName], Started: e.Started(), Completed: completed(e.Backup), MetadataSHA256: e.MetadataSHA256,
+	}}
+	switch {
+	case errors.Is(e.Err, catalog.ErrNoBackup) || store.CheckName(e.Name) != nil:
+		c.none = true // the exporter counts them
+	case e.Err == nil:
+		c.none = !e.Backup.Status.Phase.Restorable()
+	case !errors.Is(e.Err, catalog.ErrDamaged):
+		c.unread = e.Err.Error()
+	}
+	return c
 }
 
 // written is when the metadata of a backup was written, zero if that is unknown.

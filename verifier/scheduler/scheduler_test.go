@@ -413,6 +413,25 @@ func TestABackupWhoseFilesHaveChangedIsDrilledAgain(t *testing.T) {
 	}
 }
 
+// A proof that never gets old would be one for good.
+func TestEvidenceOfTheFutureProvesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, d := mem.New(), &drills{}
+		add(t, s, "db", "db-1", time.Now())
+		far := report.Report{
+			Schema: report.Schema, ID: "far", Policy: "nightly", Level: report.LevelKind, Verdict: report.Passed,
+			Started: time.Now(), Finished: time.Now().AddDate(100, 0, 0), Backup: report.Backup{Name: "db-1"},
+		}
+		far, err := evidencetest.Drilled(t.Context(), s, far)
+		require.NoError(t, err)
+		require.NoError(t, evidence.Write(t.Context(), s, far))
+		r := start(t, newScheduler("x", d, nightly(t, s)))
+		pass(4 * hour)
+		assert.Equal(t, []string{"db-1@01T03:00"}, d.all())
+		r.stop()
+	})
+}
+
 func TestTwoVerifiersOnOneLocationShareARun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, d := mem.New(), &drills{}
