@@ -75,14 +75,14 @@ func TestWhatIsInNoNamespaceIsTakenAsItIsAskedFor(t *testing.T) {
 	}
 	require.Greater(t, len(all), len(clusterScoped(needed)))
 
-	classes := func(k string) bool { return strings.HasPrefix(k, "storageclasses.storage.k8s.io ") }
-	withClasses := clusterScoped(needed)
+	roles := func(k string) bool { return strings.HasPrefix(k, "clusterroles.rbac.authorization.k8s.io ") }
+	withRoles := clusterScoped(needed)
 	for _, k := range all {
-		if classes(k) && !slices.Contains(withClasses, k) {
-			withClasses = append(withClasses, k)
+		if roles(k) && !slices.Contains(withRoles, k) {
+			withRoles = append(withRoles, k)
 		}
 	}
-	require.Greater(t, len(withClasses), len(clusterScoped(needed)))
+	require.Greater(t, len(withRoles), len(clusterScoped(needed)))
 	for name, x := range map[string]struct {
 		f    filter.Filter
 		want []string
@@ -90,9 +90,9 @@ func TestWhatIsInNoNamespaceIsTakenAsItIsAskedFor(t *testing.T) {
 		"all":             {filter.Filter{IncludedNamespaces: shop, IncludeClusterResources: &yes}, all},
 		"none":            {filter.Filter{IncludedNamespaces: shop, IncludeClusterResources: &no}, nil},
 		"scoped: all":     {filter.Filter{IncludedNamespaces: shop, IncludedClusterScopedResources: []string{"*"}}, all},
-		"scoped: by name": {filter.Filter{IncludedNamespaces: shop, IncludedClusterScopedResources: []string{"sc"}}, withClasses},
+		"scoped: by name": {filter.Filter{IncludedNamespaces: shop, IncludedClusterScopedResources: []string{"clusterrole"}}, withRoles},
 		"scoped: none":    {filter.Filter{IncludedNamespaces: shop, ExcludedClusterScopedResources: []string{"*"}}, nil},
-		"scoped: less":    {filter.Filter{IncludedNamespaces: shop, IncludedClusterScopedResources: []string{"*"}, ExcludedClusterScopedResources: []string{"sc"}}, slices.DeleteFunc(slices.Clone(all), classes)},
+		"scoped: less":    {filter.Filter{IncludedNamespaces: shop, IncludedClusterScopedResources: []string{"*"}, ExcludedClusterScopedResources: []string{"clusterrole"}}, slices.DeleteFunc(slices.Clone(all), roles)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, keys := run(t, c, x.f, nil)
