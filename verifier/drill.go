@@ -50,8 +50,10 @@ type Drill struct {
 	Spec   policy.Spec
 	// Identities decrypt an encrypted backup.
 	Identities seal.Identities
-	Now        func() time.Time
-	Version    string // of Lifeboat, for the evidence
+	// Volumes is how the data of volumes in repositories is checked.
+	Volumes check.VolumeOptions
+	Now     func() time.Time
+	Version string // of Lifeboat, for the evidence
 	// Timeout bounds the drill up to the removal of the sandbox; 0 = none. A
 	// drill that runs into it has the verdict error.
 	Timeout time.Duration
@@ -284,7 +286,7 @@ func identify(rep report.Report, i check.IntegrityResult) report.Report {
 // integrity reads everything of the backup. A backup that is known to be damaged
 // is not restored.
 func (r *run) integrity(ctx context.Context) (bool, error) {
-	i, err := check.Integrity(ctx, r.Store, r.Backup, check.IntegrityOptions{Identities: r.Identities})
+	i, err := check.Integrity(ctx, r.Store, r.Backup, check.IntegrityOptions{Identities: r.Identities, Volumes: r.Volumes})
 	if err != nil {
 		return false, err
 	}

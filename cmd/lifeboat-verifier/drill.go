@@ -2,15 +2,17 @@ package main
 
 import (
 	"context"
-	"github.com/lifeboat-backup/lifeboat/core/catalog"
 	"io"
 	"time"
+
+	"github.com/lifeboat-backup/lifeboat/core/catalog"
 
 	"github.com/spf13/cobra"
 
 	"github.com/lifeboat-backup/lifeboat/cmd/internal/cli"
 	"github.com/lifeboat-backup/lifeboat/core/api"
 	"github.com/lifeboat-backup/lifeboat/verifier"
+	"github.com/lifeboat-backup/lifeboat/verifier/check"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
 
@@ -54,6 +56,10 @@ func (f *drillFlags) run(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	password, err := f.password.Read()
+	if err != nil {
+		return err
+	}
 	loc := cli.Location(r.spec.Location)
 	s, err := loc.Open(ctx, false)
 	if err != nil {
@@ -73,7 +79,8 @@ func (f *drillFlags) run(c *cobra.Command) error {
 	}
 	progress := cli.NewProgress(c.ErrOrStderr())
 	d := verifier.Drill{
-		Store: s, Backup: name, Identities: identities, Level: r.spec.Level, Now: time.Now, Version: cli.Version(),
+		Store: s, Backup: name, Identities: identities, Volumes: check.VolumeOptions{Password: password, Share: float64(f.volumeBytes)},
+		Level: r.spec.Level, Now: time.Now, Version: cli.Version(),
 		Timeout: r.spec.Limits.Timeout.Duration, Policy: r.policy, Spec: r.spec,
 		Progress: func(stage, detail string) { progress.Show("drilling %s: %s %s", name, stage, detail) },
 	}

@@ -24,6 +24,8 @@ type drillFlags struct {
 	loc          cli.Location
 	choice       verifier.Choice
 	ids          cli.Identities
+	password     cli.RepoPassword
+	volumeBytes  cli.Share
 	policy       string
 	controlPlane string
 	out          cli.Format
@@ -48,6 +50,8 @@ var cronJobs = map[string]policy.CronJobs{"suspended": policy.CronJobsSuspended,
 func (f *drillFlags) add(c *cobra.Command) {
 	f.loc.Add(c)
 	f.ids.Add(c)
+	f.password.Add(c)
+	cli.AddShare(c, &f.volumeBytes)
 	s, or := c.Flags(), policy.Default()
 	s.StringVar(&f.policy, "policy", "", "take from the policy in this `file` what no flag sets")
 	cli.TextVarP(s, &f.choice.Backup, "backup", "", "`name` of the backup")

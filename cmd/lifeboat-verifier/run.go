@@ -24,6 +24,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/seal"
 	"github.com/lifeboat-backup/lifeboat/core/store"
 	"github.com/lifeboat-backup/lifeboat/verifier"
+	"github.com/lifeboat-backup/lifeboat/verifier/check"
 	"github.com/lifeboat-backup/lifeboat/verifier/drilllog"
 	"github.com/lifeboat-backup/lifeboat/verifier/policy"
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
@@ -36,6 +37,8 @@ type runFlags struct {
 	policies     []string
 	location     string
 	ids          cli.Identities
+	password     cli.RepoPassword
+	volumeBytes  cli.Share
 	controlPlane string
 	listen       string
 	web          web.Config
@@ -79,6 +82,8 @@ drill, or the target of the recovery point is missed (--once); 130 interrupted
 	c.Flags().StringArrayVar(&f.policies, "policy", nil, "`file` of a DrillPolicy; repeatable (required)")
 	c.Flags().StringVar(&f.location, "location", "", "where the backups are, a `URL`; overrides the location of each policy")
 	f.ids.Add(c)
+	f.password.Add(c)
+	cli.AddShare(c, &f.volumeBytes)
 	c.Flags().StringVar(&f.controlPlane, "controlplane-binary", "", "`path` of lifeboat-controlplane (default: $LIFEBOAT_CONTROLPLANE, beside this program, or in PATH)")
 	c.Flags().StringVar(&f.listen, "listen", "127.0.0.1:9096", "`address` of the status page and /metrics")
 	f.web.Add(c.Flags())
@@ -97,6 +102,11 @@ func (f *runFlags) run(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	password, err := f.password.Read()
+	if err != nil {
+		return err
+	}
+	volumes := check.VolumeOptions{Password: password, Share: float64(f.volumeBytes)}
 	jobs, closeAll, err := open(ctx, policies)
 	defer closeAll()
 	if err != nil {
@@ -108,7 +118,7 @@ func (f *runFlags) run(c *cobra.Command) error {
 		Jobs: jobs, By: me, Ended: func(o drilllog.Owner) bool { return hasEnded(o, me) }, Now: time.Now,
 		Log: slog.New(slog.NewTextHandler(c.ErrOrStderr(), nil)),
 		Drill: func(ctx context.Context, r scheduler.Request) (report.Report, error) {
-			return f.drill(ctx, identities, pool, r)
+			return f.drill(ctx, identities, volumes, pool, r)
 		},
 	}
 	if f.once {
@@ -210,7 +220,7 @@ func open(ctx context.Context, policies []policy.Policy) (jobs []scheduler.Job, 
 }
 
 // drill runs one drill as its policy asks.
-func (f *runFlags) drill(ctx context.Context, identities seal.Identities, pool *kind.Pool, r scheduler.Request) (report.Report, error) {
+func (f *runFlags) drill(ctx context.Context, identities seal.Identities, volumes check.VolumeOptions, pool *kind.Pool, r scheduler.Request) (report.Report, error) {
 	source := ""
 	// What cannot be read of the metadata is for the drill to find.
 	if b, err := catalog.Read(ctx, r.Store, r.Backup); err == nil {
@@ -222,7 +232,7 @@ func (f *runFlags) drill(ctx context.Context, identities seal.Identities, pool *
 	spec := r.Policy.Spec
 	return verifier.Drill{
 		ID: r.ID, Store: r.Store, Backup: r.Backup, Level: spec.Level, Policy: r.Policy.Metadata.Name, Spec: spec,
-		Identities: identities, Now: time.Now, Version: cli.Version(), Timeout: spec.Limits.Timeout.Duration, Progress: r.Progress,
+		Identities: identities, Volumes: volumes, Now: time.Now, Version: cli.Version(), Timeout: spec.Limits.Timeout.Duration, Progress: r.Progress,
 		Sandbox: newSandbox(spec, source, f.controlPlane, pool, func(detail string) { r.Progress("sandbox", detail) }),
 	}.Run(ctx)
 }

@@ -4,10 +4,11 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
-	"github.com/lifeboat-backup/lifeboat/core/catalog"
 	"io"
 	"os"
 	"strings"
+
+	"github.com/lifeboat-backup/lifeboat/core/catalog"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"

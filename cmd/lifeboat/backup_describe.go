@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"github.com/lifeboat-backup/lifeboat/core/catalog"
 	"io"
 	"maps"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/lifeboat-backup/lifeboat/core/catalog"
 
 	"github.com/spf13/cobra"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"

@@ -25,6 +25,8 @@ func newBackupVerify() *cobra.Command {
 	var (
 		loc cli.Location
 		ids cli.Identities
+		pwd cli.RepoPassword
+		vol cli.Share
 		out cli.Format
 	)
 	c := &cobra.Command{
@@ -32,12 +34,15 @@ func newBackupVerify() *cobra.Command {
 		Long: `Read every file and item of a backup and check them: against Lifeboat's manifest
 of digests if there is one, and in any case against each other. Nothing is written.
 The items of an encrypted backup are checked only with --identity; without it, only
-its files are checked, and the verdict is error at best. To prove that a backup can
+its files are checked, and the verdict is error at best. Of volume data in kopia
+repositories every part of every file is looked for, and read with --volume-bytes. To prove that a backup can
 be restored, use lifeboat-verifier drill.
 ` + cli.ExitHelp,
 	}
 	loc.Add(c)
 	ids.Add(c)
+	pwd.Add(c)
+	cli.AddShare(c, &vol)
 	cli.AddOutput(c, &out)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := store.CheckName(args[0]); err != nil {
@@ -47,11 +52,17 @@ be restored, use lifeboat-verifier drill.
 		if err != nil {
 			return err
 		}
+		password, err := pwd.Read()
+		if err != nil {
+			return err
+		}
 		s, err := loc.Open(c.Context(), false)
 		if err != nil {
 			return err
 		}
-		r, err := check.Integrity(c.Context(), s, args[0], check.IntegrityOptions{Identities: identities})
+		r, err := check.Integrity(c.Context(), s, args[0], check.IntegrityOptions{
+			Identities: identities, Volumes: check.VolumeOptions{Password: password, Share: float64(vol)},
+		})
 		if err != nil {
 			return err
 		}

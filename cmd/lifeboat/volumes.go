@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,38 +28,18 @@ func newVolumes() *cobra.Command {
 type volumeFlags struct {
 	loc      cli.Location
 	backup   string
-	password string // of a file
+	password cli.RepoPassword
 }
 
 func (f *volumeFlags) add(c *cobra.Command) {
 	f.loc.Add(c)
 	c.Flags().StringVar(&f.backup, "from-backup", "", "`name` of the backup (required)")
-	c.Flags().StringVar(&f.password, "repo-password-file", "", "`file` with the password of the repository: the key repository-password of Velero's Secret velero-repo-credentials (default: Velero's default password)")
+	f.password.Add(c)
 }
 
-// maxPassword bounds the file of a password, in bytes.
-const maxPassword = 64 << 10
-
 func (f *volumeFlags) readPassword() (string, error) {
-	if f.password == "" {
-		return kopia.StaticPassword, nil
-	}
-	file, err := os.Open(f.password)
-	if err != nil {
-		return "", cli.Usage("--repo-password-file: %w", err)
-	}
-	defer file.Close()
-	b, err := io.ReadAll(io.LimitReader(file, maxPassword+1))
-	switch p := strings.TrimSpace(string(b)); { // as Velero does
-	case err != nil:
-		return "", cli.Usage("--repo-password-file: %w", err)
-	case len(b) > maxPassword:
-		return "", cli.Usage("--repo-password-file: %s has more than %d bytes", f.password, maxPassword)
-	case p == "":
-		return "", cli.Usage("--repo-password-file: %s is empty", f.password)
-	default:
-		return p, nil
-	}
+	password, err := f.password.Read()
+	return cmp.Or(password, kopia.StaticPassword), err
 }
 
 // open reads the records of the backup's volumes.
@@ -124,7 +105,7 @@ reads files. The status is 3 if a snapshot cannot be found.
 		if err != nil {
 			return err
 		}
-		list, err := lookUp(c.Context(), s, all, password, f.password)
+		list, err := lookUp(c.Context(), s, all, password, string(f.password))
 		if err != nil {
 			return err
 		}
@@ -252,7 +233,7 @@ cluster. Owners are set if the command runs as root. Entries that cannot be file
 		if err != nil {
 			return err
 		}
-		return extract(c, s, d, extraction{password: password, passwordFile: f.password, from: from, to: to})
+		return extract(c, s, d, extraction{password: password, passwordFile: string(f.password), from: from, to: to})
 	}
 	return c
 }

@@ -1,6 +1,7 @@
 package sabotage
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -135,6 +136,8 @@ func files() []Case {
 		whole(fmt.Sprintf("the %s: the file is empty, and the manifest agrees", c.what), s, resealed(damage(c.key, nothing)), atOnce(c.check, s.key(c.key), "cannot be read"))
 	}
 	return append(all,
+		Case{"the packs of the volume are missing", Veleros, removeBlobs("p"), nil, ofData("pack p")},
+		Case{"the repository of the volume is missing", Veleros, removeBlobs(""), nil, ofData("no repository")},
 		Case{"one bit of the log is flipped", Veleros, damage(store.Log, flipTrailer), nil, atOnce("companions_readable", Veleros.key(store.Log), "cannot be read")},
 		Case{"one bit of the log is flipped", Ours, damage(store.Log, flipTrailer), nil, atOnce("files_digests", Ours.key(store.Log), "was changed")},
 		Case{"the manifest is missing", Ours, delete1(store.Manifest), nil, atOnce("files_present", Ours.key(store.Manifest), "missing")},
@@ -148,4 +151,23 @@ func files() []Case {
 		Case{"the encrypted tarball is that of another backup", Encrypted, foreign(store.SealedContents), nil, atOnce("files_digests", Encrypted.key(store.SealedContents), "the manifest lists")},
 		Case{"the encrypted tarball is that of another backup, and the manifest lists it", Encrypted, resealed(foreign(store.SealedContents)), nil, atOnce("items_digests", "configmaps boatyard/log", "")},
 	)
+}
+
+// ofData expects damage of the volume's data to be found.
+func ofData(message string) Expectation {
+	return seenBy(report.LevelIntegrity, "volume_data_readable", "persistentvolumeclaims notes/notes", message)
+}
+
+// removeBlobs removes files of the volume's repository whose names begin so.
+func removeBlobs(prefix string) func(b *Backup) error {
+	return func(b *Backup) error {
+		all, err := filepath.Glob(filepath.Join(b.Dir, "kopia", "notes", prefix+"*"))
+		if err == nil && len(all) == 0 {
+			err = errors.New("the repository has no such file")
+		}
+		for _, path := range all {
+			err = errors.Join(err, os.Remove(path))
+		}
+		return err
+	}
 }

@@ -7,10 +7,10 @@
 // missing reports that and is an error, not a failure: report.Failed means that the
 // backup is bad, report.Error that the check was inconclusive.
 //
-// What is not proven: that the objects can be restored, that volume data in a
-// repository can be read, and, for a backup without Lifeboat's manifest, that
-// velero-backup.json is as it was written (gzip guards the other files with
-// sums of its own, plain JSON has none).
+// What is not proven: that the objects can be restored, that the content of volume
+// data can be read unless that was asked for, and, for a backup without Lifeboat's
+// manifest, that velero-backup.json is as it was written (gzip guards the other files
+// with sums of its own, plain JSON has none).
 package check
 
 import (
@@ -35,6 +35,8 @@ type Check struct {
 	// needs are the files without which there is no answer; reads are those
 	// whose absence leaves it incomplete.
 	needs, reads func(Input) []string
+	// unknown says what could not be checked, "" if everything was.
+	unknown func(Input) string
 	// note is a remark on an answer, "" for none.
 	note func(Input) string
 }
@@ -55,6 +57,7 @@ func All() []Check {
 		resourceListAgrees(),
 		countsAgree(),
 		volumeRecordsConsistent(),
+		volumeDataReadable(),
 		operationsAgree(),
 		resultsReadable(),
 		companionsReadable(),
@@ -91,6 +94,11 @@ func (c Check) decide(in Input) (report.Check, []report.Finding) {
 		return report.Check{Name: c.Name, Verdict: report.Failed, Message: found[0].Message}, found
 	case unread != "":
 		return report.Check{Name: c.Name, Verdict: report.Error, Message: "not checked in full: " + unread}, nil
+	}
+	if c.unknown != nil {
+		if why := c.unknown(in); why != "" {
+			return report.Check{Name: c.Name, Verdict: report.Error, Message: "not checked in full: " + why}, nil
+		}
 	}
 	passed := report.Check{Name: c.Name, Verdict: report.Passed}
 	if c.note != nil {

@@ -194,7 +194,7 @@ func (b bucket) entries(t testing.TB, backup string) []archivetest.Entry {
 
 func verify(t testing.TB, b bucket, backup string) ([]report.Check, []report.Finding) {
 	t.Helper()
-	in, err := check.Gather(t.Context(), b.store(t), backup, archive.Limits{}, nil)
+	in, err := check.Gather(t.Context(), b.store(t), backup, check.IntegrityOptions{})
 	require.NoError(t, err)
 	checks, findings := check.Decide(in)
 	verdicts := map[string]report.Verdict{}
@@ -231,8 +231,9 @@ func TestASoundBackupPassesEveryCheck(t *testing.T) {
 				names = append(names, c.Name)
 			}
 			if backup == ours {
-				assert.Len(t, names, len(check.All()), "with a manifest every check is asked")
+				assert.Len(t, names, len(check.All())-1, "with a manifest every check is asked but that of volume data, which it does not have")
 			} else {
+				assert.Contains(t, names, dataCheck)
 				assert.NotContains(t, names, "files_digests", "nothing was checked that there is nothing to check against")
 			}
 		})
@@ -610,7 +611,7 @@ func TestOtherVersionsOfAnItemAreCountedAsVeleroCountsThem(t *testing.T) {
 // one thing in it.
 func gathered(t *testing.T) check.Input {
 	t.Helper()
-	in, err := check.Gather(t.Context(), velerosBucket(t).store(t), veleros, archive.Limits{}, nil)
+	in, err := check.Gather(t.Context(), velerosBucket(t).store(t), veleros, check.IntegrityOptions{})
 	require.NoError(t, err)
 	return in
 }
@@ -750,7 +751,7 @@ func TestTheDigestOfADamagedFileIsOfAllOfIt(t *testing.T) {
 	b := velerosBucket(t)
 	junk := bytes.Repeat([]byte("no archive "), 100_000)
 	b[store.Contents(veleros)] = junk
-	in, err := check.Gather(t.Context(), b.store(t), veleros, archive.Limits{}, nil)
+	in, err := check.Gather(t.Context(), b.store(t), veleros, check.IntegrityOptions{})
 	require.NoError(t, err)
 	sum := sha256.Sum256(junk)
 	assert.Equal(t, hex.EncodeToString(sum[:]), in.Digest(store.Contents))
@@ -806,7 +807,7 @@ func TestAStoreThatFailsIsAnErrorAndNotAFailure(t *testing.T) {
 			}
 			for _, late := range []bool{false, true} {
 				for _, err := range []error{errors.New("403 access denied"), io.ErrUnexpectedEOF} {
-					in, gatherErr := check.Gather(t.Context(), brokenStore{s, key, err, late}, backup, archive.Limits{}, nil)
+					in, gatherErr := check.Gather(t.Context(), brokenStore{s, key, err, late}, backup, check.IntegrityOptions{})
 					require.NoError(t, gatherErr)
 					checks, findings := check.Decide(in)
 					require.Empty(t, findings, "%s late=%v", key, late)
@@ -819,13 +820,13 @@ func TestAStoreThatFailsIsAnErrorAndNotAFailure(t *testing.T) {
 
 func TestNoBackupIsAnError(t *testing.T) {
 	s := velerosBucket(t).store(t)
-	_, err := check.Gather(t.Context(), s, "other", archive.Limits{}, nil)
+	_, err := check.Gather(t.Context(), s, "other", check.IntegrityOptions{})
 	require.ErrorIs(t, err, catalog.ErrNoBackup)
-	_, err = check.Gather(t.Context(), s, "../restores/x", archive.Limits{}, nil)
+	_, err = check.Gather(t.Context(), s, "../restores/x", check.IntegrityOptions{})
 	require.Error(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = check.Gather(ctx, s, veleros, archive.Limits{}, nil)
+	_, err = check.Gather(ctx, s, veleros, check.IntegrityOptions{})
 	require.ErrorIs(t, err, context.Canceled)
 }
 
@@ -857,7 +858,7 @@ func FuzzGather(f *testing.F) {
 		}
 		b := sound.clone()
 		b[keys[int(which)%len(keys)]] = content
-		in, err := check.Gather(t.Context(), b.store(t), veleros, archive.Limits{MaxSize: 1 << 20}, nil)
+		in, err := check.Gather(t.Context(), b.store(t), veleros, check.IntegrityOptions{Limits: archive.Limits{MaxSize: 1 << 20}})
 		require.NoError(t, err)
 		checks, findings := check.Decide(in)
 		verdict := check.Verdict(checks, findings)

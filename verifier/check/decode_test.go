@@ -10,7 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
-	"github.com/lifeboat-backup/lifeboat/core/archive"
 	"github.com/lifeboat-backup/lifeboat/core/archive/archivetest"
 	"github.com/lifeboat-backup/lifeboat/core/jsonbound"
 	"github.com/lifeboat-backup/lifeboat/core/store"
@@ -56,7 +55,7 @@ func TestAVolumeRecordIsTooLargeForVerifyWhenItIsForRestore(t *testing.T) {
 		_, restoreErr := volume.DecodeInfos(bytes.NewReader(packed))
 		s := mem.New()
 		require.NoError(t, s.Put(t.Context(), store.VolumeInfo("b"), bytes.NewReader(packed)))
-		in, err := Gather(t.Context(), s, "b", archive.Limits{}, nil)
+		in, err := Gather(t.Context(), s, "b", IntegrityOptions{})
 		require.NoError(t, err)
 		verifyErr := in.Files["b-volumeinfo.json.gz"].Fault
 		assert.Equal(t, over > 0, restoreErr != nil, "%v", restoreErr)

@@ -42,7 +42,7 @@ const maxFiles = report.MaxFiles
 // A file the store cannot deliver is an Unreadable of the Input, not an error
 // here; neither is a tarball that the identities cannot decrypt. Errors are: catalog.ErrNoBackup, a name that cannot be a backup's, a listing
 // that fails, and the end of ctx.
-func Gather(ctx context.Context, s store.Store, backup string, limits archive.Limits, identities seal.Identities) (Input, error) {
+func Gather(ctx context.Context, s store.Store, backup string, o IntegrityOptions) (Input, error) {
 	if err := store.CheckName(backup); err != nil {
 		return Input{}, err
 	}
@@ -53,7 +53,7 @@ func Gather(ctx context.Context, s store.Store, backup string, limits archive.Li
 	if len(listed) == 0 {
 		return Input{}, fmt.Errorf("backup %s in %s: %w", backup, s, catalog.ErrNoBackup)
 	}
-	g := gatherer{store: s, limits: limits, identities: identities, in: Input{Backup: backup, Files: map[string]File{}}}
+	g := gatherer{store: s, limits: o.Limits, identities: o.Identities, in: Input{Backup: backup, Files: map[string]File{}}}
 	for _, info := range listed {
 		name := strings.TrimPrefix(info.Key, store.BackupPrefix(backup))
 		f := g.file(ctx, name)
@@ -64,6 +64,12 @@ func Gather(ctx context.Context, s store.Store, backup string, limits archive.Li
 		}
 	}
 	g.encryption()
+	if g.in.unusable(g.in.names()) == "" { // of a damaged backup nothing is restored
+		g.in.Volumes, err = gatherVolumes(ctx, s, volume.DataOf(g.in.VolumeInfos, g.in.PodVolumeBackups), o.Volumes)
+		if err != nil {
+			return Input{}, fmt.Errorf("read the volumes of backup %s: %w", backup, err)
+		}
+	}
 	return g.in, nil
 }
 

@@ -38,6 +38,8 @@ type Input struct {
 	PodVolumeBackups []velerov1.PodVolumeBackup
 	Operations       []Operation
 	Results          Results
+	// Volumes are those whose data is in a repository.
+	Volumes []VolumeData
 }
 
 // File is one object of the backup. Size is in bytes, SHA256 in lower-case hex.

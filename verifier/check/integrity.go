@@ -19,6 +19,8 @@ type IntegrityOptions struct {
 	// Identities decrypt an encrypted backup. Without the right one its files
 	// are checked and its items are not: the verdict is an error at best.
 	Identities seal.Identities
+	// Volumes is how the data of volumes is read.
+	Volumes VolumeOptions
 }
 
 // IntegrityResult is what the integrity level shows of one backup.
@@ -49,7 +51,7 @@ func (r IntegrityResult) Verdict() report.Verdict { return Verdict(r.Checks, r.F
 // be listed, or ctx ends. A file that cannot be read makes the checks that need
 // it report.Error.
 func Integrity(ctx context.Context, s store.Store, backup string, o IntegrityOptions) (IntegrityResult, error) {
-	in, err := Gather(ctx, s, backup, o.Limits, o.Identities)
+	in, err := Gather(ctx, s, backup, o)
 	if err != nil {
 		return IntegrityResult{}, fmt.Errorf("check integrity: %w", err)
 	}

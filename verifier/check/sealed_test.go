@@ -14,7 +14,6 @@ import (
 
 	"github.com/lifeboat-backup/lifeboat/core/api"
 	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
-	"github.com/lifeboat-backup/lifeboat/core/archive"
 	"github.com/lifeboat-backup/lifeboat/core/archive/archivetest"
 	"github.com/lifeboat-backup/lifeboat/core/manifest"
 	"github.com/lifeboat-backup/lifeboat/core/seal"
@@ -79,7 +78,7 @@ func (b bucket) digestFiles(t testing.TB, m manifest.Manifest) {
 // verifySealed decides about the backup with the identities.
 func verifySealed(t testing.TB, b bucket, with seal.Identities) ([]report.Check, []report.Finding) {
 	t.Helper()
-	in, err := check.Gather(t.Context(), b.store(t), ours, archive.Limits{}, with)
+	in, err := check.Gather(t.Context(), b.store(t), ours, check.IntegrityOptions{Identities: with})
 	require.NoError(t, err)
 	return check.Decide(in)
 }

@@ -22,6 +22,8 @@ func asks(check string) string {
 		return "there are as many items as the backup counted"
 	case "volume_records_consistent":
 		return "the records of volumes agree with the items and each other"
+	case "volume_data_readable":
+		return "the data of every volume in a repository is there, and what was read of it is whole"
 	case "operations_agree":
 		return "the record of asynchronous operations agrees with the status"
 	case "results_readable":

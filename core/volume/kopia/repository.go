@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/kopia/kopia/repo"
 	"github.com/kopia/kopia/repo/blob"
@@ -42,24 +43,31 @@ var (
 // Repository is an open repository. It is for reading, and can be used by several
 // goroutines.
 type Repository struct {
-	repo repo.DirectRepository
+	repo    repo.DirectRepository
+	storage *storage
 	// namespace is that of the volumes in it.
 	namespace string
+
+	list   sync.Once
+	sizes  map[blob.ID]int64 // of packs
+	listed error
 }
 
 // Open opens the repository of the volumes of a namespace.
 func Open(ctx context.Context, s store.Store, namespace, password string) (*Repository, error) {
-	r, err := open(ctx, &storage{store: s, prefix: store.KopiaPrefix(namespace)}, password)
+	from := &storage{store: s, prefix: store.KopiaPrefix(namespace)}
+	r, err := open(ctx, from, password)
 	switch {
+	case err == nil:
+		return &Repository{repo: r, storage: from, namespace: namespace}, nil
+	case from.failure() != nil:
+		err = fmt.Errorf("%w: %w", ErrUnreachable, from.failure())
 	case errors.Is(err, blob.ErrBlobNotFound), errors.Is(err, repo.ErrRepositoryNotInitialized):
 		err = ErrNoRepository
 	case errors.Is(err, repo.ErrInvalidPassword):
 		err = ErrPassword
 	}
-	if err != nil {
-		return nil, fmt.Errorf("open repository %s of %s: %w", store.KopiaPrefix(namespace), s, err)
-	}
-	return &Repository{repo: r, namespace: namespace}, nil
+	return nil, fmt.Errorf("open repository %s of %s: %w", store.KopiaPrefix(namespace), s, err)
 }
 
 func open(ctx context.Context, s *storage, password string) (opened repo.DirectRepository, err error) {
@@ -91,6 +99,9 @@ func open(ctx context.Context, s *storage, password string) (opened repo.DirectR
 // several errors.
 func existing(ctx context.Context, s *storage) error {
 	_, err := s.GetMetadata(ctx, format.KopiaRepositoryBlobID)
+	if err != nil && !errors.Is(err, blob.ErrBlobNotFound) && !errors.Is(err, store.ErrInvalidKey) {
+		return s.fail(err)
+	}
 	return err
 }
 

@@ -67,6 +67,22 @@ type storage struct {
 	blob.DefaultProviderImplementation
 	store  store.Store
 	prefix string // ends in "/"
+
+	mu     sync.Mutex
+	failed error // the last error of the store; kopia does not always return it
+}
+
+func (s *storage) failure() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failed
+}
+
+func (s *storage) fail(err error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failed = err
+	return err
 }
 
 var _ blob.Storage = (*storage)(nil)
@@ -85,7 +101,7 @@ func (s *storage) GetBlob(ctx context.Context, id blob.ID, offset, length int64,
 			return err
 		}
 	}
-	return err
+	return s.fail(err)
 }
 
 func (s *storage) read(ctx context.Context, id blob.ID, offset, length int64, output blob.OutputBuffer) error {

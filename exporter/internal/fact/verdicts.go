@@ -99,7 +99,7 @@ const checkIntegrity = "integrity"
 func FoldedCheck(name string) string {
 	switch name {
 	case "files_present", "metadata_valid", "manifest_consistent", "files_digests", "items_digests", "archive_readable", "resource_list_agrees",
-		"counts_agree", "volume_records_consistent", "operations_agree", "results_readable", "companions_readable":
+		"counts_agree", "volume_records_consistent", "volume_data_readable", "operations_agree", "results_readable", "companions_readable":
 		return checkIntegrity
 	}
 	if i := slices.Index(BuiltInChecks[:], name); i >= 0 {
