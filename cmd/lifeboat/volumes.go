@@ -272,7 +272,7 @@ func extract(c *cobra.Command, s store.Store, d volume.Data, x extraction) error
 	if err != nil {
 		return explained(err, x.passwordFile)
 	}
-	defer r.Close(ctx)
+	defer func() { _ = r.Close(ctx) }() // it was only read
 	snap, err := r.Snapshot(ctx, d.Snapshot)
 	if err != nil {
 		return err
@@ -350,7 +350,7 @@ func conclude(w io.Writer, d volume.Data, to string, done kopia.Extracted, err e
 	}
 	cli.Printf(w, "Volume %s: %s of %d files, %d directories and %d symbolic links extracted to %s.\n", d.Name(), size(done.Bytes), done.Files, done.Directories, done.Links, to)
 	if done.Unset > 0 {
-		cli.Printf(w, "The owners of %d entries were not set: this needs root.\n", done.Unset)
+		cli.Printf(w, "The owner, mode or time of %d entries was not set: an owner needs root, and the file system must support it.\n", done.Unset)
 	}
 	if len(done.Refused) == 0 {
 		return nil

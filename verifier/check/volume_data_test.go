@@ -30,10 +30,11 @@ func TestWhatIsWrongWithTheDataOfAVolumeIsFound(t *testing.T) {
 		share  float64
 		want   string
 	}{
-		"a pack is missing":         {func(b bucket) { blobs(b, "p", func(key string) { delete(b, key) }) }, 0, "pack p"},
-		"a pack is cut short":       {func(b bucket) { blobs(b, "p", func(key string) { b[key] = b[key][:100] }) }, 0, "pack p"},
-		"the repository is missing": {func(b bucket) { blobs(b, "", func(key string) { delete(b, key) }) }, 0, "no repository"},
-		"the index is missing":      {func(b bucket) { blobs(b, "x", func(key string) { delete(b, key) }) }, 0, "no such snapshot"},
+		"a pack is missing":                 {func(b bucket) { blobs(b, "p", func(key string) { delete(b, key) }) }, 0, "pack p"},
+		"a pack is cut short":               {func(b bucket) { blobs(b, "p", func(key string) { b[key] = b[key][:100] }) }, 0, "pack p"},
+		"the packs of metadata are missing": {func(b bucket) { blobs(b, "q", func(key string) { delete(b, key) }) }, 0, "not found"},
+		"the repository is missing":         {func(b bucket) { blobs(b, "", func(key string) { delete(b, key) }) }, 0, "no repository"},
+		"the index is missing":              {func(b bucket) { blobs(b, "x", func(key string) { delete(b, key) }) }, 0, "no such snapshot"},
 		"the snapshot id is unknown": {func(b bucket) {
 			for _, key := range []string{store.VolumeInfo(veleros), store.PodVolumeBackups(veleros)} {
 				b.edit(t, key, "7866ab99d8e5151f66ed5241d65ea594", "0066ab99d8e5151f66ed5241d65ea594")

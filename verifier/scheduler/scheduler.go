@@ -594,7 +594,7 @@ func (k *keeper) tell(ctx context.Context, o Outcome, others []string) {
 	if !o.good() {
 		level = slog.LevelWarn
 	}
-	k.log.Log(ctx, level, o.headline(int(k.drilled.Load())), "due", o.Due, "drills", len(o.Drills), "passed", len(o.Passed), "failed", o.Failed, "inconclusive", o.Inconclusive, "next", k.next())
+	k.log.Log(ctx, level, "run ended", "outcome", o.headline(int(k.drilled.Load())), "due", o.Due, "drills", len(o.Drills), "passed", len(o.Passed), "failed", o.Failed, "inconclusive", o.Inconclusive, "next", k.next())
 }
 
 // timeout is that of a drill of the policy.

@@ -621,7 +621,7 @@ func TestOnceAsksTheTargetAndTheSelectionAlsoIfNothingIsDue(t *testing.T) {
 		o, log := once()
 		assert.Equal(t, []string{"schedule *"}, o.Missing)
 		assert.Contains(t, log, `level=WARN msg="not found in the location" policy=nightly selected="schedule *"`)
-		assert.Contains(t, log, `level=WARN msg="nothing to drill: the location does not hold what the policy selects"`)
+		assert.Contains(t, log, `level=WARN msg="run ended" policy=nightly outcome="nothing to drill: the location does not hold what the policy selects"`)
 
 		add(t, s, "db", "db-1", time.Now())
 		pass(4 * hour)
@@ -631,7 +631,7 @@ func TestOnceAsksTheTargetAndTheSelectionAlsoIfNothingIsDue(t *testing.T) {
 		o, log = once()
 		assert.Equal(t, []string{"db-1"}, o.Passed)
 		assert.Equal(t, 1, strings.Count(log, "\n"), log)
-		assert.Contains(t, log, `level=INFO msg="nothing is due: the last run is done"`)
+		assert.Contains(t, log, `level=INFO msg="run ended" policy=nightly outcome="nothing is due: the last run is done"`)
 
 		pass(7 * hour)
 		o, log = once()

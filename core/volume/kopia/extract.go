@@ -19,7 +19,8 @@ type Extracted struct {
 	Bytes                     int64
 	// Refused are entries that were not written, with the reason of each.
 	Refused []BadEntry
-	// Unset counts entries whose owner could not be set, which needs root.
+	// Unset counts entries whose owner, mode or time could not be set: an owner needs
+	// root, and some file systems keep none of them.
 	Unset int
 }
 
@@ -139,7 +140,7 @@ func (w *extraction) link(ctx context.Context, e Entry, name string) error {
 		return err
 	}
 	w.done.Links++
-	return w.own(func() error { return w.to.Lchown(name, int(e.UID), int(e.GID)) })
+	return w.set(func() error { return w.to.Lchown(name, int(e.UID), int(e.GID)) })
 }
 
 func (w *extraction) file(ctx context.Context, e Entry, name string) error {
@@ -218,22 +219,29 @@ func writeBlock(out *os.File, b []byte) error {
 // attributes sets the owner before the mode, because a change of the owner clears
 // setuid, and the time last.
 func (w *extraction) attributes(e Entry, name string) error {
-	if err := w.own(func() error { return w.to.Lchown(name, int(e.UID), int(e.GID)) }); err != nil {
-		return err
-	}
-	if err := w.to.Chmod(name, e.Mode); err != nil {
-		return err
-	}
-	return w.to.Chtimes(name, time.Time{}, e.Modified)
+	return w.set(
+		func() error { return w.to.Lchown(name, int(e.UID), int(e.GID)) },
+		func() error { return w.to.Chmod(name, e.Mode) },
+		func() error { return w.to.Chtimes(name, time.Time{}, e.Modified) },
+	)
 }
 
-func (w *extraction) own(set func() error) error {
-	err := set()
-	if errors.Is(err, os.ErrPermission) {
-		w.done.Unset++
-		return nil
+// set sets attributes of one entry. What the user or the file system cannot set is
+// counted: the content matters more.
+func (w *extraction) set(attributes ...func() error) error {
+	unset := false
+	for _, set := range attributes {
+		switch err := set(); {
+		case errors.Is(err, os.ErrPermission), errors.Is(err, errors.ErrUnsupported):
+			unset = true
+		case err != nil:
+			return err
+		}
 	}
-	return err
+	if unset {
+		w.done.Unset++
+	}
+	return nil
 }
 
 // Tar writes an entry and what is below it as a tar archive.
