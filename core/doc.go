@@ -30,7 +30,7 @@
 //     volumes. Pure, except that it decompresses records.
 //   - volume/kopia: reads the data of volumes from kopia repositories.
 //   - catalog: reads what a location holds: its backups, the newest, one backup's
-//     metadata, manifest and items, with one set of limits. Nobody else does.
+//     metadata, manifest and items, with one set of limits. No other package does.
 //   - results: the lists of errors and warnings, and the log, in Velero's form.
 //   - cluster: the client-go side.
 //   - collect: reads items from a cluster; pure functions decide the selection.

@@ -203,7 +203,7 @@ func TestSeriesAreBoundedBySchedulesAndNotByBackups(t *testing.T) {
 // The budget is 100 ms for 500 schedules and 100,000 backups. Seconds say more
 // about the machine and its load than about the exporter, so what is asserted is
 // that a scrape makes nothing anew; test/bench/results/exporter.md has the times.
-func TestAScrapeOfAHundredThousandBackupsMakesNoMetricAnew(t *testing.T) {
+func TestAScrapeOfAHundredThousandBackupsMakesNoMetricAgain(t *testing.T) {
 	e := largeExporter(t, largeBackups)
 	first, err := e.Gather()
 	require.NoError(t, err)

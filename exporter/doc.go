@@ -1,4 +1,4 @@
-// Package exporter tells Prometheus what the backups of one cluster are worth:
+// Package exporter reports to Prometheus what the backups of one cluster are worth:
 // when each schedule last succeeded and by when it must succeed again, what the
 // drills proved, and whether the exporter itself can see.
 //

@@ -357,7 +357,7 @@ func (e *Exporter) known() state.State {
 
 // Ready reports whether every source was tried once, be it in vain: from then
 // on the metrics say what can be known. A source that cannot be read does not
-// make the exporter unready, because then nobody would be told.
+// make the exporter unready, because then it would not be scraped.
 func (e *Exporter) Ready() bool {
 	known := e.known()
 	untried := func(l state.LocationState) bool { return l.Backups.LastAttempt.IsZero() }
@@ -371,7 +371,7 @@ func (e *Exporter) Describe(ch chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect implements prometheus.Collector. It prints what Derive says of what
+// Collect implements prometheus.Collector. It prints what Derive makes of what
 // is known, at one moment, and does nothing else.
 func (e *Exporter) Collect(ch chan<- prometheus.Metric) {
 	for _, s := range metrics.Of(time.Now(), e.known(), e.cfg) {

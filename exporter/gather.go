@@ -45,7 +45,7 @@ func (e *Exporter) gather() ([]*dto.MetricFamily, error) {
 	return families, nil
 }
 
-// keepGathered makes the metrics anew when the state changes, and now and then
+// keepGathered makes the metrics again when the state changes, and now and then
 // when it does not, because some depend on the time of day, until ctx is done.
 func (e *Exporter) keepGathered(ctx context.Context) {
 	for {

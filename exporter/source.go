@@ -59,9 +59,9 @@ type Location struct {
 	Name    string
 	Backups BackupLister
 	Drills  ReportLister
-	// Claims and Storage may be nil: then nothing is said of them.
+	// Claims and Storage may be nil: then nothing is reported of them.
 	Claims  ClaimLister
 	Storage StorageLister
-	// Requests returns the requests made so far. Nil means that nobody counts.
+	// Requests returns the requests made so far. Nil means that they are not counted.
 	Requests func() fact.Requests
 }

@@ -315,7 +315,7 @@ func TestAReadingThatRunsOutOfTimeGoesOnAtTheNext(t *testing.T) {
 	assert.Less(t, source.Requests().Get-before, uint64(50), "what was read in time is not read again")
 }
 
-func TestADirectoryThatIsReplacedIsReadAnew(t *testing.T) {
+func TestADirectoryThatIsReplacedIsReadAgain(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "location")
 	write := func(b fact.Backup) {
 		s, err := fs.Open(dir, true)

@@ -62,7 +62,7 @@ func since(t *testing.T, p process) string {
 	return line
 }
 
-func TestWithoutALedgerNothingIsWrittenAndCountersBeginAnew(t *testing.T) {
+func TestWithoutALedgerNothingIsWrittenAndCountersBeginAgain(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "backups")
 	runNow(t, dir, "db-0")
 	before := files(t, dir)

@@ -1,4 +1,4 @@
-// Command lifeboat-exporter tells Prometheus how fresh the backups of a cluster
+// Command lifeboat-exporter reports to Prometheus how fresh the backups of a cluster
 // are and what restore drills proved of them. It reads locations and the cluster's
 // objects of velero.io, and writes nothing unless it is told to.
 package main

@@ -1,4 +1,4 @@
-// Package apply carries out the steps of a plan in a cluster and says of each
+// Package apply carries out the steps of a plan in a cluster and reports for each
 // what became of it.
 //
 // It changes nothing that the plan does not name, and an object that has
@@ -165,7 +165,7 @@ func done(w Work, o Outcome, reason string) (Change, error) {
 	return Change{Key: w.Step.Key, Outcome: o, Reason: reason}, nil
 }
 
-// ended tells an error that ends the restore from one of this step alone: then
+// ended distinguishes an error that ends the restore from one of this step alone: then
 // the change says what became of the step.
 func (a *Applier) ended(ctx context.Context, w Work, err error, otherwise string) (Change, error) {
 	switch {
@@ -320,7 +320,7 @@ func (a *Applier) worthRetrying(r item.Resource, err error) bool {
 		cluster.Unreachable(err)
 }
 
-// classUnseen reports whether admission has refused a pod for want of its
+// classUnseen reports whether admission has refused a pod because of its missing
 // PriorityClass. It looks only into what it has watched so far, so it may not
 // know one that was made a moment ago (Kubernetes v1.34, plugin Priority).
 func classUnseen(err error) bool {
@@ -328,7 +328,7 @@ func classUnseen(err error) bool {
 }
 
 // existing says what it means that an object the plan creates is there: made
-// by a controller since, by somebody else, or by an earlier try of this
+// by a controller since, by another client, or by an earlier try of this
 // request whose answer got lost.
 func (a *Applier) existing(ctx context.Context, w Work, live *unstructured.Unstructured, tries int, withheld map[string]any) (Change, error) {
 	switch {

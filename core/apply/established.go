@@ -69,7 +69,7 @@ func (a *Applier) served(ctx context.Context, definition item.Item) error {
 			continue
 		}
 		version, _ := m["name"].(string)
-		// Asking for an object that cannot exist tells a served resource (the
+		// Asking for an object that cannot exist distinguishes a served resource (the
 		// answer names the object) from one that is not (it names nothing).
 		_, err := a.Cluster.Get(ctx, item.Resource{Group: group, Version: version, Name: plural}, namespace, probe)
 		switch {

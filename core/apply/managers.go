@@ -24,7 +24,7 @@ func managersOf(w Work) plan.Managers {
 // the backup. live is the object as it was written, nil to read it. An API server
 // does not accept the record of managers with the object itself (apimachinery,
 // managedfields: what a create adds is its writer's), so this costs a request,
-// for objects that somebody applied on the server only.
+// only for objects that were applied on the server.
 //
 // It returns what to add to the reason of the change: a refusal does not undo
 // the object. The error is one after which nothing more can be done.

@@ -44,7 +44,7 @@ func (a *Applier) putBack(ctx context.Context, w Work, was *unstructured.Unstruc
 		return ""
 	}
 	managers := plan.ManagersIn(was)
-	plan.Anew(was)
+	plan.ForRecreation(was)
 	object, err := json.Marshal(was.Object)
 	var answer []byte
 	if err == nil {
@@ -68,7 +68,7 @@ const (
 	removalPoll    = 100 * time.Millisecond
 )
 
-// remove deletes an object that is to be made anew, if it is the one of the
+// remove deletes an object that is to be recreated, if it is the one of the
 // plan, and waits until it is gone. The change is empty when it is; live is used
 // up.
 func (a *Applier) remove(ctx context.Context, w Work, live *unstructured.Unstructured) (Change, error) {

@@ -12,7 +12,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/plan"
 )
 
-// reasonChanged is why an object is left alone that is another one than when
+// reasonChanged is why an object is left alone that differs from the one when
 // the plan was made.
 const reasonChanged = "has changed since the plan was made; left alone (make a new plan)"
 

@@ -416,7 +416,7 @@ func TestWhatTheAPIServerWouldSayIsAskedWithoutAChange(t *testing.T) {
 	assert.Zero(t, refusal)
 }
 
-func TestAnObjectIsMadeAnew(t *testing.T) {
+func TestAnObjectIsRecreated(t *testing.T) {
 	w := newWorld(liveA)
 	uid := w.objects[cmA]["metadata"].(map[string]any)["uid"].(string)
 	work := changing(t, w, plan.Recreate)
@@ -428,7 +428,7 @@ func TestAnObjectIsMadeAnew(t *testing.T) {
 	assert.Equal(t, metav1.DeletePropagationOrphan, *w.deleted[0].PropagationPolicy, "what it owns stays")
 }
 
-func TestAnObjectThatIsGoneAlreadyIsMadeAnew(t *testing.T) {
+func TestAnObjectThatIsGoneAlreadyIsRecreated(t *testing.T) {
 	w := newWorld(liveA)
 	work := changing(t, w, plan.Recreate)
 	delete(w.objects, cmA)
@@ -436,7 +436,7 @@ func TestAnObjectThatIsGoneAlreadyIsMadeAnew(t *testing.T) {
 	assert.Equal(t, []string{"POST " + cmA}, w.writes())
 }
 
-func TestWhatPreventsThatAnObjectIsMadeAnew(t *testing.T) {
+func TestWhatPreventsThatAnObjectIsRecreated(t *testing.T) {
 	refuse := func(verb string) func(*world) {
 		return func(w *world) {
 			w.before = func(r string, _ int) error {
@@ -474,7 +474,7 @@ func TestWhatPreventsThatAnObjectIsMadeAnew(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeMadeAnewIsPutBackAsItWas(t *testing.T) {
+func TestWhatCannotBeRecreatedIsPutBackAsItWas(t *testing.T) {
 	w := newWorld(liveA)
 	was := w.objects[cmA]
 	work := changing(t, w, plan.Recreate)
@@ -625,7 +625,7 @@ func TestTheUIDOfAnOwnerIsThatOfTheObjectThatIsThere(t *testing.T) {
 			w.put("configmaps shop/owner", `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"owner","namespace":"shop"},"data":{"a":"c"}}`)
 			return owning(t, 0, "owner")
 		},
-		"it is made anew": func(w *world) Work {
+		"it is recreated": func(w *world) Work {
 			w.put(cmA, `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a","namespace":"shop"},"data":{"a":"old"}}`)
 			work := changing(t, w, plan.Recreate)
 			work.Step.Owns = true

@@ -17,7 +17,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/core/plan"
 )
 
-// hidden stands for a value that is not repeated.
+// hidden replaces a value that is not repeated.
 const hidden = "…"
 
 // words are why the API server rejected a step. They end up in the record of the
@@ -268,7 +268,7 @@ func quoted(value string) string {
 	return q[1 : len(q)-1]
 }
 
-// unencoded is what a value of a Secret stands for.
+// unencoded is a value of a Secret, decoded.
 func unencoded(value string) string {
 	b, err := base64.StdEncoding.DecodeString(value)
 	if err != nil {

@@ -79,7 +79,7 @@ func shown(name string) string {
 	return strconv.Quote(name)
 }
 
-// pathID stands for a path in the sets that find duplicates, so that they hold
+// pathID represents a path in the sets that find duplicates, so that they hold
 // 16 bytes for each and no reference to larger buffers.
 type pathID [16]byte
 

@@ -9,7 +9,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Head is what tells objects apart: the fields every object has.
+// Head is what identifies objects: the fields every object has.
 type Head struct {
 	APIVersion string
 	Kind       string

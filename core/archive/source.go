@@ -11,7 +11,7 @@ import (
 )
 
 // source is the decompressed tar: it enforces the limits of the archive as a
-// whole and tells faults of the archive from faults of the reader below.
+// whole and distinguishes faults of the archive from faults of the reader below.
 type source struct {
 	in     *counter
 	buffer *bufio.Reader

@@ -26,14 +26,14 @@ const outBuffer = 64 << 10
 
 // Options of a Writer.
 type Options struct {
-	// ModTime is what every entry says of its age, cut to seconds; the same
+	// ModTime is the time of every entry, cut to seconds; the same
 	// items with the same ModTime make the same bytes. The zero value is the
 	// Unix epoch.
 	ModTime time.Time
 }
 
 // Digest is the size in bytes and the SHA-256, lower-case hex, of an item's
-// JSON as it stands in the archive.
+// JSON as it is in the archive.
 type Digest struct {
 	Size   int64
 	SHA256 string

@@ -53,7 +53,7 @@ type Job struct {
 	Data Data
 	// Recipients are who can read the tarball; without any it is not encrypted.
 	Recipients seal.Recipients
-	// Now tells the time, for everything that is recorded.
+	// Now returns the time, for everything that is recorded.
 	Now func() time.Time
 	// Progress, when set, receives each item that is written, by Run's goroutine.
 	Progress progress.Sink
@@ -85,7 +85,7 @@ type prepared struct {
 	collection *collect.Collection
 }
 
-// Run makes the backup. After an error there is none: what was written has been
+// Run makes the backup. After an error there is no backup: what was written has been
 // removed, or the error says what could not be. A backup that lacks something
 // that was selected is made, is PartiallyFailed and is not an error. A spec that
 // is invalid or asks for more than a backup holds is a spec.Problems.

@@ -44,7 +44,7 @@ func (r *record) contents() string {
 	return store.Contents(r.backup)
 }
 
-// digest is what the manifest says of an item: of an encrypted one not even
+// digest is what the manifest records of an item: of an encrypted one not even
 // the size, by which guesses could be told apart.
 func (r *record) digest(d manifest.Digest) manifest.Digest {
 	if r.key == nil {

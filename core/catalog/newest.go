@@ -15,7 +15,7 @@ import (
 )
 
 // Newest reads the newest restorable backup: of a schedule or, if schedule is
-// empty, of all. It returns ErrNoBackup if there is none.
+// empty, of all. It returns ErrNoBackup if no backup is found.
 //
 // It makes one List, which takes a request per thousand backups, and reads few
 // of them. Velero names the backups of a schedule SCHEDULE-YYYYMMDDhhmmss after
@@ -58,7 +58,7 @@ const maxQueued = time.Hour
 // candidate is a folder that may hold the backup that is looked for.
 type candidate struct {
 	name string
-	at   time.Time // in its name, zero if there is none
+	at   time.Time // in its name, zero if absent
 }
 
 // split sorts names into series, SCHEDULE-YYYYMMDDhhmmss by SCHEDULE, newest

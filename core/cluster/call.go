@@ -13,9 +13,9 @@ import (
 // callTimeout bounds one call of a Service.
 const callTimeout = 5 * time.Second
 
-// CallService asks, through the API server, whether somebody answers at a port
+// CallService asks, through the API server, whether a server answers at a port
 // of a Service by HTTPS; what the answer is does not matter. The error says why
-// nobody does. The server's certificate is not verified.
+// none does. The server's certificate is not verified.
 func (c *Client) CallService(ctx context.Context, namespace, name string, port int) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()

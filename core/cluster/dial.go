@@ -17,7 +17,7 @@ import (
 	"k8s.io/client-go/transport/spdy"
 )
 
-// ForwardError is what the node said of a port of a pod that it should have
+// ForwardError is what the node answered about a port of a pod that it should have
 // connected to.
 type ForwardError struct{ Message string }
 

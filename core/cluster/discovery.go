@@ -27,7 +27,7 @@ type GroupFailure struct {
 	Err          error
 }
 
-// Version is what the API server says of itself.
+// Version is the version that the API server reports.
 func (c *Client) Version(ctx context.Context) (version.Info, error) {
 	raw, err := answer(c.rest.Get().AbsPath("/version").Do(ctx))
 	if err != nil {

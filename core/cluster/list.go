@@ -56,7 +56,7 @@ type ListOptions struct {
 	PageSize      int // most objects in one page; 0 = DefaultPageSize
 }
 
-// ListInfo says of which state a list was taken. It is complete when the
+// ListInfo is the state of which a list was taken. It is complete when the
 // sequence has ended.
 type ListInfo struct {
 	ResourceVersion string

@@ -20,7 +20,7 @@ import (
 
 // newItem makes an item of one element of a list. The API server leaves
 // apiVersion and kind out of the elements of built-in kinds; a backup needs
-// them. raw is valid JSON in which no name stands twice.
+// them. raw is valid JSON in which no name appears twice.
 func newItem(r item.Resource, raw jsontext.Value) (item.Item, error) {
 	raw = bytes.TrimSpace(raw) // a single object comes with a newline
 	head, err := readHead(raw)
@@ -65,7 +65,7 @@ func complete(raw jsontext.Value, h head, r item.Resource) []byte {
 	return append(out, raw[1:]...)
 }
 
-// head is what tells objects apart.
+// head is what identifies objects.
 type head struct {
 	apiVersion, kind, name, namespace string
 	hasAPIVersion, hasKind            bool

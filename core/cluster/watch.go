@@ -42,7 +42,7 @@ const (
 // state, everything is listed again. It is safe for concurrent use.
 //
 // client-go's reflector would do that, too, but it gathers all pages of a list as
-// whole objects before it hands over the first one, and tells a missing verb or
+// whole objects before it hands over the first one, and distinguishes a missing verb or
 // definition to its log alone.
 type Watch[T any] struct {
 	client    *Client
@@ -106,7 +106,7 @@ func (k *kept[T]) remove(key item.Key) {
 	k.values, k.keys = k.values[:last], k.keys[:last]
 }
 
-// own makes the slice one that nobody else has.
+// own makes the slice one that is not shared.
 func (k *kept[T]) own() {
 	if k.given {
 		k.values, k.given = slices.Clone(k.values), false
@@ -122,7 +122,7 @@ func NewWatch[T any](c *Client, r item.Resource, namespace string, keep func(ite
 	return &Watch[T]{client: c, resource: r, namespace: namespace, keep: keep, tried: make(chan struct{}), err: errNotListed}
 }
 
-// All returns what is kept, in no order, and a number that is another one
+// All returns what is kept, in no order, and a number that differs
 // whenever it has changed; the slice is shared and must not be changed. The
 // error says why it is not known to be the present: the list or watch failed, and
 // what to do about it, or an object could not be understood.

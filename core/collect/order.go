@@ -58,7 +58,7 @@ func scoped(ch Choice, names []string) error {
 // errNotSelected says why an object of the order is not in the backup.
 var errNotSelected = errors.New("is in the order and is not selected")
 
-// warnOfOrder says of which resources the order is pointless.
+// warnOfOrder names the resources whose order has no effect.
 func (c *Collection) warnOfOrder() {
 	for _, i := range slices.Sorted(maps.Keys(c.order)) {
 		if ch := c.choices[i]; ch.Excluded != "" {

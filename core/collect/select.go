@@ -88,7 +88,7 @@ var cohabitants = map[string][2]string{
 }
 
 // cohabitant names the resource that holds the same objects and is taken
-// instead of r, "" if there is none.
+// instead of r, "" if no other is.
 func cohabitant(r item.Resource, all []item.Resource) string {
 	groups, ok := cohabitants[r.Name]
 	if !ok || r.Group != groups[0] {

@@ -2,7 +2,7 @@ package item
 
 import "slices"
 
-// Resource is one kind of object that a cluster serves, as discovery tells it.
+// Resource is one kind of object that a cluster serves, as discovery reports it.
 type Resource struct {
 	Group, Version string
 	Name           string // plural, lower case

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// digest stands for the identity of a run, or for the key of an object. It is
+// digest represents the identity of a run, or the key of an object. It is
 // what has to be remembered of each for as long as the process lives; 16 bytes
-// of SHA-256 keep two of them apart also when somebody tries.
+// of SHA-256 keep two of them apart even against an attacker.
 type digest [16]byte
 
 func digestOf(parts ...string) digest {

@@ -8,7 +8,7 @@
 //
 //	metadata/lifeboat/ledger/_runs/<name>/
 //	  epoch.json                        when it began
-//	  2006-01-02/150405.000-<writer>-<n>.json.gz   a batch: runs somebody was first to see
+//	  2006-01-02/150405.000-<writer>-<n>.json.gz   a batch: runs that its writer saw first
 //	  2006-01-02/sealed.json.gz         the runs of that day's batches in one object
 //
 // Every object is written once, by Put, and none is changed or deleted, so a
@@ -28,7 +28,7 @@
 //     of a later version is an error: counting without it would make counters
 //     go back.
 //
-// What does not hold: nobody proves who wrote a run. Whoever may write to the
+// What does not hold: nothing proves who wrote a run. Whoever may write to the
 // location can make counters rise, and whoever may delete there can make them
 // fall. A run whose object was gone before anybody looked is in no ledger.
 package ledger

@@ -73,7 +73,7 @@ type day struct {
 }
 
 // New makes a ledger that is opened when it is first used, and again after a
-// failure; a store that is an io.Closer is opened for each use. The name tells
+// failure; a store that is an io.Closer is opened for each use. The name distinguishes
 // ledgers of one location apart.
 func New(name string, open func(context.Context) (store.Store, error)) (*Ledger, error) {
 	if err := store.CheckName(name); err != nil {
@@ -206,7 +206,7 @@ func (l *Ledger) release() {
 	l.current = nil
 }
 
-// begin finds out when the ledger began, and begins it if nobody did: with the
+// begin finds out when the ledger began, and begins it if no one did: with the
 // first Keep, because from then on this process has looked.
 func (l *Ledger) begin(ctx context.Context, s store.Store) error {
 	e, err := l.epoch(ctx, s)
@@ -457,7 +457,7 @@ func (l *Ledger) leaveOut(key string, err error) {
 	l.markRead(key)
 }
 
-// write writes what nobody else wrote.
+// write writes what no other writer wrote.
 func (l *Ledger) write(ctx context.Context, s store.Store) error {
 	if len(l.book.pending) == 0 {
 		return nil
@@ -537,7 +537,7 @@ func (l *Ledger) seal(ctx context.Context, s store.Store) error {
 }
 
 // gather reads the batches of a day again, as many as fit into one object. What
-// makes no sense is not named in the seal, so it stays for a version that
+// is malformed is not named in the seal, so it stays for a version that
 // understands it.
 func (l *Ledger) gather(ctx context.Context, s store.Store, d day) (record, error) {
 	out := record{Writer: l.writer, Written: l.now().UTC()}

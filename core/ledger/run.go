@@ -15,12 +15,12 @@ const (
 )
 
 // Run is the end of one run. It is made from what the cluster or a location
-// says of an object that will not change any more, so whoever looks at the
+// records of an object that does not change any more, so whoever looks at the
 // object makes the same Run.
 type Run struct {
 	Kind Kind `json:"kind"`
 	// ID is the same for every observer and for no other run of the kind: a
-	// UID, or what stands for it where there is none.
+	// UID, or what replaces it if it is missing.
 	ID string `json:"id"`
 	// Subject is the schedule, or for maintenance the repository.
 	Subject string `json:"subject"`
@@ -48,7 +48,7 @@ type Snapshots struct {
 // Totals are the runs a ledger holds, counted.
 type Totals struct {
 	// Since is when the ledger began: runs that ended before are in no count,
-	// because nobody can say whether they are all there. It is zero, and nothing
+	// because it is unknown whether they are all there. It is zero, and nothing
 	// is counted, until the ledger was read to its end once.
 	Since time.Time
 	// Persistent says that the ledger outlives the process.

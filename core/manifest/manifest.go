@@ -74,7 +74,7 @@ func (k Key) Digest(sha256hex string) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// Item is the digest of one item's JSON as it stands in the archive. In an
+// Item is the digest of one item's JSON as it is in the archive. In an
 // encrypted backup Size is 0 and SHA256 is made by a Key.
 type Item struct {
 	item.Key

@@ -25,7 +25,7 @@ type Rules struct {
 }
 
 // Types makes an empty object of a built-in kind, as the Scheme of client-go
-// does. Its Go type tells a strategic merge patch how lists are merged.
+// does. Its Go type decides how a strategic merge patch merges lists.
 type Types func(schema.GroupVersionKind) (runtime.Object, error)
 
 // IsZero reports whether there are no rules (for omitzero).

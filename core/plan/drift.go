@@ -8,7 +8,7 @@ import (
 )
 
 // Drift says in what a plan that was reviewed is no longer the one that would
-// be made now: one sentence for each step that is another, in the order of the
+// be made now: one sentence for each step that differs, in the order of the
 // plans. Reasons may differ, since they hold words of the API server.
 func Drift(reviewed, now Plan) []string {
 	var out []string

@@ -93,7 +93,7 @@ func TestOnlyWhatCannotBeRestoredIsLeftOut(t *testing.T) {
 	}
 }
 
-func TestAVolumeWithDataInTheBackupIsProvisionedAnew(t *testing.T) {
+func TestAVolumeWithDataInTheBackupIsProvisionedAgain(t *testing.T) {
 	const volume = `{apiVersion: v1, kind: PersistentVolume, metadata: {name: pv-1}, spec: {persistentVolumeReclaimPolicy: Retain}}`
 	saved := Options{VolumeData: map[string]VolumeData{"pv-1": {Method: "PodVolumeBackup"}}}
 	assert.Equal(t, "its data is not restored, and a claim gets a new, empty volume in its place", examine(t, "persistentvolumes", volume, saved).Leave)

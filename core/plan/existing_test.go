@@ -52,7 +52,7 @@ func TestAnUpdateThatWouldBeRefused(t *testing.T) {
 			policy: PolicyUpdate, resource: namespaced, refusal: Refusal{words, true}, action: Fail, relabel: true, reason: "cannot be updated: " + words},
 		"a namespace gets none": {
 			policy: PolicyUpdate, resource: "namespaces", refusal: Refusal{words, true}, action: Fail, reason: "cannot be updated: " + words},
-		"under recreate it is made anew": {
+		"under recreate it is recreated": {
 			policy: PolicyRecreate, resource: namespaced, refusal: Refusal{words, true}, action: Recreate, reason: "exists, and is deleted and recreated, since it cannot be updated: " + words},
 		"but not when its creation would be refused too": {
 			policy: PolicyRecreate, resource: namespaced, refusal: Refusal{"denied by a webhook", false}, action: Fail, reason: "cannot be updated: denied by a webhook (it is not deleted, since its creation could be refused too)"},

@@ -44,8 +44,8 @@ func entriesOf(u *unstructured.Unstructured) Managers {
 
 // GiveBack is the JSON merge patch that gives the fields that writer manages in
 // an object of the target to those who manage them in the backup, as far as the
-// object has them; nil if there are none. Fields that nobody manages in the
-// backup, such as defaults, are then managed by nobody; the labels of the
+// object has them; nil if there are none. Fields without a manager in the
+// backup, such as defaults, then have no manager either; the labels of the
 // restore stay with writer. The patch applies to this state of the object only.
 //
 // held and served are the API versions of the object in the backup and in the
@@ -104,7 +104,7 @@ func (ms Managers) with(m, fields map[string]any) Managers {
 	return append(ms, m)
 }
 
-// identity is what tells entries apart (apimachinery, managedfields,
+// identity is what distinguishes entries (apimachinery, managedfields,
 // BuildManagerIdentifier).
 func identity(m map[string]any) [4]any {
 	return [4]any{m["manager"], m["operation"], m["apiVersion"], m["subresource"]}

@@ -46,12 +46,12 @@ type Step struct {
 	Stage int `json:"stage"`
 	// Bare marks a namespace that the backup does not hold and items need.
 	Bare bool `json:"bare,omitempty"`
-	// Aggregated marks a step that fails for want of an API server that the
+	// Aggregated marks a step that fails because an API server is missing that the
 	// backup knows of and the target does not run.
 	Aggregated bool `json:"aggregated,omitempty"`
 	// Status says that the status of the item is restored too.
 	Status bool `json:"restoreStatus,omitempty"`
-	// Relabel says of a step that fails that the object in the cluster gets the
+	// Relabel marks a step that fails, whose object in the cluster gets the
 	// labels of the restore all the same, as with Velero.
 	Relabel bool `json:"relabel,omitempty"`
 	// Merge says that a service account is completed and keeps what it has.

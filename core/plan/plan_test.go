@@ -128,7 +128,7 @@ func TestAStepIsDecidedByTheBackupAndTheTarget(t *testing.T) {
 			items: []item.Item{object(t, ns, ""), settings}, filter: filter.Filter{IncludedNamespaces: []string{"other"}},
 			want: []string{"skip namespaces shop: " + leaveFiltered, "skip configmaps shop/settings: " + leaveFiltered},
 		},
-		"a namespace that is being deleted is made anew": {
+		"a namespace that is being deleted is recreated": {
 			items: []item.Item{settings},
 			seen: func(o *Observed) {
 				o.Terminating = map[string]bool{"shop": true}

@@ -58,9 +58,9 @@ func prepare(u *unstructured.Unstructured, preserveNodePorts bool) {
 	dropKeys(meta, "annotations", []string{api.AnnotationIncomplete})
 }
 
-// Anew takes off an object of the cluster, in place, what would prevent that it
+// ForRecreation takes off an object of the cluster, in place, what would prevent that it
 // is created again: all else, owners and addresses included, stays as it was.
-func Anew(u *unstructured.Unstructured) {
+func ForRecreation(u *unstructured.Unstructured) {
 	meta := item.Child(u.Object, "metadata")
 	for _, f := range []string{"uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "managedFields"} {
 		delete(meta, f)
@@ -189,7 +189,7 @@ func prepareService(u *unstructured.Unstructured, preserveNodePorts bool) {
 const healthCheckNodePort = "healthCheckNodePort"
 
 // wantedNodePorts are the ports of a Service whose node port a user asked
-// for, and healthCheckNodePort if it is one, as kubectl's annotation or the record of field managers tells; the
+// for, and healthCheckNodePort if it is one, as kubectl's annotation or the record of field managers shows; the
 // others were allocated (Velero v1.18, pkg/restore/actions, service action).
 func wantedNodePorts(u *unstructured.Unstructured) map[string]bool {
 	wanted := map[string]bool{}
@@ -274,7 +274,7 @@ func prepareClaim(u *unstructured.Unstructured) {
 	dropKeys(item.Child(u.Object, "metadata"), "annotations", claimAnnotations)
 	dropVelerosSelector(item.Child(u.Object, "spec"))
 	// The binder sets volumeName, and a volume that is restored finds its claim
-	// by its claimRef. In a claim that waits, somebody wrote it who wants that
+	// by its claimRef. In a claim that waits, its author wrote it and wants that
 	// volume and no other.
 	if phase, _, _ := unstructured.NestedString(u.Object, "status", "phase"); phase == "Bound" || phase == "Lost" {
 		spec := item.Child(u.Object, "spec")

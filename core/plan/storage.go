@@ -385,7 +385,7 @@ func (b *pairing) warn(k item.Key, text string) {
 	b.plan.Warnings = append(b.plan.Warnings, k.String()+": "+text)
 }
 
-// released says of volumes of the backup that they are in the target and no
+// released finds volumes of the backup that are in the target and no
 // claim can bind them.
 func (b *pairing) released() {
 	for name, i := range b.volumes {

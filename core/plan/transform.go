@@ -42,7 +42,7 @@ type Options struct {
 	// of an object outranks both.
 	StatusResources         []string `json:"statusResources,omitempty"`
 	ExcludedStatusResources []string `json:"excludedStatusResources,omitempty"`
-	// ExistingResourcePolicy is none when empty.
+	// ExistingResourcePolicy means none when empty.
 	ExistingResourcePolicy Policy `json:"existingResourcePolicy,omitempty"`
 	// Modifiers change objects by rules of the user; Types knows the built-in
 	// kinds for their strategic merge patches.

@@ -79,7 +79,7 @@ func gone(ctx context.Context, c Cluster, name string, limit time.Duration) (hel
 	}
 }
 
-// holders is what the namespace controller says of why a namespace stays.
+// holders is why a namespace stays, by the namespace controller.
 func holders(u *unstructured.Unstructured) string {
 	conditions, _, _ := unstructured.NestedSlice(u.Object, "status", "conditions")
 	var out []string

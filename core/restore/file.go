@@ -30,7 +30,7 @@ const maxFile = 512 << 20
 type File struct {
 	APIVersion string `json:"apiVersion"`
 	Kind       string `json:"kind"`
-	// Cluster is the UID of the target's namespace kube-system, which tells
+	// Cluster is the UID of the target's namespace kube-system, which distinguishes
 	// clusters apart.
 	Cluster string       `json:"cluster"`
 	Options plan.Options `json:"options"`
@@ -86,7 +86,7 @@ func (f File) Check(p Prepared) error {
 	return fmt.Errorf("%w, and nothing has been restored (make a new plan and review it): %s%s", ErrDrift, strings.Join(drift, "; "), more)
 }
 
-// clusterID is what tells clusters apart, "" when it may not be read.
+// clusterID is what distinguishes clusters, "" when it may not be read.
 func clusterID(ctx context.Context, c Cluster) (string, error) {
 	it, err := c.Get(ctx, item.Resource{Version: "v1", Name: "namespaces", Kind: "Namespace"}, "", "kube-system")
 	if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) {

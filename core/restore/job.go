@@ -65,7 +65,7 @@ type Job struct {
 	// Record asks Run to write Velero's files about the restore into the location
 	// of the backup. If they cannot be written the restore has a warning.
 	Record bool
-	// Now tells the time, for durations and the log.
+	// Now returns the time, for durations and the log.
 	Now func() time.Time
 	// Progress, when set, receives each stage, and each step of Execute that acts
 	// on the cluster.

@@ -111,7 +111,7 @@ func TestAPlanKnowsWhatTheAPIServerWouldRefuse(t *testing.T) {
 	}{
 		"it would do it":                  {plan.PolicyUpdate, nil, plan.Update},
 		"it refuses an update":            {plan.PolicyUpdate, invalid, plan.Fail},
-		"and the object may be made anew": {plan.PolicyRecreate, invalid, plan.Recreate},
+		"and the object may be recreated": {plan.PolicyRecreate, invalid, plan.Recreate},
 		"a webhook refuses it":            {plan.PolicyRecreate, apierrors.NewForbidden(schema.GroupResource{}, "a", errors.New("no")), plan.Fail},
 		"under none nobody is asked":      {plan.PolicyNone, invalid, plan.Skip},
 	} {
@@ -149,7 +149,7 @@ func TestAServiceAccountThatHasAllIsNotInThePlanAsAnUpdate(t *testing.T) {
 	}
 }
 
-// An owner that is made anew has another UID than the one that was seen.
+// An owner that is recreated has another UID than the one that was seen.
 func TestTheUIDOfAnOwnerThatIsMadeAnewIsNotThatOfItsPredecessor(t *testing.T) {
 	to := &refusals{fakeTarget: newTarget(), refuse: func(string) error { return apierrors.NewInvalid(schema.GroupKind{Kind: "ConfigMap"}, "a", nil) }}
 	owner := configMap("a")

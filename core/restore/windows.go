@@ -25,7 +25,7 @@ const windowBytes = 32 << 20
 // have come, in the same window or before. It fails when the archive does not
 // hold an item any more as it was when the plan was made.
 //
-// The archive, whose order is another, is read from its start as often as it
+// The archive, which has another order, is read from its start as often as it
 // takes: in one pass come whole stages that fit a window together, and window
 // after window of the stage that is next. The objects of a cluster have some
 // twenty stages, three or four of which are large.

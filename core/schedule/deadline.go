@@ -22,7 +22,7 @@ func Grace(gap time.Duration) time.Duration {
 // Deadline is the moment by which a backup newer than the one that started at
 // anchor must have succeeded: the first run due after anchor, plus how long a
 // run takes, plus Grace. anchor is the start of the newest success, or of the
-// time from which runs are expected when there is none. took is the duration of
+// time from which runs are expected if none succeeded. took is the duration of
 // the newest success, zero when unknown. Zero when nothing is due.
 //
 // The grace is that of the longer of two gaps, the one up to the due run and

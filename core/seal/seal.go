@@ -18,7 +18,7 @@ import (
 )
 
 // Recipients are those who can decrypt; each of them can alone. The zero value
-// is nobody, and that nothing is encrypted.
+// is no recipient, and that nothing is encrypted.
 type Recipients []age.Recipient
 
 // Identities are secret keys of recipients.
@@ -124,7 +124,7 @@ func (i Identities) Decrypt(r io.Reader) (io.Reader, error) {
 	return &decrypted{src: src, plain: plain}, nil
 }
 
-// decrypted tells errors of the source from damage of what it holds.
+// decrypted distinguishes errors of the source from damage of what it holds.
 type decrypted struct {
 	src   *source
 	plain io.Reader

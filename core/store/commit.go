@@ -155,7 +155,7 @@ func (w *Writer) put(ctx context.Context, key string, r io.Reader) (written, err
 	default:
 		w.failed[key] = true
 		// A store publishes nothing before it has seen the end of r, and
-		// with ErrExists what is there is another's.
+		// with ErrExists what is there was written by another.
 		if _, ours := w.files[key]; !ours && d.ended && !errors.Is(err, ErrExists) {
 			w.files[key] = f
 		}

@@ -176,7 +176,7 @@ func SplitRuns(key string) (ledger, day, batch string, ok bool) {
 func file(backup, suffix string) string { return BackupPrefix(backup) + backup + suffix }
 
 // nameRE is the form of a Kubernetes object name (RFC 1123 subdomain): a
-// backup is named by the object of kind Backup that stands for it.
+// backup is named by its object of kind Backup.
 var nameRE = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)
 
 // maxNameLength leaves room for the suffixes of the files within the 255 bytes

@@ -69,5 +69,5 @@ type Info struct {
 	ETag string
 }
 
-// IsPrefix reports whether the entry stands for all keys below it.
+// IsPrefix reports whether the entry is that of all keys below it.
 func (i Info) IsPrefix() bool { return len(i.Key) > 0 && i.Key[len(i.Key)-1] == '/' }

@@ -2,7 +2,7 @@ package volume
 
 import "slices"
 
-// Settings are what a backup says of the data of volumes.
+// Settings are those of a backup for the data of volumes.
 type Settings struct {
 	// SnapshotVolumes is whether volumes are snapshotted; nil is true, as with
 	// Velero.

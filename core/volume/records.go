@@ -129,7 +129,7 @@ type Snapshot struct {
 	Status SnapshotStatus `json:"status"`
 }
 
-// SnapshotSpec says of which volume the snapshot is.
+// SnapshotSpec identifies the volume of the snapshot.
 type SnapshotSpec struct {
 	BackupName           string `json:"backupName"`
 	BackupUID            string `json:"backupUID"`

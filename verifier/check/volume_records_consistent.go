@@ -11,7 +11,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
 
-// volumeRecordsConsistent: what the backup says of its volumes agrees with
+// volumeRecordsConsistent: what the backup records of its volumes agrees with
 // itself and with the tarball, and every volume whose data it claims to hold
 // has the identifier that a restore needs to find the data.
 //

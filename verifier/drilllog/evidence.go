@@ -62,7 +62,7 @@ type ListedEvidence struct {
 }
 
 // ReadEvidence reads the evidence of one drill. The error wraps ErrNoEvidence if
-// there is none, and ErrMalformed if its content cannot be used.
+// it does not exist, and ErrMalformed if its content cannot be used.
 func ReadEvidence(ctx context.Context, s store.Store, ref Ref) (report.Report, error) {
 	key := ref.Key()
 	r, err := s.Get(ctx, key)

@@ -27,7 +27,7 @@ type Record struct {
 	Started        time.Time      `json:"started"`
 	Finished       time.Time      `json:"finished"`
 	MetadataSHA256 string         `json:"metadataSha256,omitempty"`
-	// Files stands for the files that were drilled; zero if the evidence does not
+	// Files identifies the files that were drilled; zero if the evidence does not
 	// have them.
 	Files report.Fingerprint `json:"-"`
 }

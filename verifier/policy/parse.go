@@ -100,7 +100,7 @@ func without(found []Mistake, known mistakes) []Mistake {
 	})
 }
 
-// leads reports whether a field is another or holds it.
+// leads reports whether a field is the other or contains it.
 func leads(field, to string) bool {
 	rest, ok := strings.CutPrefix(to, field)
 	return ok && field != "" && (rest == "" || rest[0] == '.' || rest[0] == '[')

@@ -204,7 +204,7 @@ func (w Waiver) validate(m *mistakes, at *field.Path) {
 
 func (p Proven) validate(m *mistakes, at *field.Path, level report.Level) {
 	levels := []report.Level{report.LevelIntegrity, report.LevelControlPlane, report.LevelKind}
-	if p.Level != level { // the default repeats what is said of spec.level
+	if p.Level != level { // the default repeats the mistake in spec.level
 		enum(m, at.Child("level"), p.Level, levels...)
 	}
 	if slices.Contains(levels, p.Level) && slices.Contains(levels, level) && !level.Proves(p.Level) {

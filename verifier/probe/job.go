@@ -118,7 +118,7 @@ func (r *runner) jobEnded(ctx context.Context, job batchv1.Job) (string, error) 
 	return "", nil
 }
 
-// jobPod is the newest pod of a Job, nil while there is none.
+// jobPod is the newest pod of a Job, nil while it has none.
 func (r *runner) jobPod(ctx context.Context, job batchv1.Job) (*corev1.Pod, error) {
 	pods, err := list[corev1.Pod](ctx, r.cluster, resource("", "v1", "pods", "Pod"), job.Namespace, batchv1.ControllerUidLabel+"="+string(job.UID))
 	if err != nil || len(pods) == 0 {

@@ -32,7 +32,7 @@ func NewFile(name string, size int64, modified time.Time, etag string) File {
 	return f
 }
 
-// Fingerprint stands for the files of a backup as a location lists them: it
+// Fingerprint identifies the files of a backup as a location lists them: it
 // changes when a file is written again, replaced, cut, added or deleted. The zero
 // value means that the files are not known. A file that is replaced by one of the
 // same size, modification time and ETag does not change it: only reading the file

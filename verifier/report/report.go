@@ -64,7 +64,7 @@ type Report struct {
 	PolicySchedule string  `json:"policySchedule,omitempty"`
 	Level          Level   `json:"level"`
 	Verdict        Verdict `json:"verdict"`
-	// Summary is one sentence for people: what was proven or refuted.
+	// Summary is one sentence for people: what was proven or what failed.
 	Summary  string    `json:"summary"`
 	Backup   Backup    `json:"backup"`
 	Started  time.Time `json:"started"`
@@ -100,7 +100,7 @@ type Backup struct {
 	Schedule string `json:"schedule,omitempty"` // label velero.io/schedule-name; "" for a backup made by hand
 	UID      string `json:"uid,omitempty"`
 	Phase    string `json:"phase,omitempty"`
-	// Started is when the backup began: the recovery point it stands for.
+	// Started is when the backup began: its recovery point.
 	Started           time.Time `json:"started"`
 	Completed         time.Time `json:"completed"`
 	Expires           time.Time `json:"expires,omitzero"`            // from then on Velero deletes it

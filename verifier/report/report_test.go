@@ -170,7 +170,7 @@ func TestAPageNeedsNothingElse(t *testing.T) {
 func TestAPageSaysWhatADrillFoundOut(t *testing.T) {
 	for name, want := range map[string][]string{
 		"passed-integrity":    {"PASSED", "matches its SHA-256 digest", "that an API server accepts the objects", "This level restores none."},
-		"passed-controlplane": {"accepted all 1912 expected objects", "every restored item equals the backup", "owned by a controller that makes it anew", "that workloads start and become ready"},
+		"passed-controlplane": {"accepted all 1912 expected objects", "every restored item equals the backup", "owned by a controller that recreates it", "that workloads start and become ready"},
 		"passed-kind":         {"shop answers", `"orders": 4711`, "1 h 00 min", "33.6 s", "15 min 00 s", "kept", "CronJobs suspended", "kindest/node:v1.34.4"},
 		"failed-one":          {"FAILED", "Nothing. The backup failed the drill.", "widgets.apps.example.com shop/widget-000", "does not serve"},
 		"error-images":        {"ERROR", "Nothing. The drill did not complete", "registry.internal/shop/web:2.4.1", "do not mean that the backup is bad", "OPS-112", "3 images are not available"},
@@ -317,7 +317,7 @@ func TestJUnitTellsFailuresErrorsAndWaivedApart(t *testing.T) {
 	c, properties := read(controlplane(report.Passed))
 	assert.Equal(t, []int{5, 0, 0, 0}, []int{c.Tests, c.Failures, c.Errors, c.Skipped})
 	assert.Equal(t, "62", properties["items.skipped"])
-	assert.Equal(t, "41", properties["items.skippedBy.owned by a controller that makes it anew"])
+	assert.Equal(t, "41", properties["items.skippedBy.owned by a controller that recreates it"])
 	assert.Equal(t, "shop-daily", properties["schedule"])
 	c, _ = read(refuted(300))
 	assert.Equal(t, []int{3 + 300, 300, 0, 0}, []int{c.Tests, c.Failures, c.Errors, c.Skipped}, "a test for each finding")

@@ -45,7 +45,7 @@ func controlplane(verdict report.Verdict) report.Report {
 	r.Stages = append(r.Stages, report.Stage{Name: "sandbox", Seconds: 4.91}, report.Stage{Name: "plan", Seconds: 0.63},
 		report.Stage{Name: "restore", Seconds: 9.87}, report.Stage{Name: "compare", Seconds: 2.2}, report.Stage{Name: "teardown", Seconds: 0.31})
 	r.Items = report.Items{InBackup: 1974, Expected: 1912, Restored: 1912, Equal: 1912, Skipped: 62, SkippedBy: map[string]int{
-		"owned by a controller that makes it anew": 41, "the sandbox has its own": 12, "needs a webhook, which this level does not call": 9}}
+		"owned by a controller that recreates it": 41, "the sandbox has its own": 12, "needs a webhook, which this level does not call": 9}}
 	r.Checks = append(r.Checks,
 		report.Check{Name: "items_restored", Verdict: report.Passed, Message: "1912 of 1912 expected items were accepted by the API server"},
 		report.Check{Name: "items_equal", Verdict: report.Passed, Message: "1912 of 1912 restored items equal the backup"})
@@ -107,7 +107,7 @@ func withoutImages() report.Report {
 	}
 	r.Stages = append(r.Stages[:2:2], report.Stage{Name: "images", Seconds: 31.4, Error: "3 images are not available"}, report.Stage{Name: "teardown", Seconds: 2.9})
 	r.Checks, r.Items, r.Recovery, r.Changed, r.Altered = r.Checks[:3], report.Items{InBackup: 1974}, nil, nil, nil
-	r.Waived = []report.Waived{{Finding: report.Finding{Check: "volume_data", Object: "persistentvolumeclaims shop/cache", Message: "volume data not restored"}, Reason: "the cache is filled anew within minutes (OPS-112)"}}
+	r.Waived = []report.Waived{{Finding: report.Finding{Check: "volume_data", Object: "persistentvolumeclaims shop/cache", Message: "volume data not restored"}, Reason: "the cache is filled again within minutes (OPS-112)"}}
 	r.Summary = "The drill could not complete, so nothing is proven: images: 3 images are not available"
 	return r
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/verifier/report"
 )
 
-// listedFiles stands for the files of one backup as the location lists them.
+// listedFiles identifies the files of one backup as the location lists them.
 type listedFiles struct {
 	print    report.Fingerprint
 	modified time.Time // of the newest

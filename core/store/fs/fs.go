@@ -197,7 +197,7 @@ func absent(err error) bool {
 
 // explain names the path as the user knows it, and the next step where there
 // is one. The errors of os.Root name paths relative to the root, and those of
-// temporary files names nobody has seen.
+// temporary files names that no reader has seen.
 func explain(err error, name string) error {
 	hint := ""
 	switch {

@@ -53,7 +53,7 @@ func (s *Store) RetainedUntil(ctx context.Context, key string) (time.Time, error
 	switch code(err) {
 	case "NoSuchObjectLockConfiguration", "ObjectLockConfigurationNotFoundError":
 		return time.Time{}, nil
-	case "InvalidRequest": // what S3 says of a bucket that has no object lock
+	case "InvalidRequest": // what S3 answers for a bucket without object lock
 		if strings.Contains(err.Error(), "missing Object Lock Configuration") {
 			return time.Time{}, nil
 		}

@@ -23,7 +23,7 @@ const (
 	partSize    = 8 << 20 // bytes
 	concurrency = 3       // parts under way per Put
 
-	// idMetadata names the metadata that tells one Put's object from another's.
+	// idMetadata names the metadata that distinguishes one Put's object from another's.
 	idMetadata = "lifeboat-put"
 	// sumMetadata names that of the object's SHA-256, hex.
 	sumMetadata = "lifeboat-sha256"
@@ -164,7 +164,7 @@ func (a *api) UploadPart(ctx context.Context, in *awss3.UploadPartInput, opts ..
 	return a.Client.UploadPart(ctx, in, opts...)
 }
 
-// CreateMultipartUpload is not cancelled with ctx: an upload whose id nobody
+// CreateMultipartUpload is not cancelled with ctx: an upload whose id no one
 // learnt could not be aborted.
 func (a *api) CreateMultipartUpload(ctx context.Context, in *awss3.CreateMultipartUploadInput, opts ...func(*awss3.Options)) (*awss3.CreateMultipartUploadOutput, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)

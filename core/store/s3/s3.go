@@ -264,7 +264,7 @@ func httpClient(stall time.Duration) *awshttp.BuildableClient {
 		})
 }
 
-// lively is a connection that fails when it stands still. Without it a server
+// lively is a connection that fails when it stalls. Without it a server
 // that takes or gives no more bytes, and keeps the connection, would be waited
 // for without end.
 type lively struct {
@@ -352,7 +352,7 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 	return nil
 }
 
-// base is what stands before every key in the bucket.
+// base is what every key in the bucket begins with.
 func (s *Store) base() string {
 	if s.options.Prefix == "" {
 		return ""

@@ -56,7 +56,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"a list is in the order of the keys", listOrder},
 		{"a list that is not recursive shows folders once", listDelimiter},
 		{"a prefix may end within a segment", listPartialPrefix},
-		{"a list tells size and time", listInfo},
+		{"a list has size and time", listInfo},
 		{"a list may be left early", listLeftEarly},
 		{"a list is complete beyond a page", listPages},
 		{"a list that ends with a page is complete and ends", listWholePages},

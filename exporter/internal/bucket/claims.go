@@ -156,7 +156,7 @@ func (l *Location) claimsOf(ctx context.Context, s store.Store, run drillRun, kn
 }
 
 // readClaim reads a record. A malformed one counts as released: nothing can be
-// said of its drill, now or later.
+// reported of its drill, now or later.
 func (l *Location) readClaim(ctx context.Context, s store.Store, a drilllog.Attempt) (claim, error) {
 	c, err := drilllog.ReadClaim(ctx, s, a)
 	if err == nil {

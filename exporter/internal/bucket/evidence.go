@@ -79,7 +79,7 @@ func (l *Location) readDrill(ctx context.Context, s store.Store, info store.Info
 
 // Report reads the evidence of one drill again, to display it. It may be called
 // at any time, also during a scan: it opens the location for itself. The error
-// wraps drilllog.ErrNoEvidence if there is none.
+// wraps drilllog.ErrNoEvidence if no evidence exists.
 func (l *Location) Report(ctx context.Context, backup, drill string) (report.Report, error) {
 	ref := drilllog.Ref{Backup: backup, Drill: drill}
 	if !ref.Valid() {

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// LookAgain is the time within which every folder is listed anew, however
+	// LookAgain is the time within which every folder is listed again, however
 	// quiet it was: that is how late a backup shows that lost files, or was
 	// rewritten, long after its end.
 	LookAgain = time.Hour
@@ -90,7 +90,7 @@ type Folders struct {
 }
 
 // refresh brings the folders up to date and returns them in the order of the
-// listing. quiet says of which nothing new is expected. When not all could be
+// listing. quiet names those of which nothing new is expected. When not all could be
 // looked at, what was is kept, so that the next refresh has less to do; the
 // names are returned as answered even then.
 func (f *Folders) refresh(ctx context.Context, s *counted, now time.Time, quiet func(*Folder) bool) (list []*Folder, answered bool, err error) {
@@ -133,8 +133,8 @@ func (f *Folders) names(ctx context.Context, s *counted) ([]string, error) {
 	return names, nil
 }
 
-// Wanted says of each name whether its folder is to be looked at, and where the
-// cursor stands then.
+// Wanted reports for each name whether its folder is to be listed, and where the
+// cursor is then.
 func (f *Folders) Wanted(names []string, now time.Time, quiet func(*Folder) bool) (wanted []bool, cursor string) {
 	wanted = make([]bool, len(names))
 	start := 0

@@ -41,7 +41,7 @@ func (l *Location) ListStorage(ctx context.Context) (fact.Storage, error) {
 }
 
 // protection is nil when the store has none, or does not say. That is logged
-// once; an alert on it would be one on what nobody knows.
+// once; an alert on it would be one on what is unknown.
 func (l *Location) protection(ctx context.Context, s *counted) (*fact.Protection, error) {
 	p, ok := s.Store.(protector)
 	if !ok {

@@ -63,7 +63,7 @@ type Location struct {
 }
 
 // NewStoreLocation makes a location that is opened when it is first read: one
-// that is missing when the exporter starts may come back. It is opened anew
+// that is missing when the exporter starts may come back. It is opened again
 // after a scan that failed, and, if the store is an io.Closer, before each
 // scan: a directory that was unmounted, or mounted again, is not the one that
 // was opened, and an old handle of it may look like an empty location.
@@ -179,7 +179,7 @@ func (l *Location) opened(ctx context.Context) (*counted, error) {
 	return l.current, nil
 }
 
-// release closes what is open, so that the next use opens it anew.
+// release closes what is open, so that the next use opens it again.
 func (l *Location) release() {
 	if l.current != nil {
 		l.close(l.current)

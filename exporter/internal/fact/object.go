@@ -7,7 +7,7 @@ import (
 	velerov1 "github.com/lifeboat-backup/lifeboat/core/api/velero/v1"
 )
 
-// BackupOf is what a Backup says of itself, in a cluster as in a location.
+// BackupOf is what a Backup records, in a cluster as in a location.
 func BackupOf(v velerov1.Backup) Backup {
 	b := Backup{
 		Name:         v.Name,

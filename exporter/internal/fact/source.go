@@ -20,7 +20,7 @@ type KubeScan struct {
 	Deletions    []Deletion
 	Locations    []StorageLocation
 	Repositories []Repository
-	// Changes is another number whenever something has changed.
+	// Changes differs whenever something has changed.
 	Changes uint64
 }
 
@@ -182,7 +182,7 @@ type Backup struct {
 	ArchiveSize int64
 	// MetadataSHA256 is of velero-backup.json, hex; "" when not known.
 	MetadataSHA256 string
-	// Files stands for the files of the backup as the location lists them, Modified
+	// Files identifies the files of the backup as the location lists them, Modified
 	// is the newest modification time of them. Both are zero when not known.
 	Files    report.Fingerprint
 	Modified time.Time
@@ -204,7 +204,7 @@ type Drill struct {
 	Backup         string
 	BackupUID      string // "" when the evidence does not say
 	MetadataSHA256 string // of the velero-backup.json that was drilled; "" when the evidence does not say
-	// Files stands for the files that were drilled; zero when the evidence does not
+	// Files identifies the files that were drilled; zero when the evidence does not
 	// have them.
 	Files         report.Fingerprint
 	Schedule      string

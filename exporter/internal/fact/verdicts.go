@@ -90,8 +90,8 @@ func findingReason(check string) string {
 	return reasonCheck
 }
 
-// checkIntegrity stands for all checks that read files: there are a dozen, and
-// any of them says the same of a backup.
+// checkIntegrity is the value for all checks that read files: there are a dozen, and
+// any of them means the same for a backup.
 const checkIntegrity = "integrity"
 
 // FoldedCheck is the value of the label check for one that is built in, "" for
@@ -122,7 +122,7 @@ const (
 
 // BoundChecks are the checks that have an answer, by their value of the label
 // check: those built in, the first eight of the policy's own, and the rest as
-// other. A value that stands for several has passed when all of them have.
+// other. A value of several checks has passed when all of them have.
 func BoundChecks(all []report.Check) ([]Check, CheckCounts) {
 	var out []Check
 	var asked CheckCounts

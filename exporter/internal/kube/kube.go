@@ -156,7 +156,7 @@ func WithSchedules(restores []fact.Restore, backups []fact.Backup) []fact.Restor
 }
 
 // ReadSchedule keeps of a Schedule what the metrics need. One that cannot be
-// decoded, such as for a duration that is none, is one that can never run.
+// decoded, such as a malformed duration, can never run.
 func ReadSchedule(it item.Item) (fact.Schedule, error) {
 	var v velerov1.Schedule
 	if err := json.Unmarshal(it.Raw, &v); err != nil {

@@ -31,7 +31,7 @@ type Distribution struct {
 // Of turns what is known into what is served. It is pure: now is an
 // argument, state and cfg are not changed.
 //
-// Nothing is said of schedules before a source was read: an exporter that has
+// Nothing is reported of schedules before a source was read: an exporter that has
 // just started does not know of none, it does not know. Neither before the
 // cluster was tried, which alone can tell which schedules there are no more.
 func Of(now time.Time, known state.State, cfg state.Config) []Sample {

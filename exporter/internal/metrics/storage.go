@@ -34,7 +34,7 @@ func storageSamples(out Samples, now time.Time, l state.LocationState, cfg state
 	out.add(locationLockRetention, p.Retention.Seconds(), l.Name)
 }
 
-// lockModes are S3's, and that there is none.
+// lockModes are S3's, and none.
 var lockModes = []string{"GOVERNANCE", "COMPLIANCE", "none"}
 
 // logicalSample is withheld until the records of all backups are read: a part of

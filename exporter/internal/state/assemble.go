@@ -122,7 +122,7 @@ func (a *assembly) expect(s *ScheduleState) {
 	}
 }
 
-// get is the schedule of a name, or nil for one that nobody has. Only a cluster
+// get is the schedule of a name, or nil for one that no source has. Only a cluster
 // can say that: without one, backups are all that is known of schedules. Backups
 // of a Schedule that was deleted promise nothing any more.
 func (a *assembly) get(name string) *ScheduleState {
@@ -209,13 +209,13 @@ func (s *ScheduleState) in(h *LocationView) {
 	}
 }
 
-// addDrill adds a drill of the backup b, nil when nobody lists it.
+// addDrill adds a drill of the backup b, nil when no source lists it.
 func (a *assembly) addDrill(h *LocationView, d fact.Drill, b *fact.Backup) {
 	known := DrillState{Drill: d, Location: h.Name}
 	if b != nil && sameBackup(*b, d) {
 		known.Exists, known.Completed = !b.Gone && !b.Missing, recoverable(*b)
 		known.Changed = d.Verdict == report.Passed && known.Exists && !report.SameFiles(d.Files, b.Files, d.Finished, b.Modified)
-		// What the backup says of itself counts more than what was written
+		// What the backup records counts more than what was written
 		// about it.
 		known.Schedule, known.BackupStart = b.Schedule, b.Start
 	}

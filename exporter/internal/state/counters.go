@@ -71,7 +71,7 @@ func EndedRuns(known State, cfg Config) []fact.Run {
 	return ended(out)
 }
 
-// ended leaves out what does not say when: nobody could tell on which side of
+// ended leaves out what has no time: it is unknown on which side of
 // the ledger's beginning it lies.
 func ended(runs []fact.Run) []fact.Run {
 	return slices.DeleteFunc(runs, func(r fact.Run) bool { return r.Ended.IsZero() })

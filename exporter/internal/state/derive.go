@@ -7,7 +7,7 @@ import (
 	"github.com/lifeboat-backup/lifeboat/exporter/internal/fact"
 )
 
-// begun reports whether anything can be said of schedules.
+// begun reports whether anything is known of schedules.
 func HasData(known State) bool {
 	if known.LedgerAlone() {
 		return known.Ledger != nil && known.Ledger.Source.Read()
@@ -19,7 +19,7 @@ func HasData(known State) bool {
 	return known.Kube.Source.Read() || (inBucket && !known.Kube.Source.LastAttempt.IsZero())
 }
 
-// Freshness says of which sources the present is known.
+// Freshness names the sources whose present is known.
 type Freshness struct {
 	Now        time.Time
 	StaleAfter time.Duration

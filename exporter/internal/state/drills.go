@@ -37,7 +37,7 @@ func NewestDrill(drills []DrillState, wanted func(DrillState) bool) (DrillState,
 
 // standing is the result that counts, of drills sorted newest first. The newest
 // drill of each level has the word on its level and on all that prove less; the
-// worst of these words stands. So an integrity drill that passes every hour does
+// worst of these words counts. So an integrity drill that passes every hour does
 // not hide that last night's restore failed. A level that is not run any more is
 // forgotten when the backup it was run on is gone. A drill of a backup whose files
 // have changed since has no result.
@@ -125,7 +125,7 @@ func prove(drills []DrillState, level int) Proof {
 	return p
 }
 
-// identity tells backups apart, also those that had a name one after another.
+// identity distinguishes backups, also those that had a name one after another.
 type identity struct {
 	name, bytes string
 	start       time.Time

@@ -48,7 +48,7 @@ type Judged struct {
 	ProvenDeadline, DrillDeadline time.Time
 }
 
-// Known says of which parts the present is known; the rest is as of the last
+// Known names the parts whose present is known; the rest is as of the last
 // reading.
 type Known struct{ Existence, Runs, Locks, Cluster, Drills bool }
 

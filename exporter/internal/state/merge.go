@@ -30,10 +30,10 @@ type availability struct {
 }
 
 // merge joins what the cluster and the bucket hold of one location, by name, and
-// says of each backup whether it exists.
+// reports for each backup whether it exists.
 //
 // Who can be asked decides: both together; one alone when the other cannot be
-// asked; and when nobody can, all that was last known stays. A backup that the
+// asked; and when no source can, all that was last known stays. A backup that the
 // cluster lists and the bucket, asked after it had ended, did not hold is missing
 // its data until the bucket says otherwise; one that the cluster, read after it
 // had ended, did not list is a stray in the same way.

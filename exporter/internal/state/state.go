@@ -149,7 +149,7 @@ func (s SourceState) Up(now time.Time, staleAfter time.Duration) bool {
 	return s.Succeeded() && s.Fresh(now, staleAfter)
 }
 
-// Fresh reports whether what was read still speaks of the present.
+// Fresh reports whether what was read is still recent.
 func (s SourceState) Fresh(now time.Time, staleAfter time.Duration) bool {
 	return s.Read() && now.Sub(s.LastSuccess) <= staleAfter
 }
@@ -169,7 +169,7 @@ type ScheduleState struct {
 	// of the schedule; empty for one that never ran.
 	Locations []int
 	// Backups, its own, and Drills are newest first. Among the backups are those
-	// that are gone, if nobody who can be asked lists them.
+	// that are gone, if no source that can be asked lists them.
 	Backups []fact.Backup
 	Drills  []DrillState
 	// DrillInterval is that of the policy that drills, zero when not known.

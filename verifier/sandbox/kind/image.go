@@ -117,7 +117,7 @@ const (
 	kubernetesLabel = "dev.lifeboat.node.kubernetes"
 )
 
-// inspected is what the engine says of an image.
+// inspected is what the engine reports of an image.
 type inspected struct {
 	Config struct {
 		Entrypoint []string
@@ -180,7 +180,7 @@ func inspect(ctx context.Context, ref string) (inspected, error) {
 	}
 	var i inspected
 	if err := json.Unmarshal([]byte(answer), &i); err != nil {
-		return inspected{}, fmt.Errorf("read what the engine says of %s: %w", ref, err)
+		return inspected{}, fmt.Errorf("read what the engine reports of %s: %w", ref, err)
 	}
 	return i, nil
 }

@@ -50,7 +50,7 @@ type Sandbox struct {
 	// Dir is where the sandbox keeps its files and the lock that its owner holds; empty means os.TempDir. Sweep finds in the same Dir what was left.
 	Dir string
 	// Pool, if set, has sandboxes that are ready; Up takes one that runs the chosen
-	// image, and creates one only if there is none.
+	// image, and creates one only if it is missing.
 	Pool *Pool
 	// StartTimeout bounds the creation of a cluster, besides the context of Up; zero
 	// means five minutes. A pull of the node image is not part of it.

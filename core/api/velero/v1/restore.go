@@ -37,7 +37,7 @@ func (p RestorePhase) Finished() bool {
 // cluster. Values are checked by the server, not by the definition.
 type ExistingResourcePolicy string
 
-// What happens to an object that exists in the cluster. Empty is none.
+// What happens to an object that exists in the cluster. Empty means none.
 const (
 	ExistingResourcePolicyNone   ExistingResourcePolicy = "none"   // it is not changed
 	ExistingResourcePolicyUpdate ExistingResourcePolicy = "update" // it is changed to match the backup
