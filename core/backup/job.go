@@ -140,7 +140,7 @@ func (j Job) write(ctx context.Context, w *store.Writer, p prepared) (Result, er
 	}
 	r.files[r.contents()] = contents
 	r.conclude(p.collection)
-	if len(r.items) == 0 && len(r.errors) > 0 {
+	if (len(r.items) == 0 || !p.collection.Listed()) && len(r.errors) > 0 {
 		return Result{}, fmt.Errorf("nothing could be read from the cluster: %s%s", shorten(r.errors), tenantHint(r.errors))
 	}
 	if !p.collection.Matched() && len(r.errors) == 0 {

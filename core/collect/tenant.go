@@ -114,6 +114,13 @@ func (c *Collection) concludeTenant() {
 	}
 }
 
+// Listed reports whether anything of a namespace could be listed. A tenant without that right has a
+// typing error in its namespaces, or no rights at all. It is complete when Items has
+// ended.
+func (c *Collection) Listed() bool {
+	return c.tenant == nil || slices.ContainsFunc(c.namespaces, func(n string) bool { return c.tenant.lists[n] > 0 })
+}
+
 var errNoNamespace = errors.New("no such namespace in the cluster")
 
 func (c *Collection) noNamespace() error {

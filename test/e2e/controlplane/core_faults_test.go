@@ -259,7 +259,7 @@ func TestWhatTheAPIServerAnswersDecidesHowABackupEnds(t *testing.T) {
 			},
 		},
 		"403 on every list": {
-			match: func(r *http.Request) bool { return r.URL.Query().Has("limit") }, fatal: "refuses this",
+			match: func(r *http.Request) bool { return r.URL.Query().Has("limit") }, fatal: "no permission to list anything",
 			intercept: func(_ int32, w http.ResponseWriter, _ *http.Request) bool {
 				refuse(w, 403, "Forbidden", "no")
 				return true
