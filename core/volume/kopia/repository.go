@@ -105,32 +105,56 @@ func existing(ctx context.Context, s *storage) error {
 	return err
 }
 
-// configuration writes the file that kopia opens a repository from, into a folder of
-// its own that release removes. It holds no secret.
+// configuration is the path of the configuration that kopia opens a repository from,
+// until release is called. It holds no secret.
 func configuration(s *storage) (path string, release func(), err error) {
-	dir, err := os.MkdirTemp("", "lifeboat-kopia-")
-	if err != nil {
-		return "", nil, fmt.Errorf("make a folder for kopia's configuration: %w", err)
-	}
 	options, forget := handle(s)
-	release = func() {
-		forget()
-		_ = os.RemoveAll(dir) // it holds nothing that matters
-	}
 	raw, err := json.Marshal(repo.LocalConfig{
 		Storage: &blob.ConnectionInfo{Type: storageType, Config: options},
 		// Velero's user and host. ReadOnly makes kopia refuse to write.
 		ClientOptions: repo.ClientOptions{Hostname: "default", Username: "default", ReadOnly: true},
 	})
-	path = filepath.Join(dir, "repository.config")
+	remove := func() {}
 	if err == nil {
-		err = os.WriteFile(path, raw, 0o600)
+		path, remove, err = temporary(raw)
 	}
 	if err != nil {
-		release()
+		forget()
 		return "", nil, fmt.Errorf("write kopia's configuration: %w", err)
 	}
-	return path, release, nil
+	return path, func() { forget(); remove() }, nil
+}
+
+// temporary makes a file that can be opened by a path. It is a pipe where the system
+// has /dev/fd, so that a process that is killed leaves nothing.
+func temporary(content []byte) (path string, remove func(), err error) {
+	if path, remove, err = piped(content); err == nil {
+		return path, remove, nil
+	}
+	dir, err := os.MkdirTemp("", "lifeboat-kopia-")
+	if err != nil {
+		return "", nil, err
+	}
+	path = filepath.Join(dir, "repository.config")
+	return path, func() { _ = os.RemoveAll(dir) }, os.WriteFile(path, content, 0o600)
+}
+
+// piped puts content, which is smaller than the buffer of a pipe, into a pipe.
+func piped(content []byte) (path string, remove func(), err error) {
+	out, in, err := os.Pipe()
+	if err != nil {
+		return "", nil, err
+	}
+	path = fmt.Sprintf("/dev/fd/%d", out.Fd())
+	_, err = os.Stat(path)
+	if err == nil {
+		_, err = in.Write(content)
+	}
+	if err = errors.Join(err, in.Close()); err != nil {
+		out.Close()
+		return "", nil, err
+	}
+	return path, func() { out.Close() }, nil
 }
 
 // Close gives the repository back.

@@ -221,15 +221,7 @@ func TestTwoDaemonsShareABucket(t *testing.T) {
 	bucket := rig.S3(t)
 	dir, backups := twoSchedules(t)
 	url := bucket.URL("prod")
-	s, err := location.Open(t.Context(), url, location.Options{})
-	require.NoError(t, err)
-	for _, b := range backups {
-		files, err := os.ReadDir(filepath.Join(dir, store.BackupPrefix(b)))
-		require.NoError(t, err)
-		for _, f := range files {
-			require.NoError(t, s.Put(t.Context(), store.BackupPrefix(b)+f.Name(), strings.NewReader(string(contents(t, dir, store.BackupPrefix(b)+f.Name())))))
-		}
-	}
+	require.NoError(t, os.CopyFS(filepath.Join(bucket.Dir, bucket.Bucket, "prod"), os.DirFS(dir)))
 	policy := policyFile(t, "@every 12h", "  level: integrity\n")
 	one, two := startDaemon(t, url, policy, t.TempDir()), startDaemon(t, url, policy, t.TempDir())
 	for _, d := range []*daemon{one, two} {
