@@ -22,7 +22,7 @@ import (
 //   - serviceaccounts: the list of secrets (controllers append to it)
 //   - clusterroles with an aggregation rule: the rules, which a controller
 //     computes
-//   - namespaces: spec.finalizers, which the API server sets
+//   - namespaces: spec.finalizers, and the label with the name, which the API server sets
 //   - services that prefer dual stack: the IP families, which the cluster picks
 //   - customresourcedefinitions and webhook configurations keep everything,
 //     CA bundles included
@@ -41,6 +41,8 @@ func Normalise(u *unstructured.Unstructured) {
 		}
 	case "Namespace":
 		delete(item.Child(u.Object, "spec"), "finalizers")
+		// Set by each API server since 1.21, to the name.
+		dropKeys(item.Child(u.Object, "metadata"), "labels", []string{namespaceNameLabel})
 	case "PersistentVolumeClaim":
 		delete(item.Child(u.Object, "spec"), "volumeName")
 	case "Service":

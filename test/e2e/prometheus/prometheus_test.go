@@ -71,13 +71,18 @@ func (l location) backup(name, schedule string, phase velerov1.BackupPhase, star
 
 func (l location) drill(id, backup, schedule string, verdict report.Verdict, started, finished time.Time) {
 	l.t.Helper()
-	raw, err := evidencetest.Complete(report.Report{
+	s, err := fs.Open(l.dir, true)
+	require.NoError(l.t, err)
+	defer s.Close()
+	drilled, err := evidencetest.Drilled(l.t.Context(), s, report.Report{
 		Schema: report.Schema, ID: id, Level: report.LevelControlPlane, Verdict: verdict,
 		Backup:  report.Backup{Name: backup, Schedule: schedule, Started: started.Truncate(time.Second)},
 		Started: finished.Add(-time.Minute), Finished: finished,
 		Stages: []report.Stage{{Name: "restore", Seconds: 12}, {Name: "cleanup", Seconds: 1}},
 		Items:  report.Items{Expected: 120, Restored: 120},
-	}).Encode()
+	})
+	require.NoError(l.t, err)
+	raw, err := drilled.Encode()
 	require.NoError(l.t, err)
 	l.put(store.Evidence(backup, id), raw)
 }
