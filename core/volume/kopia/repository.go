@@ -151,10 +151,10 @@ func piped(content []byte) (path string, remove func(), err error) {
 		_, err = in.Write(content)
 	}
 	if err = errors.Join(err, in.Close()); err != nil {
-		out.Close()
+		_ = out.Close()
 		return "", nil, err
 	}
-	return path, func() { out.Close() }, nil
+	return path, func() { _ = out.Close() }, nil
 }
 
 // Close gives the repository back.
