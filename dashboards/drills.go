@@ -13,7 +13,7 @@ func Drills() Dashboard {
 		section{"Now", []Panel{
 			result("Passed", "passed", "Schedules whose current drill result is passed.", Step{Color: quiet}),
 			result("Failed", "failed", "Schedules whose current drill result is failed: a backup is bad.", Step{Color: good}, from(1, worse)),
-			result("Could not run", "error|timeout", "Schedules whose last drill could not find out, or not in time.", Step{Color: good}, from(1, warn)),
+			result("Could not run", "error|timeout", "Schedules whose last drill was inconclusive or did not end in time.", Step{Color: good}, from(1, warn)),
 			result("Never drilled", "none", "Schedules of which no backup was ever drilled.", Step{Color: good}, from(1, bad)),
 			stat("Overdue", "Schedules whose next drill should have ended by now.", "none", 4, s.passed("lifeboat_drill_deadline_timestamp_seconds")).alarm(warn),
 			stat("In progress", "Scheduled drills that were claimed, are within their time limit and have left no evidence yet.", "none", 2, "sum("+exporters.max("lifeboat_drill_active")+")"),

@@ -169,7 +169,7 @@ func (e *Exporter) refreshLocation(ctx context.Context, i int) {
 	drills, drillsErr := e.sources.Locations[i].Drills.ListDrills(scanCtx)
 	ended := time.Now()
 	if ctx.Err() != nil {
-		return // told to stop: what broke off says nothing of the location
+		return // stopped: a listing that was interrupted is no news of the location
 	}
 	e.publishLocation(i, func(l *state.LocationState) {
 		l.Answered = backups.Answered

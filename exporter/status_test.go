@@ -50,7 +50,7 @@ func TestTheWordForASchedule(t *testing.T) {
 			backups: []fact.Backup{before, last}, word: status.OK, severity: status.Fine},
 		"a week of backups that nobody drilled": {
 			backups: []fact.Backup{old, before, last}, word: status.Unproven, severity: status.Warning, runbook: "LifeboatNeverDrilled"},
-		"the last drill could not find out, and the proof still holds": {
+		"the last drill was inconclusive, and the proof still holds": {
 			backups: []fact.Backup{before, last}, drills: []fact.Drill{passed(before), drillOfBackup(last, controlplane, report.Error)}, word: status.OK, severity: status.Fine},
 		"the files of a proven backup have changed": {
 			backups: []fact.Backup{before, last}, drills: []fact.Drill{passed(before), ofFiles(passed(last))},

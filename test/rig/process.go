@@ -110,7 +110,7 @@ func (p *Process) End(s os.Signal) (code int, took time.Duration) {
 // end with status 0.
 func (p *Process) Stop() error {
 	if code, _ := p.End(syscall.SIGTERM); code != 0 {
-		return fmt.Errorf("%s ended with status %d when it was told to stop; its output:\n%s", p.name(), code, p.Log())
+		return fmt.Errorf("%s ended with status %d when it was stopped; its output:\n%s", p.name(), code, p.Log())
 	}
 	return nil
 }

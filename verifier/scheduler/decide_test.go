@@ -72,7 +72,7 @@ func TestWhatARunDrills(t *testing.T) {
 		"a refuted backup is drilled again":           {p(db), []Backup{b0}, []evidence.Record{drilled(b0, failed, 0)}, []string{"db-a"}, nil},
 		"a failure of any policy takes the proof back": {
 			p(db), []Backup{b0}, []evidence.Record{drilled(b0, failed, 0, other, weak), drilled(b0, passed, 1)}, []string{"db-a"}, nil},
-		"a drill that could not find out takes nothing back": {
+		"an inconclusive drill takes nothing back": {
 			p(db), []Backup{b0}, []evidence.Record{drilled(b0, erred, 0), drilled(b0, passed, 1)}, nil, nil},
 		"a proof that is too old is none": {
 			p(db, func(s *policy.Spec) { s.Proven.MaxAge.Duration = 2 * day }), []Backup{b0}, []evidence.Record{drilled(b0, passed, 3)}, []string{"db-a"}, nil},
@@ -135,8 +135,8 @@ func TestWhatARunDoesNextAboutABackup(t *testing.T) {
 		"another verifier drills it":            {[]attempt{{N: 1, By: alive, Until: night.Add(time.Minute)}}, 0, step{Wait: night.Add(time.Minute)}},
 		"its verifier is known to have ended":   {[]attempt{{N: 1, By: dead, Until: night.Add(time.Hour)}}, 0, step{Start: 2}},
 		"its time is over":                      {[]attempt{{N: 1, By: alive, Until: night}}, 0, step{Start: 2}},
-		"it could not find out a moment ago":    {[]attempt{erred(1, 10*time.Second)}, 0, step{Wait: night.Add(50 * time.Second)}},
-		"it could not find out a minute ago":    {[]attempt{erred(1, time.Minute)}, 0, step{Start: 2}},
+		"it was inconclusive a moment ago":      {[]attempt{erred(1, 10*time.Second)}, 0, step{Wait: night.Add(50 * time.Second)}},
+		"it was inconclusive a minute ago":      {[]attempt{erred(1, time.Minute)}, 0, step{Start: 2}},
 		"the second wait is longer":             {[]attempt{erred(1, 10*time.Minute), erred(2, time.Minute)}, 0, step{Wait: night.Add(4 * time.Minute)}},
 		"the third time is the last":            {[]attempt{erred(1, time.Hour), erred(2, time.Hour), erred(3, time.Hour)}, 0, step{Done: true}},
 		"crashes are counted, too":              {[]attempt{{N: 1, By: dead}, {N: 2, By: dead}, {N: 3, By: dead}}, 0, step{Done: true}},

@@ -84,15 +84,15 @@ func (r *Recipients) Read() (seal.Recipients, error) {
 }
 
 // checkFiles rejects the content of a file where its name belongs: an error about a
-// missing file would repeat it, and it may be secret. Flags for files have the
-// placeholder file or path in their usage, commands have FILE.
+// missing file would repeat it, and it may be secret. Flags for files name
+// their value file or path in their usage, commands have FILE.
 func checkFiles(c *cobra.Command, args []string) (err error) {
 	if strings.Contains(c.Use, "FILE") && slices.ContainsFunc(args, isContent) {
 		return Usage("%s takes the names of files, not their content", c.CommandPath())
 	}
 	c.Flags().Visit(func(f *pflag.Flag) {
-		placeholder, _ := pflag.UnquoteUsage(f)
-		if placeholder != "file" && placeholder != "path" {
+		value, _ := pflag.UnquoteUsage(f)
+		if value != "file" && value != "path" {
 			return
 		}
 		values := []string{f.Value.String()}

@@ -139,6 +139,20 @@ func (w writer) dir(name string, entries ...*snapshot.DirEntry) *snapshot.DirEnt
 	return &snapshot.DirEntry{Name: name, Type: snapshot.EntryTypeDirectory, Permissions: 0o755, ObjectID: w.object("k", raw)}
 }
 
+// extracted extracts a whole snapshot of hostile's into a directory.
+func extracted(t *testing.T, s store.Store, id, dir string) (kopia.Extracted, error) {
+	t.Helper()
+	r, err := kopia.Open(t.Context(), s, "shop", "secret")
+	require.NoError(t, err)
+	defer r.Close(t.Context())
+	snap, err := r.Snapshot(t.Context(), id)
+	require.NoError(t, err)
+	to, err := os.OpenRoot(dir)
+	require.NoError(t, err)
+	defer to.Close()
+	return r.Extract(t.Context(), snap, snap.Root, to, nil)
+}
+
 func TestAHostileRepositoryWritesNothingOutside(t *testing.T) {
 	outside := t.TempDir()
 	s, id := hostile(t, func(w writer) *snapshot.DirEntry {
@@ -155,18 +169,10 @@ func TestAHostileRepositoryWritesNothingOutside(t *testing.T) {
 			w.dir("sub", w.entry("inner", snapshot.EntryTypeFile, "inner")),
 		)
 	})
-	r, err := kopia.Open(t.Context(), s, "shop", "secret")
-	require.NoError(t, err)
-	defer r.Close(t.Context())
-	snap, err := r.Snapshot(t.Context(), id)
-	require.NoError(t, err)
 	parent := t.TempDir()
 	dir := filepath.Join(parent, "to")
 	require.NoError(t, os.Mkdir(dir, 0o755))
-	to, err := os.OpenRoot(dir)
-	require.NoError(t, err)
-	defer to.Close()
-	done, err := r.Extract(t.Context(), snap, snap.Root, to, nil)
+	done, err := extracted(t, s, id, dir)
 	require.NoError(t, err, "what is bad does not stop the rest")
 
 	assert.Equal(t, 2, done.Files)
@@ -189,16 +195,8 @@ func TestAFileThatIsNotWholeHasNoName(t *testing.T) {
 		short.FileSize = 100
 		return w.dir("", short)
 	})
-	r, err := kopia.Open(t.Context(), s, "shop", "secret")
-	require.NoError(t, err)
-	defer r.Close(t.Context())
-	snap, err := r.Snapshot(t.Context(), id)
-	require.NoError(t, err)
 	dir := t.TempDir()
-	to, err := os.OpenRoot(dir)
-	require.NoError(t, err)
-	defer to.Close()
-	_, err = r.Extract(t.Context(), snap, snap.Root, to, nil)
+	_, err := extracted(t, s, id, dir)
 	require.ErrorContains(t, err, "9 of 100 bytes")
 	require.ErrorContains(t, err, `"/short"`)
 	left, err := os.ReadDir(dir)
@@ -211,16 +209,8 @@ func TestAWholeFileOfZerosIsAHole(t *testing.T) {
 	s, id := hostile(t, func(w writer) *snapshot.DirEntry {
 		return w.dir("", w.entry("zeros", snapshot.EntryTypeFile, string(make([]byte, size))))
 	})
-	r, err := kopia.Open(t.Context(), s, "shop", "secret")
-	require.NoError(t, err)
-	defer r.Close(t.Context())
-	snap, err := r.Snapshot(t.Context(), id)
-	require.NoError(t, err)
 	dir := t.TempDir()
-	to, err := os.OpenRoot(dir)
-	require.NoError(t, err)
-	defer to.Close()
-	_, err = r.Extract(t.Context(), snap, snap.Root, to, nil)
+	_, err := extracted(t, s, id, dir)
 	require.NoError(t, err)
 	info, err := os.Stat(filepath.Join(dir, "zeros"))
 	require.NoError(t, err)

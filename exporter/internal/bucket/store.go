@@ -106,8 +106,8 @@ func (l *Location) ListBackups(ctx context.Context) (fact.BackupScan, error) {
 	return scan, nil
 }
 
-// quiet reports whether nothing new is expected in a folder: what it holds is
-// whole, finished, and not of late.
+// quiet reports whether nothing new is expected in a folder: its backup
+// is complete and finished, and no file is recent.
 func (l *Location) quiet(f *Folder, now time.Time) bool {
 	age := now.Sub(f.newest)
 	if !f.metadata.exists() {
