@@ -122,43 +122,35 @@ reads files. The status is 3 if a snapshot cannot be found.
 	return c
 }
 
-// lookUp finds the snapshots of volumes. Each repository is opened once.
+// lookUp finds the snapshots of volumes.
 func lookUp(ctx context.Context, s store.Store, all []volume.Data, password, from string) ([]listedVolume, error) {
-	type opened struct {
-		repo *kopia.Repository
-		err  error
-	}
-	repos := map[string]opened{}
-	defer func() {
-		for _, o := range repos {
-			if o.err == nil {
-				_ = o.repo.Close(ctx) // it was only read
-			}
-		}
-	}()
+	repos := kopia.NewRepositories(s, password)
+	defer repos.Close(ctx)
 	list := make([]listedVolume, 0, len(all))
 	for _, d := range all {
 		v := listedVolume{Data: d, Name: d.Name()}
 		if d.InRepository() {
-			o, ok := repos[d.Repository]
-			if !ok {
-				o.repo, o.err = kopia.Open(ctx, s, d.Repository, password)
-				repos[d.Repository] = o
-			}
-			if err := ctx.Err(); err != nil {
-				return nil, err
-			}
-			if o.err != nil {
-				v.Error = explained(o.err, from).Error()
-			} else if snap, err := o.repo.Snapshot(ctx, d.Snapshot); err != nil {
-				v.Error = err.Error()
-			} else {
+			snap, err := snapshotOf(ctx, repos, d)
+			switch {
+			case ctx.Err() != nil:
+				return nil, ctx.Err()
+			case err != nil:
+				v.Error = explained(err, from).Error()
+			default:
 				v.Files = &snap.Files
 			}
 		}
 		list = append(list, v)
 	}
 	return list, nil
+}
+
+func snapshotOf(ctx context.Context, repos *kopia.Repositories, d volume.Data) (*kopia.Snapshot, error) {
+	r, err := repos.Get(ctx, d.Repository)
+	if err != nil {
+		return nil, err
+	}
+	return r.Snapshot(ctx, d.Snapshot)
 }
 
 func printVolumes(w io.Writer, backup string, list []listedVolume) error {

@@ -35,15 +35,12 @@ type VolumeData struct {
 // gatherVolumes checks each volume of the records that is in a repository. It returns
 // an error only when ctx ends.
 func gatherVolumes(ctx context.Context, s store.Store, records []volume.Data, o VolumeOptions) ([]VolumeData, error) {
-	repos := repositories{store: s, password: o.Password, open: map[string]repository{}}
-	if repos.password == "" {
-		repos.password = kopia.StaticPassword
-	}
-	defer repos.close(ctx)
+	repos := kopia.NewRepositories(s, o.Password)
+	defer repos.Close(ctx)
 	var out []VolumeData
 	for _, d := range records {
 		if checkable(d) {
-			out = append(out, repos.verify(ctx, d, o.Share))
+			out = append(out, verifyVolume(ctx, repos, d, o.Share))
 		}
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -54,41 +51,12 @@ func gatherVolumes(ctx context.Context, s store.Store, records []volume.Data, o 
 
 func checkable(d volume.Data) bool { return d.InRepository() && d.Outcome == volume.OutcomeSaved }
 
-// repositories opens each repository once.
-type repositories struct {
-	store    store.Store
-	password string
-	open     map[string]repository
-}
-
-type repository struct {
-	*kopia.Repository
-	err error
-}
-
-func (r *repositories) get(ctx context.Context, namespace string) repository {
-	o, ok := r.open[namespace]
-	if !ok {
-		o.Repository, o.err = kopia.Open(ctx, r.store, namespace, r.password)
-		r.open[namespace] = o
-	}
-	return o
-}
-
-func (r *repositories) close(ctx context.Context) {
-	for _, o := range r.open {
-		if o.err == nil {
-			_ = o.Close(ctx) // it was only read
-		}
-	}
-}
-
-func (r *repositories) verify(ctx context.Context, d volume.Data, share float64) VolumeData {
+func verifyVolume(ctx context.Context, repos *kopia.Repositories, d volume.Data, share float64) VolumeData {
 	v := VolumeData{Data: d}
 	err := func() error {
-		repo := r.get(ctx, d.Repository)
-		if repo.err != nil {
-			return repo.err
+		repo, err := repos.Get(ctx, d.Repository)
+		if err != nil {
+			return err
 		}
 		snap, err := repo.Snapshot(ctx, d.Snapshot)
 		if err != nil {
